@@ -1,0 +1,43 @@
+"""Joint tables: SMPL's kinematic tree and BlazePose's landmarks, every index named once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SMPL_JOINTS = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle",
+    "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head",
+    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+    "left_hand", "right_hand",
+)  # fmt: skip
+SMPL_PARENTS = np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21])
+SMPL = {name: i for i, name in enumerate(SMPL_JOINTS)}
+
+BLAZEPOSE_LANDMARKS = (
+    "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
+    "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index",
+    "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index",
+)  # fmt: skip
+BLAZEPOSE = {name: i for i, name in enumerate(BLAZEPOSE_LANDMARKS)}
+
+# The 12 limb joints that both tables share: what is compared, fitted and scored.
+LIMB_JOINTS = (
+    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+)  # fmt: skip
+SMPL_LIMBS = np.array([SMPL[n] for n in LIMB_JOINTS])
+BLAZEPOSE_LIMBS = np.array([BLAZEPOSE[n] for n in LIMB_JOINTS])
+
+# Bones whose length is measured on the landmarks to find the shape (names exist in both tables).
+MEASURED_BONES = (
+    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"),
+    ("left_hip", "left_knee"), ("right_hip", "right_knee"),
+    ("left_knee", "left_ankle"), ("right_knee", "right_ankle"),
+    ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
+    ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
+)  # fmt: skip
+MEASURED_BONES_SMPL = np.array([[SMPL[a], SMPL[b]] for a, b in MEASURED_BONES])
+MEASURED_BONES_BLAZEPOSE = np.array([[BLAZEPOSE[a], BLAZEPOSE[b]] for a, b in MEASURED_BONES])

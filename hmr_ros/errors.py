@@ -1,0 +1,31 @@
+"""Errors that a user can act on: every message says in one line what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class HmrError(Exception):
+    """Base of all errors that end a command with one line instead of a traceback."""
+
+
+class ConfigError(HmrError):
+    """A setting, option or parameter has a value that cannot be used."""
+
+
+class InputError(HmrError):
+    """A source (video, image, bag, camera, calibration, result file) cannot be read."""
+
+
+class AssetError(HmrError):
+    """A model file is missing, damaged or cannot be fetched."""
+
+
+class BodyModelError(HmrError):
+    """A body model file is not an SMPL-format body or is not safe to load."""
+
+
+class NotBuiltError(HmrError):
+    """A documented option whose part is not part of this version."""
+
+
+class RosUnavailableError(HmrError):
+    """ROS 2 or the generated messages are missing in this Python environment."""

@@ -1,0 +1,70 @@
+"""Pinhole projection, lens distortion and the ways to come by a camera matrix."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import rotation_between
+from hmr_ros.types import Camera, Floats
+
+GUESSED_FOV_DEG = 60.0  # of the longer image side: between a webcam (55-78) and a phone (65)
+
+
+def guess_camera(width: int, height: int) -> Camera:
+    """Camera for an uncalibrated image: centred principal point, 60 degrees across the longer side."""
+    focal = 0.5 * max(width, height) / np.tan(np.radians(GUESSED_FOV_DEG) / 2)
+    K = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+    return Camera(K, width, height, guessed=True)
+
+
+def check_intrinsics(K: Floats) -> Floats:
+    """K [3,3] as float64, or InputError where it cannot be a camera matrix (NaN, zero focal length)."""
+    K = np.asarray(K, dtype=np.float64)
+    if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise InputError(
+            f"not a camera matrix: {np.array2string(K, precision=3)}; calibrate the camera or give --camera fx,fy,cx,cy"
+        )
+    return K
+
+
+def project(points: Floats, K: Floats) -> Floats:
+    """Points [...,3] m in the camera frame -> [...,2] px; NaN for points not in front of the camera."""
+    z = points[..., 2:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        uv = points[..., :2] / np.where(z > 0, z, np.nan)
+    return uv @ K[:2, :2].T + K[:2, 2]
+
+
+def unproject(points_px: Floats, K: Floats) -> Floats:
+    """Pixels [...,2] -> points [...,3] on the plane z = 1 of the camera frame."""
+    homogeneous = np.concatenate([points_px, np.ones_like(points_px[..., :1])], axis=-1)
+    return homogeneous @ np.linalg.inv(K).T
+
+
+def undistort_points(points_px: Floats, camera: Camera) -> Floats:
+    """Pixels [N,2] of the picture -> pixels [N,2] of the ideal pinhole camera with the same K."""
+    if camera.distortion is None or not np.any(camera.distortion):
+        return points_px
+    pts = np.ascontiguousarray(points_px, dtype=np.float64).reshape(-1, 1, 2)
+    K, D = np.asarray(camera.K, np.float64), np.asarray(camera.distortion, np.float64)
+    undistort = cv2.fisheye.undistortPoints if camera.fisheye else cv2.undistortPoints
+    return np.asarray(undistort(pts, K, D, P=K)).reshape(-1, 2)
+
+
+def distort_points(points_px: Floats, camera: Camera) -> Floats:
+    """Inverse of `undistort_points`: ideal pixels [N,2] -> pixels [N,2] of the picture."""
+    if camera.distortion is None or not np.any(camera.distortion):
+        return points_px
+    K, D = np.asarray(camera.K, np.float64), np.asarray(camera.distortion, np.float64)
+    rays = unproject(np.asarray(points_px, np.float64), K)
+    if camera.fisheye:
+        return np.asarray(cv2.fisheye.distortPoints(np.ascontiguousarray(rays[:, None, :2]), K, D)).reshape(-1, 2)
+    out, _ = cv2.projectPoints(np.ascontiguousarray(rays[:, None]), np.zeros(3), np.zeros(3), K, D)
+    return np.asarray(out).reshape(-1, 2)
+
+
+def viewing_rotation(center_px: Floats, K: Floats) -> Floats:
+    """Shortest rotation [3,3] that takes the optical axis to the ray through the pixel `center_px` [2]."""
+    return rotation_between(np.array([0.0, 0.0, 1.0]), unproject(center_px, K))

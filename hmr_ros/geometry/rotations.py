@@ -1,0 +1,104 @@
+"""Rotations as arrays: axis-angle vectors, matrices, two-vector alignment; all batched over leading axes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.types import Floats
+
+_TINY = 1e-12
+
+
+def matrix_from_axis_angle(axis_angle: Floats) -> Floats:
+    """Rodrigues' formula: [...,3] rad -> [...,3,3]."""
+    v = np.asarray(axis_angle, dtype=np.float64)
+    angle = np.linalg.norm(v, axis=-1)[..., None, None]
+    K = skew(v)
+    # sin(a)/a and (1-cos(a))/a^2 in forms that stay exact at a = 0
+    s = np.sinc(angle / np.pi)
+    c = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return np.eye(3) + s * K + c * (K @ K)
+
+
+def axis_angle_from_matrix(R: Floats) -> Floats:
+    """Logarithm of a rotation: [...,3,3] -> [...,3] rad with angle in [0, pi]; stable at both ends."""
+    return axis_angle_from_quaternion(quaternion_from_matrix(R))
+
+
+def quaternion_from_matrix(R: Floats) -> Floats:
+    """[...,3,3] -> [...,4] unit quaternion (w, x, y, z) with w >= 0 (Bar-Itzhack's largest-pivot form)."""
+    R = np.asarray(R, dtype=np.float64)
+    m = R.reshape(-1, 3, 3)
+    trace = np.trace(m, axis1=1, axis2=2)
+    diagonal = np.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], -1)
+    # every row is the quaternion times four times one of its entries; the largest entry is the safest
+    rows = np.empty((len(m), 4, 4))
+    rows[:, 0] = _stack(1 + trace, m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1])
+    for k in range(3):
+        i, j = (k + 1) % 3, (k + 2) % 3
+        rows[:, k + 1, 0] = m[:, j, i] - m[:, i, j]
+        rows[:, k + 1, k + 1] = 1 + 2 * m[:, k, k] - trace
+        rows[:, k + 1, i + 1] = m[:, k, i] + m[:, i, k]
+        rows[:, k + 1, j + 1] = m[:, k, j] + m[:, j, k]
+    q = rows[np.arange(len(m)), diagonal.argmax(-1)]
+    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
+    q = np.where(q[:, :1] < 0, -q, q)
+    return q.reshape(*R.shape[:-2], 4)
+
+
+def axis_angle_from_quaternion(quat_wxyz: Floats) -> Floats:
+    """[...,4] unit (w, x, y, z) -> [...,3] rad with angle in [0, pi]."""
+    q = np.asarray(quat_wxyz, dtype=np.float64)
+    q = np.where(q[..., :1] < 0, -q, q)
+    sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, q[..., :1])
+    return q[..., 1:] * np.where(sine > _TINY, angle / np.maximum(sine, _TINY), 2.0)
+
+
+def skew(v: Floats) -> Floats:
+    """[...,3] -> [...,3,3] with skew(v) @ w == cross(v, w)."""
+    K = np.zeros((*v.shape[:-1], 3, 3))
+    K[..., 0, 1], K[..., 0, 2], K[..., 1, 2] = -v[..., 2], v[..., 1], -v[..., 0]
+    K[..., 1, 0], K[..., 2, 0], K[..., 2, 1] = v[..., 2], -v[..., 1], v[..., 0]
+    return K
+
+
+def frame_from_two_vectors(primary: Floats, secondary: Floats) -> Floats:
+    """Right-handed orthonormal frame [3,3] (columns) whose first axis is `primary` and whose second lies towards
+    `secondary` (TRIAD). When the two are parallel, any perpendicular axis stands in for the second."""
+    x = _unit(np.asarray(primary, dtype=np.float64))
+    y = secondary - x * (x @ secondary)
+    if np.linalg.norm(y) < 1e-6 * max(1.0, float(np.linalg.norm(secondary))):
+        y = np.cross(x, np.eye(3)[np.abs(x).argmin()])
+    y = _unit(y)
+    return np.stack([x, y, np.cross(x, y)], axis=-1)
+
+
+def rotation_between(a: Floats, b: Floats) -> Floats:
+    """Shortest rotation [3,3] that takes the direction of `a` [3] to that of `b` [3]."""
+    a, b = _unit(np.asarray(a, dtype=np.float64)), _unit(np.asarray(b, dtype=np.float64))
+    axis = np.cross(a, b)
+    sine, cosine = float(np.linalg.norm(axis)), float(a @ b)
+    if sine < 1e-9:
+        if cosine > 0:
+            return np.eye(3)
+        axis, sine = np.cross(a, np.eye(3)[np.abs(a).argmin()]), 1.0
+        axis = _unit(axis)
+        return matrix_from_axis_angle(axis * np.pi)
+    return matrix_from_axis_angle(axis / sine * np.arctan2(sine, cosine))
+
+
+def nearest_rotation(M: Floats) -> Floats:
+    """The rotation closest to the matrix M [...,3,3] in the Frobenius norm (polar factor with det = +1)."""
+    U, _, Vt = np.linalg.svd(M)
+    sign = np.sign(np.linalg.det(U @ Vt))
+    U = U * np.stack([np.ones_like(sign), np.ones_like(sign), sign], axis=-1)[..., None, :]
+    return U @ Vt
+
+
+def _unit(v: Floats) -> Floats:
+    return v / max(float(np.linalg.norm(v)), _TINY)
+
+
+def _stack(*columns: Floats) -> Floats:
+    return np.stack(columns, axis=-1)

@@ -1,0 +1,1 @@
+"""The steps from picture to person."""

@@ -1,0 +1,107 @@
+"""The frozen records that travel through the pipeline; shapes, units and frames are stated once, here.
+
+Camera frame everywhere: x right, y down, z forward (ROS optical frame, REP-103). Images are BGR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]  # floating point; float64 unless said otherwise
+Ints = NDArray[Any]  # integers
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole intrinsics of one image, with the lens distortion that belongs to them."""
+
+    K: Floats  # [3,3] px
+    width: int  # px
+    height: int  # px
+    distortion: Floats | None = None  # OpenCV order (plumb_bob, rational_polynomial) or 4 fisheye terms
+    fisheye: bool = False  # True: `distortion` is the equidistant model
+    guessed: bool = False  # True: no calibration was given, the focal length is a guess
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture with its time and camera."""
+
+    index: int  # counts from 0
+    stamp_ns: int  # acquisition time
+    image: Image  # [H,W,3] BGR
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class Roi:
+    """Rotated square around one person; `angle_rad` turns the crop upright (0 = head up in the image)."""
+
+    center_px: Floats  # [2]
+    size_px: float  # side of the square
+    angle_rad: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One person proposed by the detector, not yet confirmed by the landmark network."""
+
+    roi: Roi
+    score: float  # 0..1
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """BlazePose's answer for one person in one frame."""
+
+    keypoints_2d: Floats  # [33,3] px, px, confidence 0..1 (0 outside the image)
+    keypoints_3d: Floats  # [33,3] m, camera axes, origin at the mid hip
+    score: float  # 0..1, that a person is in the crop
+    next_roi: Roi  # where to look for the person in the next frame
+
+
+class TrackingState(IntEnum):
+    """State of a person; values equal the constants of msg/Human.msg."""
+
+    NEW = 0  # first frame of this id
+    TRACKED = 1  # seen in the previous frame too
+    RECOVERED = 2  # seen again after an occlusion, id kept
+
+
+@dataclass(frozen=True)
+class Track:
+    """A person with an identity, seen in the current frame."""
+
+    track_id: int
+    state: TrackingState
+    keypoints: Keypoints
+    boxes_xyxy: Floats  # [4] px, box of the visible body, clipped to the image
+    bone_lengths: Floats  # [len(MEASURED_BONES)] m, running median over the track; NaN = not seen yet
+
+
+@dataclass(frozen=True)
+class Human:
+    """One recovered person in one frame: SMPL parameters in the camera frame."""
+
+    frame: int
+    stamp_ns: int
+    track_id: int
+    state: TrackingState
+    score: float
+    boxes_xyxy: Floats  # [4] px
+    keypoints_2d: Floats  # [33,3] px, px, confidence
+    global_orient: Floats  # [3] axis-angle rad, body -> camera
+    body_pose: Floats  # [69] axis-angle rad, joints 1..23
+    betas: Floats  # [10]
+    transl: Floats  # [3] m
+    joints: Floats  # [24,3] m, camera frame
+    joints_2d: Floats  # [24,2] px
+    joint_sigma: Floats  # [24] m, one standard deviation
+    K: Floats  # [3,3] px
+    body_model: str  # name of the body that the parameters belong to
