@@ -45,6 +45,11 @@ class BodyModel:
         object.__setattr__(self, "_J_template", self.J_regressor @ self.v_template)
         object.__setattr__(self, "_J_shapedirs", np.einsum("jv,vck->jck", self.J_regressor, self.shapedirs))
 
+    @property
+    def joint_shapedirs(self) -> Floats:
+        """Motion [24,3,10] m of the rest joints for a unit of each beta."""
+        return self._J_shapedirs
+
     def rest_joints(self, betas: Floats) -> Floats:
         """Joints [...,24,3] m of the T-pose for shapes [...,10]."""
         return self._J_template + np.einsum("jck,...k->...jc", self._J_shapedirs, betas)

@@ -1,0 +1,7 @@
+"""`python -m hmr_ros` = `hmr`."""
+
+import sys
+
+from hmr_ros.cli import main
+
+sys.exit(main())

@@ -1,0 +1,158 @@
+"""The `hmr` command: options in, one function call out; every known error ends in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hmr_ros import __version__
+from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
+from hmr_ros.errors import HmrError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command; 0 = done, 1 = an error that was explained, 130 = interrupted."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    # what follows belongs to the node: ROS arguments are not argparse's to judge
+    known, node_args = (argv[:1], argv[1:]) if argv[:1] == ["live"] else (argv, [])
+    if node_args and node_args[0] in ("-h", "--help"):
+        known, node_args = argv, []
+    args = _parser().parse_args(known)
+    args.node_args = node_args
+    command: Command = args.command
+    try:
+        return command(args)
+    except HmrError as error:
+        print(f"hmr: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("hmr: interrupted", file=sys.stderr)
+        return 130
+
+
+def configuration(args: argparse.Namespace) -> HmrConfig:
+    """Defaults, then the config file, then the options of the command line."""
+    config = read_config(args.config) if args.config else HmrConfig()
+    names = ("recover", "refine", "engine", "steps", "body")
+    return with_values(config, {n: getattr(args, n) for n in names if getattr(args, n) is not None})
+
+
+def _run(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.run import run
+
+    return run(
+        args.source, args.out, configuration(args),
+        camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay,
+    )  # fmt: skip
+
+
+def _bag(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.bag import bag
+
+    return bag(args.input, args.output, configuration(args), topic=args.topic, max_frames=args.max_frames)
+
+
+def _live(args: argparse.Namespace) -> int:
+    from hmr_ros.factory import build_pipeline
+    from hmr_ros.ros.live import run_live
+
+    return run_live(args.node_args, build_pipeline)
+
+
+def _render(args: argparse.Namespace) -> int:
+    from hmr_ros.synth.render import render_file
+
+    return render_file(
+        args.motion, args.out, args.truth, camera=args.camera, size=args.size, fps=args.fps, seed=args.seed,
+        max_frames=args.max_frames, vertices=args.vertices, body=args.body,
+    )  # fmt: skip
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from hmr_ros.evaluate.report import evaluate, print_report
+
+    print_report(evaluate(args.humans, args.truth), json_path=args.json)
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from hmr_ros.commands.doctor import doctor
+
+    return doctor()
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from hmr_ros.ros.demo import demo
+
+    return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hmr", description="Human mesh recovery: people in video as SMPL bodies.")
+    parser.add_argument("--version", action="version", version=f"hmr_ros {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    p = commands.add_parser("run", help="video, image, folder of images or camera -> humans.npz, overlay, summary")
+    p.add_argument("source", help="video file, image, folder of images, or camera index (0) or device")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
+    p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
+    _pipeline_options(p)
+    p.set_defaults(command=_run)
+
+    p = commands.add_parser("live", help="the ROS 2 node; takes ROS arguments: --ros-args -p name:=value -r from:=to")
+    p.set_defaults(command=_live)
+
+    p = commands.add_parser("bag", help="rosbag with images -> rosbag with the result topics")
+    p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
+    p.add_argument("output", type=Path, help="folder of the new bag")
+    p.add_argument("--topic", help="image topic (needed only where the bag has several)")
+    _pipeline_options(p)
+    p.set_defaults(command=_bag)
+
+    p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
+    p.add_argument("motion", type=Path, help=".npz with poses [F,72], trans [F,3] (y up)")
+    p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
+    p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
+    p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
+    p.add_argument("--size", default="640x480", metavar="WxH")
+    p.add_argument("--fps", type=float, default=30.0)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--max-frames", type=int)
+    p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")
+    p.add_argument("--body", help="SMPL file to render instead of the open body")
+    p.set_defaults(command=_render)
+
+    p = commands.add_parser(
+        "evaluate", help="humans.npz against truth.npz: MPJPE, PA-MPJPE, PVE, acceleration, PCK, 2D"
+    )
+    p.add_argument("humans", type=Path)
+    p.add_argument("truth", type=Path)
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    p.set_defaults(command=_evaluate)
+
+    p = commands.add_parser("doctor", help="what of the environment is there, and what to do about what is not")
+    p.set_defaults(command=_doctor)
+
+    p = commands.add_parser("demo", help="virtual camera and live node on real ROS 2 topics, measured")
+    p.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR")
+    p.add_argument("--source", help="video file or camera index instead of the rendered person")
+    p.add_argument("--camera", metavar="K", help="intrinsics of --source")
+    p.add_argument("--seconds", type=float, default=20.0, help="how long the camera publishes")
+    p.set_defaults(command=_demo)
+    return parser
+
+
+def _pipeline_options(p: argparse.ArgumentParser) -> None:
+    """Options that stay stable for every command that runs the pipeline."""
+    p.add_argument("--recover", choices=RECOVER)
+    p.add_argument("--refine", choices=REFINE)
+    p.add_argument("--engine", choices=ENGINES)
+    p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")
+    p.add_argument("--body", metavar="FILE", help="SMPL file (.npz, .pkl) instead of the open body")
+    p.add_argument("--config", metavar="FILE", help="YAML file, see config/live.yaml")
+    p.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")

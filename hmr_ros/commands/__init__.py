@@ -1,0 +1,1 @@
+"""What the sub-commands of `hmr` do, one module each."""

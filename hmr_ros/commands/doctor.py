@@ -1,0 +1,73 @@
+"""`hmr doctor`: what of the environment is there, and what to do about what is not."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from importlib import metadata
+
+from hmr_ros.body.loading import load_body
+from hmr_ros.errors import HmrError
+from hmr_ros.io.assets import asset_status
+from hmr_ros.ros.doctor import ros_checks
+
+Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
+
+_PACKAGES = {  # distribution -> (module, what it is for, cure)
+    "ai-edge-litert": ("ai_edge_litert", "detector and landmarks", "pip install ai-edge-litert"),
+    "torch": ("torch", "training and the torch engine (optional)", "pip install torch"),
+    "onnxruntime": ("onnxruntime", "ONNX engine (optional)", "pip install onnxruntime"),
+    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install tensorrt"),
+    "rosbags": ("rosbags", "hmr bag", "pip install rosbags"),
+    "smplx": ("smplx", "comparison of the body model (optional)", "pip install smplx"),
+}
+
+
+def doctor() -> int:
+    """Print one line a check; 0 if everything that the default needs is there, else 1."""
+    needed = [*_assets(), *_body(), _package("ai-edge-litert")]
+    optional = [*ros_checks(), *(_package(name) for name in _PACKAGES if name != "ai-edge-litert"), _cuda()]
+    print(f"hmr_ros {metadata_version()} on Python {platform.python_version()}, {platform.machine()}")
+    for title, checks in (("needed", needed), ("optional", optional)):
+        print(f"\n{title}:")
+        for name, there, detail, cure in checks:
+            print(f"  {'ok     ' if there else 'missing'} {name:<28} {detail}" + ("" if there else f" -> {cure}"))
+    return 0 if all(there for _, there, _, _ in needed) else 1
+
+
+def metadata_version() -> str:
+    """Version of the installed package, or of this source tree."""
+    from hmr_ros import __version__
+
+    return __version__
+
+
+def _assets() -> list[Check]:
+    cure = "run any `hmr run`, or `hmr doctor --fetch`, with access to the package index"
+    return [(name, ok, str(path), cure) for name, path, _, ok in asset_status()]
+
+
+def _body() -> list[Check]:
+    try:
+        body = load_body(None)
+    except HmrError as error:
+        return [("open body", False, str(error), "install the package again")]
+    return [("open body", True, f"{len(body.v_template)} vertices", "")]
+
+
+def _package(name: str) -> Check:
+    module, purpose, cure = _PACKAGES[name]
+    if importlib.util.find_spec(module) is None:
+        return (name, False, purpose, cure)
+    return (name, True, f"{metadata.version(name)}, {purpose}", "")
+
+
+def _cuda() -> Check:
+    cure = "install an NVIDIA driver and a CUDA build of torch; the CPU path needs neither"
+    if importlib.util.find_spec("torch") is None:
+        return ("CUDA device", False, "torch is not installed", cure)
+    import torch
+
+    if not torch.cuda.is_available():
+        return ("CUDA device", False, "no GPU visible to torch", cure)
+    return ("CUDA device", True, torch.cuda.get_device_name(0), "")

@@ -1,0 +1,47 @@
+"""From a configuration to a running pipeline: the only place that chooses files and devices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hmr_ros.body.loading import load_body
+from hmr_ros.config import HmrConfig
+from hmr_ros.errors import NotBuiltError
+from hmr_ros.io.assets import blazepose_models
+from hmr_ros.pipeline import Pipeline
+from hmr_ros.stages.detect import Detector
+from hmr_ros.stages.keypoints import Landmarker
+from hmr_ros.stages.recover import KinematicRecovery
+from hmr_ros.stages.track import PersonTracker
+
+# Documented values whose part does not exist yet, and what to use meanwhile.
+_NOT_BUILT = {
+    "recover": {"posture": "kinematic"},
+    "refine": {"keypoints": "none", "temporal": "none"},
+    "engine": {"torch": "auto", "onnxruntime": "auto", "tensorrt": "auto"},
+}
+
+
+def check_built(config: HmrConfig) -> None:
+    """NotBuiltError for a documented choice that this version cannot serve."""
+    for name, missing in _NOT_BUILT.items():
+        value = getattr(config, name)
+        if value in missing:
+            raise NotBuiltError(f"{name} '{value}' is not part of this version; use '{missing[value]}'")
+
+
+def build_pipeline(config: HmrConfig) -> Pipeline:
+    """The pipeline for live use: search spread over frames, so that every frame is answered in time."""
+    check_built(config)
+    body = load_body(config.body or None)
+    models = blazepose_models()
+    detector = Detector(models.detector, config.detector, threads=config.threads)
+    landmarker = Landmarker(models.landmarks, threads=config.threads)
+    tracker = PersonTracker(detector, landmarker, config.tracker, config.detector.max_checks_per_frame)
+    return Pipeline(body, tracker, KinematicRecovery(body))
+
+
+def offline(config: HmrConfig) -> HmrConfig:
+    """The same configuration for files: latency does not matter, so the first frame is searched completely and
+    every proposal is checked at once."""
+    return replace(config, detector=replace(config.detector, scan_first_frame=True, max_checks_per_frame=0))

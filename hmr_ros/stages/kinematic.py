@@ -1,0 +1,149 @@
+"""The closed-form recovery: SMPL pose from BlazePose's 3D landmarks by bone directions and anatomy.
+
+The baseline that learned recovery has to beat; selectable as `recover: kinematic`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE, SMPL, SMPL_PARENTS
+from hmr_ros.body.model import NUM_JOINTS
+from hmr_ros.geometry.rotations import (
+    axis_angle_from_matrix,
+    frame_from_two_vectors,
+    matrix_from_axis_angle,
+    rotation_between,
+)
+from hmr_ros.types import Floats
+
+_HINGE_FALLBACK = 0.15  # weight of the anatomical guess of a hinge axis against sin(bend angle)
+_HAND_CONFIDENCE = 0.5  # below: the hand follows the forearm
+_NOSE_FROM_EARS = np.array([0.0, -0.2, 1.0])  # direction at rest
+_MAX_ANGLE_RAD = {  # what these joints can do at most; landmark noise asks for more
+    "neck": 0.9, "head": 0.9, "left_wrist": 1.3, "right_wrist": 1.3, "left_ankle": 1.0, "right_ankle": 1.0,
+    "spine1": 0.6, "spine2": 0.6, "spine3": 0.6,
+}  # fmt: skip
+_FRONT, _LEFT = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
+
+
+def pose_from_landmarks(landmarks: Floats, confidence: Floats, rest: Floats) -> tuple[Floats, Floats]:
+    """SMPL pose of BlazePose landmarks.
+
+    `landmarks` [33,3] m in camera axes, `confidence` [33], `rest` the body's T-pose joints [24,3] m.
+    Returns global_orient [3] (body -> camera) and body_pose [69], axis-angle rad.
+    """
+    P = {name: landmarks[i] for name, i in BLAZEPOSE.items()}
+    R = {name: rest[i] for name, i in SMPL.items()}
+    world = np.tile(np.eye(3), (NUM_JOINTS, 1, 1))
+    _pose_trunk(world, P, R)
+    _pose_head(world, P)
+    for side in ("left", "right"):
+        _pose_arm(world, side, P, R, confidence)
+        _pose_leg(world, side, P, R)
+    return _local_axis_angles(world)
+
+
+def _pose_trunk(world: Floats, P: dict[str, Floats], R: dict[str, Floats]) -> None:
+    """Pelvis from hips and trunk, chest from trunk and shoulders; the spine shares the turn between them evenly."""
+    up = _middle(P, "shoulder") - _middle(P, "hip")
+    rest_up = _middle(R, "shoulder") - _middle(R, "hip")
+    hips, shoulders = P["left_hip"] - P["right_hip"], P["left_shoulder"] - P["right_shoulder"]
+    pelvis = _turn(up, hips, rest_up, _LEFT)
+    chest = _turn(up, shoulders, rest_up, _LEFT)
+    # hips drop to one side: half of what the hip line says beyond the trunk's own frame
+    tilt = _turn(hips, up, _LEFT, rest_up)
+    pelvis = pelvis @ _fraction(pelvis.T @ tilt, 0.5)
+    relative = pelvis.T @ chest
+    world[SMPL["pelvis"]] = pelvis
+    for k, name in enumerate(("spine1", "spine2", "spine3"), start=1):
+        world[SMPL[name]] = pelvis @ _fraction(relative, k / 3)
+    for name in ("left_collar", "right_collar", "neck", "head"):
+        world[SMPL[name]] = world[SMPL["spine3"]]
+
+
+def _pose_head(world: Floats, P: dict[str, Floats]) -> None:
+    """Head from ears and nose; neck and head share the turn."""
+    chest = world[SMPL["spine3"]]
+    ears = P["left_ear"] - P["right_ear"]
+    nose = P["nose"] - _middle(P, "ear")
+    head = _turn(ears, nose, _LEFT, _NOSE_FROM_EARS)
+    relative = chest.T @ head
+    world[SMPL["neck"]] = chest @ _fraction(relative, 0.5)
+    world[SMPL["head"]] = head
+
+
+def _pose_arm(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Floats], confidence: Floats) -> None:
+    """Shoulder and elbow from the two bones and the hinge axis between them, wrist from the hand's plane."""
+    s, e, w, h = (f"{side}_{n}" for n in ("shoulder", "elbow", "wrist", "hand"))
+    upper, fore = P[e] - P[s], P[w] - P[e]
+    rest_upper, rest_fore = R[e] - R[s], R[w] - R[e]
+    rest_hinge = np.cross(rest_upper, _FRONT)  # a bent elbow brings the forearm to the front
+    chest = world[SMPL["spine3"]]
+    carried = rotation_between(chest @ rest_upper, upper) @ chest
+    hinge = _hinge(upper, fore, carried @ rest_hinge)
+    world[SMPL[s]] = _turn(upper, hinge, rest_upper, rest_hinge)
+    forearm = _turn(fore, hinge, rest_fore, rest_hinge)
+    hand = forearm
+    index, pinky = f"{side}_index", f"{side}_pinky"
+    if confidence[[BLAZEPOSE[index], BLAZEPOSE[pinky], BLAZEPOSE[w]]].min() > _HAND_CONFIDENCE:
+        fingers = (P[index] + P[pinky]) / 2 - P[w]
+        hand = _turn(fingers, P[index] - P[pinky], R[h] - R[w], _FRONT)
+        # half of the hand's roll about the forearm happens in the forearm
+        roll = _twist(forearm.T @ hand, rest_fore)
+        forearm = forearm @ _fraction(roll, 0.5)
+    world[SMPL[e]], world[SMPL[w]], world[SMPL[h]] = forearm, hand, hand
+
+
+def _pose_leg(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Floats]) -> None:
+    """Hip and knee from the two bones and the hinge axis (the foot decides it when the leg is straight)."""
+    h, k, a, f = (f"{side}_{n}" for n in ("hip", "knee", "ankle", "foot"))
+    thigh, shank = P[k] - P[h], P[a] - P[k]
+    rest_thigh, rest_shank = R[k] - R[h], R[a] - R[k]
+    toes = P[f"{side}_foot_index"] - P[f"{side}_heel"]
+    pelvis = world[SMPL["pelvis"]]
+    carried = rotation_between(pelvis @ rest_thigh, thigh) @ pelvis
+    guess = carried @ _LEFT + _direction(np.cross(-shank, toes))
+    hinge = _hinge(thigh, shank, guess)
+    world[SMPL[h]] = _turn(thigh, hinge, rest_thigh, _LEFT)
+    world[SMPL[k]] = _turn(shank, hinge, rest_shank, _LEFT)
+    rest_toes = R[f] - R[a]
+    rest_toes = rest_toes * np.array([1.0, 0.0, 1.0])  # the sole is level at rest
+    world[SMPL[a]] = world[SMPL[f]] = _turn(toes, hinge, rest_toes, _LEFT)
+
+
+def _local_axis_angles(world: Floats) -> tuple[Floats, Floats]:
+    local = world.copy()
+    local[1:] = np.swapaxes(world[SMPL_PARENTS[1:]], 1, 2) @ world[1:]
+    pose = axis_angle_from_matrix(local)
+    for name, most in _MAX_ANGLE_RAD.items():
+        angle = float(np.linalg.norm(pose[SMPL[name]]))
+        pose[SMPL[name]] *= min(1.0, most / max(angle, 1e-9))
+    return pose[0], pose[1:].reshape(-1)
+
+
+def _turn(primary: Floats, secondary: Floats, rest_primary: Floats, rest_secondary: Floats) -> Floats:
+    """Rotation [3,3] that takes the first rest vector to the first observed one and the second as near as it can."""
+    return frame_from_two_vectors(primary, secondary) @ frame_from_two_vectors(rest_primary, rest_secondary).T
+
+
+def _hinge(first: Floats, second: Floats, guess: Floats) -> Floats:
+    """Axis of the joint between two bones; `guess` decides when the joint is nearly straight."""
+    return np.cross(_direction(first), _direction(second)) + _HINGE_FALLBACK * _direction(guess)
+
+
+def _fraction(rotation: Floats, share: float) -> Floats:
+    return matrix_from_axis_angle(share * axis_angle_from_matrix(rotation))
+
+
+def _twist(rotation: Floats, axis: Floats) -> Floats:
+    """The part [3,3] of a rotation that turns about `axis` (swing-twist decomposition)."""
+    return rotation_between(rotation @ axis, axis) @ rotation
+
+
+def _direction(v: Floats) -> Floats:
+    return v / max(float(np.linalg.norm(v)), 1e-9)
+
+
+def _middle(points: dict[str, Floats], name: str) -> Floats:
+    return (points[f"left_{name}"] + points[f"right_{name}"]) / 2

@@ -1,0 +1,92 @@
+"""Group axioms and round trips of rotations."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hmr_ros.geometry.rotations import (
+    axis_angle_from_matrix,
+    axis_angle_from_quaternion,
+    frame_from_two_vectors,
+    matrix_from_axis_angle,
+    nearest_rotation,
+    quaternion_from_matrix,
+    rotation_between,
+    skew,
+)
+
+finite = st.floats(-10, 10)
+vector = st.tuples(finite, finite, finite).map(np.array)
+nonzero = vector.filter(lambda v: np.linalg.norm(v) > 1e-3)
+
+
+@given(vector)
+def test_matrix_is_a_rotation(v):
+    R = matrix_from_axis_angle(v)
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(R) == pytest.approx(1)
+
+
+@given(vector)
+def test_log_inverts_exp_up_to_full_turns(v):
+    R = matrix_from_axis_angle(v)
+    back = axis_angle_from_matrix(R)
+    assert np.linalg.norm(back) <= np.pi + 1e-9
+    np.testing.assert_allclose(matrix_from_axis_angle(back), R, atol=1e-7)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-12, 1e-7, 1e-3, 1.0, 3.0, np.pi - 1e-7, np.pi])
+def test_angle_is_kept_near_both_ends(angle):
+    axis = np.array([1.0, -2.0, 0.5]) / np.linalg.norm([1.0, -2.0, 0.5])
+    back = axis_angle_from_matrix(matrix_from_axis_angle(angle * axis))
+    assert np.linalg.norm(back) == pytest.approx(angle, abs=1e-9)
+
+
+@given(vector, vector)
+def test_turns_about_one_axis_add(v, w):
+    a, b = v[0], w[0]
+    axis = np.array([0.6, 0.0, 0.8])
+    lhs = matrix_from_axis_angle(a * axis) @ matrix_from_axis_angle(b * axis)
+    np.testing.assert_allclose(lhs, matrix_from_axis_angle((a + b) * axis), atol=1e-9)
+
+
+def test_batches_agree_with_single():
+    v = np.random.default_rng(0).normal(size=(4, 5, 3))
+    R = matrix_from_axis_angle(v)
+    assert R.shape == (4, 5, 3, 3)
+    np.testing.assert_allclose(R[2, 3], matrix_from_axis_angle(v[2, 3]), atol=1e-14)
+    np.testing.assert_allclose(axis_angle_from_quaternion(quaternion_from_matrix(R)), axis_angle_from_matrix(R))
+
+
+@given(nonzero, nonzero)
+def test_rotation_between_takes_one_direction_to_the_other(a, b):
+    turned = rotation_between(a, b) @ (a / np.linalg.norm(a))
+    np.testing.assert_allclose(turned, b / np.linalg.norm(b), atol=1e-6)
+
+
+@pytest.mark.parametrize("a", np.eye(3))
+def test_rotation_between_opposite_directions(a):
+    R = rotation_between(a, -a)
+    np.testing.assert_allclose(R @ a, -a, atol=1e-9)
+    assert np.linalg.det(R) == pytest.approx(1)
+
+
+@given(nonzero, nonzero)
+def test_two_vector_frame_is_a_rotation_with_the_first_axis_exact(a, b):
+    F = frame_from_two_vectors(a, b)
+    np.testing.assert_allclose(F.T @ F, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(F[:, 0], a / np.linalg.norm(a), atol=1e-9)
+
+
+def test_nearest_rotation_projects():
+    rng = np.random.default_rng(1)
+    R = matrix_from_axis_angle(rng.normal(size=(10, 3)))
+    np.testing.assert_allclose(nearest_rotation(R), R, atol=1e-12)
+    noisy = nearest_rotation(rng.normal(size=(10, 3, 3)))
+    np.testing.assert_allclose(np.linalg.det(noisy), 1)
+
+
+@given(vector, vector)
+def test_skew_is_the_cross_product(v, w):
+    np.testing.assert_allclose(skew(v) @ w, np.cross(v, w), atol=1e-9)

@@ -1,0 +1,62 @@
+"""The house rules: imports go one way, only ros/ knows ROS, files and functions stay small."""
+
+import ast
+from pathlib import Path
+
+import hmr_ros.types
+
+PACKAGE = Path(hmr_ros.types.__file__).parent
+# what may be imported from: everything to the left
+ORDER = [
+    "types", "errors", "config", "geometry", "body", "engines", "io", "stages", "pipeline", "factory",
+    "view", "synth", "evaluate", "commands", "ros", "cli", "__main__",
+]  # fmt: skip
+# doctor and bag reach over to ros/ and back on purpose; see ARCHITECTURE.md
+ALLOWED = {("commands", "ros")}
+ROS = ("rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_msgs")
+
+
+def sources():
+    return [p for p in PACKAGE.rglob("*.py") if "msg" not in p.relative_to(PACKAGE).parts]
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names)
+
+
+def room(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_arrows_point_up_the_list():
+    wrong = []
+    for path in sources():
+        here = room(path)
+        if here == "__init__":
+            continue
+        for module in imports(path):
+            parts = module.split(".")
+            if parts[0] == "hmr_ros" and len(parts) > 1 and parts[1] not in ("msg", here):
+                there = parts[1]
+                if ORDER.index(there) > ORDER.index(here) and (here, there) not in ALLOWED:
+                    wrong.append(f"{path.relative_to(PACKAGE)} imports {module}")
+    assert not wrong
+
+
+def test_only_ros_knows_ros():
+    for path in sources():
+        if room(path) != "ros":
+            assert not [m for m in imports(path) if m.split(".")[0] in ROS or m.startswith("hmr_ros.msg")], path
+
+
+def test_files_and_functions_stay_small():
+    for path in sources():
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 65, f"{path}: {node.name}"

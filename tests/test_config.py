@@ -1,0 +1,48 @@
+"""The settings tree: files, dotted names and their errors."""
+
+import pytest
+
+from hmr_ros.config import HmrConfig, read_config, settings, with_values
+from hmr_ros.errors import ConfigError
+
+
+def test_every_setting_has_a_description():
+    assert all(s.doc for s in settings())
+
+
+def test_dotted_names_reach_every_leaf():
+    for s in settings():
+        assert with_values(HmrConfig(), {s.name: s.default}) == HmrConfig()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tracker: {max_people: 3}", "/**:\n  ros__parameters:\n    use_sim_time: true\n    tracker: {max_people: 3}"],
+)
+def test_plain_and_ros_parameter_files_mean_the_same(tmp_path, text):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    assert read_config(file).tracker.max_people == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tracker: {max_poeple: 3}", "unknown setting 'tracker.max_poeple'"),
+        ("steps: many", "'steps' must be a int"),
+        ("recover: magic", "choose one of kinematic, posture"),
+        ("- a\n- b", "holds no settings"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_bad_files_are_explained_in_one_line(tmp_path, text, said):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_config(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_config(tmp_path / "no.yaml")
