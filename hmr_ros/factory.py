@@ -35,9 +35,9 @@ def build_pipeline(config: HmrConfig) -> Pipeline:
     check_built(config)
     body = load_body(config.body or None)
     models = blazepose_models()
-    detector = Detector(models.detector, config.detector, threads=config.threads)
-    landmarker = Landmarker(models.landmarks, threads=config.threads)
-    tracker = PersonTracker(detector, landmarker, config.tracker, config.detector.max_checks_per_frame)
+    detector = Detector(models.detector, config.detector.min_score, config.threads)
+    landmarker = Landmarker(models.landmarks, config.threads)
+    tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
     return Pipeline(body, tracker, KinematicRecovery(body))
 
 

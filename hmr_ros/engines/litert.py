@@ -1,0 +1,36 @@
+"""TensorFlow Lite models on the CPU through LiteRT."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from hmr_ros.errors import AssetError
+from hmr_ros.types import Floats
+
+
+class LiteRtModel:
+    """One .tflite model with a single input; outputs by name. Not safe to call from several threads at once."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the delegate announces itself on every start
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise AssetError("package ai-edge-litert is missing; run: pip install ai-edge-litert") from error
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=max(1, threads))
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise AssetError(f"{path} is not a usable model ({error}); delete it, it is fetched again") from error
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self.input_shape: tuple[int, ...] = tuple(self._interpreter.get_input_details()[0]["shape"])
+        self._outputs = {d["name"]: d["index"] for d in self._interpreter.get_output_details()}
+
+    def __call__(self, batch: Floats) -> dict[str, Floats]:
+        """Run on float32 `batch` of `input_shape`; copies of all outputs by name."""
+        self._interpreter.set_tensor(self._input, np.ascontiguousarray(batch, np.float32))
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}

@@ -1,0 +1,40 @@
+"""Rotated square crops around people and the way back to picture coordinates: the only place that does either."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hmr_ros.types import Floats, Image, Roi
+
+
+def crop_matrix(roi: Roi, side_px: int) -> Floats:
+    """Affine map [2,3] from picture pixels to the pixels of a `side_px` square crop of `roi`."""
+    scale = side_px / roi.size_px
+    c, s = np.cos(roi.angle_rad) * scale, np.sin(roi.angle_rad) * scale
+    linear = np.array([[c, s], [-s, c]])
+    offset = side_px / 2 - linear @ np.asarray(roi.center_px, np.float64)
+    return np.c_[linear, offset]
+
+
+def invert_affine(M: Floats) -> Floats:
+    """Inverse [2,3] of an affine map [2,3]."""
+    linear = np.linalg.inv(M[:, :2])
+    return np.c_[linear, -linear @ M[:, 2]]
+
+
+def transform_points(M: Floats, points: Floats) -> Floats:
+    """Affine map [2,3] applied to points [...,2]."""
+    return points @ M[:, :2].T + M[:, 2]
+
+
+def crop(image: Image, roi: Roi, side_px: int) -> Image:
+    """Upright square [side,side,3] of `roi`; black where it leaves the picture."""
+    return np.asarray(cv2.warpAffine(image, crop_matrix(roi, side_px), (side_px, side_px)), np.uint8)
+
+
+def roi_from_points(center_px: Floats, top_px: Floats, scale: float) -> Roi:
+    """Square centred at `center_px` whose upward axis passes through `top_px`; side = 2 x `scale` x their distance."""
+    v = np.asarray(top_px, np.float64) - center_px
+    angle = float(np.arctan2(v[1], v[0]) + np.pi / 2)
+    return Roi(np.asarray(center_px, np.float64), float(2 * scale * np.linalg.norm(v)), angle)
