@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hmr_ros.types import Floats
 
 _TINY = 1e-12
+Vector = tuple[float, float, float]
 
 
 def matrix_from_axis_angle(axis_angle: Floats) -> Floats:
@@ -65,27 +68,44 @@ def skew(v: Floats) -> Floats:
 
 def frame_from_two_vectors(primary: Floats, secondary: Floats) -> Floats:
     """Right-handed orthonormal frame [3,3] (columns) whose first axis is `primary` and whose second lies towards
-    `secondary` (TRIAD). When the two are parallel, any perpendicular axis stands in for the second."""
-    x = _unit(np.asarray(primary, dtype=np.float64))
-    y = secondary - x * (x @ secondary)
-    if np.linalg.norm(y) < 1e-6 * max(1.0, float(np.linalg.norm(secondary))):
-        y = np.cross(x, np.eye(3)[np.abs(x).argmin()])
+    `secondary` (TRIAD). When the two are parallel, any perpendicular axis stands in for the second.
+
+    Plain floats: for single vectors they are ten times faster than arrays, and recovery calls this 30 times a person.
+    """
+    x = _unit(_floats(primary))
+    given = _floats(secondary)
+    along = _dot(x, given)
+    y = (given[0] - along * x[0], given[1] - along * x[1], given[2] - along * x[2])
+    if math.hypot(*y) < 1e-6 * max(1.0, math.hypot(*given)):
+        y = _perpendicular(x)
     y = _unit(y)
-    return np.stack([x, y, np.cross(x, y)], axis=-1)
+    return np.array([x, y, _cross(x, y)]).T
 
 
 def rotation_between(a: Floats, b: Floats) -> Floats:
     """Shortest rotation [3,3] that takes the direction of `a` [3] to that of `b` [3]."""
-    a, b = _unit(np.asarray(a, dtype=np.float64)), _unit(np.asarray(b, dtype=np.float64))
-    axis = np.cross(a, b)
-    sine, cosine = float(np.linalg.norm(axis)), float(a @ b)
-    if sine < 1e-9:
+    u, v = _unit(_floats(a)), _unit(_floats(b))
+    axis = _cross(u, v)
+    cosine = _dot(u, v)
+    if math.hypot(*axis) < 1e-9:
         if cosine > 0:
             return np.eye(3)
-        axis, sine = np.cross(a, np.eye(3)[np.abs(a).argmin()]), 1.0
-        axis = _unit(axis)
-        return matrix_from_axis_angle(axis * np.pi)
-    return matrix_from_axis_angle(axis / sine * np.arctan2(sine, cosine))
+        axis = _unit(_perpendicular(u))
+        return 2.0 * np.outer(axis, axis) - np.eye(3)  # half a turn
+    x, y, z = axis
+    f = 1.0 / (1.0 + cosine)
+    return np.array(
+        [
+            [cosine + f * x * x, f * x * y - z, f * x * z + y],
+            [f * x * y + z, cosine + f * y * y, f * y * z - x],
+            [f * x * z - y, f * y * z + x, cosine + f * z * z],
+        ]
+    )
+
+
+def cross(a: Floats, b: Floats) -> Floats:
+    """Cross product [3] of two single vectors [3], without the cost of NumPy's general one."""
+    return np.array(_cross(_floats(a), _floats(b)))
 
 
 def nearest_rotation(M: Floats) -> Floats:
@@ -96,8 +116,27 @@ def nearest_rotation(M: Floats) -> Floats:
     return U @ Vt
 
 
-def _unit(v: Floats) -> Floats:
-    return v / max(float(np.linalg.norm(v)), _TINY)
+def _floats(v: Floats) -> Vector:
+    x, y, z = v.tolist()
+    return x, y, z
+
+
+def _unit(v: Vector) -> Vector:
+    norm = max(math.hypot(*v), _TINY)
+    return v[0] / norm, v[1] / norm, v[2] / norm
+
+
+def _dot(a: Vector, b: Vector) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _cross(a: Vector, b: Vector) -> Vector:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def _perpendicular(v: Vector) -> Vector:
+    smallest = min(range(3), key=lambda i: abs(v[i]))
+    return _cross(v, (float(smallest == 0), float(smallest == 1), float(smallest == 2)))
 
 
 def _stack(*columns: Floats) -> Floats:

@@ -5,12 +5,15 @@ The baseline that learned recovery has to beat; selectable as `recover: kinemati
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE, SMPL, SMPL_PARENTS
 from hmr_ros.body.model import NUM_JOINTS
 from hmr_ros.geometry.rotations import (
     axis_angle_from_matrix,
+    cross,
     frame_from_two_vectors,
     matrix_from_axis_angle,
     rotation_between,
@@ -78,7 +81,7 @@ def _pose_arm(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Float
     s, e, w, h = (f"{side}_{n}" for n in ("shoulder", "elbow", "wrist", "hand"))
     upper, fore = P[e] - P[s], P[w] - P[e]
     rest_upper, rest_fore = R[e] - R[s], R[w] - R[e]
-    rest_hinge = np.cross(rest_upper, _FRONT)  # a bent elbow brings the forearm to the front
+    rest_hinge = cross(rest_upper, _FRONT)  # a bent elbow brings the forearm to the front
     chest = world[SMPL["spine3"]]
     carried = rotation_between(chest @ rest_upper, upper) @ chest
     hinge = _hinge(upper, fore, carried @ rest_hinge)
@@ -103,7 +106,7 @@ def _pose_leg(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Float
     toes = P[f"{side}_foot_index"] - P[f"{side}_heel"]
     pelvis = world[SMPL["pelvis"]]
     carried = rotation_between(pelvis @ rest_thigh, thigh) @ pelvis
-    guess = carried @ _LEFT + _direction(np.cross(-shank, toes))
+    guess = carried @ _LEFT + _direction(cross(-shank, toes))
     hinge = _hinge(thigh, shank, guess)
     world[SMPL[h]] = _turn(thigh, hinge, rest_thigh, _LEFT)
     world[SMPL[k]] = _turn(shank, hinge, rest_shank, _LEFT)
@@ -129,7 +132,7 @@ def _turn(primary: Floats, secondary: Floats, rest_primary: Floats, rest_seconda
 
 def _hinge(first: Floats, second: Floats, guess: Floats) -> Floats:
     """Axis of the joint between two bones; `guess` decides when the joint is nearly straight."""
-    return np.cross(_direction(first), _direction(second)) + _HINGE_FALLBACK * _direction(guess)
+    return cross(_direction(first), _direction(second)) + _HINGE_FALLBACK * _direction(guess)
 
 
 def _fraction(rotation: Floats, share: float) -> Floats:
@@ -142,7 +145,7 @@ def _twist(rotation: Floats, axis: Floats) -> Floats:
 
 
 def _direction(v: Floats) -> Floats:
-    return v / max(float(np.linalg.norm(v)), 1e-9)
+    return v / max(math.hypot(*v.tolist()), 1e-9)
 
 
 def _middle(points: dict[str, Floats], name: str) -> Floats:

@@ -9,7 +9,7 @@ from hmr_ros.errors import ConfigError
 from hmr_ros.stages.detect import Window
 
 _WHOLE_PERIOD_S = 0.25  # between two looks at the whole picture while somebody is tracked
-_MIN_TILE_PX = 96  # smaller tiles would be enlarged, which finds nobody
+_MIN_TILE_PX = 200  # below the 224 pixels of the detector a tile shows nothing new
 
 
 def tiles(width: int, height: int, fractions: tuple[float, ...]) -> list[Window]:
@@ -62,7 +62,8 @@ class Search:
         if first and self._config.scan_first_frame:
             return chosen + self._tiles
         self._due = min(self._due + passed_s * len(self._tiles) / self._config.scan_period_s, len(self._tiles))
-        count = int(np.ceil(self._due - 1e-6))
+        # the whole picture counts as a tile, so that the cost of frames stays even
+        count = max(0, int(np.ceil(self._due - 1e-6)) - len(chosen))
         self._due -= count
         chosen += [self._tiles[(self._next + i) % len(self._tiles)] for i in range(count)]
         self._next += count

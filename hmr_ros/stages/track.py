@@ -130,16 +130,16 @@ class PersonTracker:
         if not lost or not proposals:
             return proposals, checks
         cost = np.array([[p.mismatch(d.roi) for d in proposals] for p in lost])
-        left = list(proposals)
+        taken = set()
         for i, j in zip(*linear_sum_assignment(np.minimum(cost, 1e3)), strict=True):
             if cost[i, j] > 1.0 or checks <= 0:
                 continue
             checks -= 1
             keypoints = self._confirmed(frame, proposals[j])
-            left.remove(proposals[j])
+            taken.add(j)
             if keypoints is not None:
                 lost[i].observe(keypoints)
-        return left, checks
+        return [d for j, d in enumerate(proposals) if j not in taken], checks
 
     def _welcome(self, frame: Frame, proposal: Detection) -> None:
         keypoints = self._confirmed(frame, proposal)

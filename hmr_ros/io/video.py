@@ -1,0 +1,191 @@
+"""Frames from video files, pictures, folders and cameras, and the writer of overlay videos."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from hmr_ros.errors import InputError
+from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.types import Camera, Frame, Image
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+_FOLDER_FPS = 30.0
+_RETRIES = 3  # a camera may miss a frame
+
+
+class FrameSource:
+    """Iterable of frames with what is known beforehand; `truncated` is set when the stream broke early."""
+
+    fps: float
+    count: int | None  # frames, None = not known
+    width: int
+    height: int
+    is_live = False
+    is_image = False
+    camera: Camera
+
+    def __init__(self) -> None:
+        self.truncated = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release the device or file."""
+
+
+def open_source(source: str, camera: Camera | None) -> FrameSource:
+    """Open a video file, picture, folder of pictures or camera (index or /dev/videoN); InputError says what is wrong.
+
+    Without `camera` the focal length is guessed from the picture's size.
+    """
+    path = Path(source)
+    if re.fullmatch(r"\d+", source) or source.startswith("/dev/video"):
+        return _CaptureSource(source, camera, live=True)
+    if path.is_dir():
+        return _PictureSource(_pictures_in(path), camera, is_image=False)
+    if not path.exists():
+        raise InputError(f"source '{source}' does not exist; give a video, a picture, a folder of pictures or a camera")
+    if path.suffix.lower() in _PICTURES:
+        return _PictureSource([path], camera, is_image=True)
+    return _CaptureSource(source, camera, live=False)
+
+
+class _PictureSource(FrameSource):
+    def __init__(self, paths: list[Path], camera: Camera | None, is_image: bool) -> None:
+        super().__init__()
+        self._paths = paths
+        self.fps, self.count, self.is_image = _FOLDER_FPS, len(paths), is_image
+        first = _read_picture(paths[0])
+        self.height, self.width = first.shape[:2]
+        self.camera = fit_camera(camera, self.width, self.height)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for i, path in enumerate(self._paths):
+            picture = _read_picture(path)
+            camera = self.camera
+            if picture.shape[:2] != (self.height, self.width):
+                camera = fit_camera(None if camera.guessed else camera, picture.shape[1], picture.shape[0])
+            yield Frame(i, round(i * 1e9 / self.fps), picture, camera)
+
+
+class _CaptureSource(FrameSource):
+    def __init__(self, source: str, camera: Camera | None, live: bool) -> None:
+        super().__init__()
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+        self._source, self.is_live = source, live
+        self._capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
+        ok, first = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not ok or first is None:
+            hint = "check that it is connected and not in use" if live else "is it a video, and complete?"
+            raise InputError(f"no picture can be read from '{source}'; {hint}")
+        self._first = np.asarray(first, np.uint8)
+        self.height, self.width = first.shape[:2]
+        fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.fps = fps if 0 < fps < 1000 else _FOLDER_FPS
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.count = count if count > 0 and not live else None
+        self.camera = fit_camera(camera, self.width, self.height)
+
+    def __iter__(self) -> Iterator[Frame]:
+        picture: Image | None = self._first
+        index, last_ns = 0, -1
+        while picture is not None:
+            stamp_ns = time.time_ns() if self.is_live else max(self._position_ns(index), last_ns + 1)
+            yield Frame(index, stamp_ns, picture, self.camera)
+            index, last_ns = index + 1, stamp_ns
+            picture = self._read()
+        # containers count a frame more or less than they hold; a real break is larger
+        self.truncated = self.count is not None and index < 0.98 * self.count - 1
+
+    def _position_ns(self, index: int) -> int:
+        milliseconds = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
+        return round(milliseconds * 1e6) if milliseconds > 0 else round(index * 1e9 / self.fps)
+
+    def _read(self) -> Image | None:
+        for _ in range(_RETRIES if self.is_live else 1):
+            ok, picture = self._capture.read()
+            if ok and picture is not None:
+                return np.asarray(picture, np.uint8)
+        return None
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+class VideoWriter:
+    """mp4 file, sized by its first picture."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, picture: Image) -> None:
+        """Append a BGR picture [H,W,3]; pictures of another size are fitted to the first one's."""
+        if self._writer is None:
+            self._size = (picture.shape[1], picture.shape[0])
+            fourcc = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._path), fourcc, self._fps, self._size)
+            if not self._writer.isOpened():
+                raise InputError(f"cannot write video {self._path}; is the folder writable and the disk not full?")
+        if (picture.shape[1], picture.shape[0]) != self._size:
+            picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
+        self._writer.write(picture)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+
+def fit_camera(camera: Camera | None, width: int, height: int) -> Camera:
+    """`camera` for pictures of this size: guessed when None, scaled when it was calibrated at another resolution."""
+    if camera is None:
+        return guess_camera(width, height)
+    if not camera.width or not camera.height or (camera.width, camera.height) == (width, height):
+        return replace(camera, width=width, height=height)
+    scale = width / camera.width
+    if abs(camera.height * scale - height) > 1.5:
+        raise InputError(
+            f"calibration is for {camera.width}x{camera.height}, the picture is {width}x{height}; "
+            "give the calibration of this video mode"
+        )
+    K = np.asarray(camera.K, np.float64).copy()
+    K[:2] *= scale
+    return replace(camera, K=K, width=width, height=height)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    def natural(path: Path) -> list[tuple[int, int, str]]:
+        return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in re.split(r"(\d+)", path.name)]
+
+    found = sorted((p for p in folder.iterdir() if p.suffix.lower() in _PICTURES), key=natural)
+    if not found:
+        raise InputError(f"folder {folder} holds no pictures ({', '.join(sorted(_PICTURES))})")
+    return found
+
+
+def _read_picture(path: Path) -> Image:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InputError(f"cannot read picture {path}; is it complete and an image?")
+    return np.asarray(picture, np.uint8)

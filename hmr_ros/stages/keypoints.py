@@ -1,0 +1,84 @@
+"""BlazePose landmark network: one crop in, 33 landmarks and the next crop out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.engines.litert import LiteRtModel
+from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
+from hmr_ros.stages.detect import BODY_SCALE
+from hmr_ros.types import Floats, Image, Keypoints, Roi
+
+INPUT_PX = 256
+NUM_LANDMARKS = 33
+_HEATMAP_PX = 64
+_WINDOW = 3  # refinement looks at 7 x 7 cells, as MediaPipe does
+_MIN_PEAK = 0.5  # heat maps below this do not move their landmark
+
+
+class Landmarker:
+    """Stateless: crop -> Keypoints."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        self._model = LiteRtModel(model, threads)
+
+    def __call__(self, image: Image, roi: Roi) -> Keypoints:
+        """Landmarks of the person in `roi` of the BGR picture [H,W,3]; look at `score` before trusting them."""
+        picture = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)
+        raw, score, heatmaps, world = _outputs(self._model(picture[None].astype(np.float32) / 255.0))
+        in_crop = _refine(raw[:, :2], heatmaps)
+        points = transform_points(invert_affine(crop_matrix(roi, INPUT_PX)), in_crop)
+        confidence = _sigmoid(raw[:NUM_LANDMARKS, 3]) * _sigmoid(raw[:NUM_LANDMARKS, 4])
+        confidence = confidence * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
+        return Keypoints(
+            keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
+            keypoints_3d=_camera_axes(world[:NUM_LANDMARKS], roi.angle_rad),
+            score=score,
+            next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
+        )
+
+
+def _outputs(outputs: dict[str, Floats]) -> tuple[Floats, float, Floats, Floats]:
+    """Sort the network's outputs by their size: landmarks [39,5], score, heat maps [64,64,39], world points [39,3]."""
+    by_size = {o.size: o for o in outputs.values()}
+    landmarks = by_size[39 * 5].reshape(39, 5).astype(np.float64)
+    heatmaps = by_size[_HEATMAP_PX * _HEATMAP_PX * 39].reshape(_HEATMAP_PX, _HEATMAP_PX, 39)
+    return landmarks, float(by_size[1].item()), heatmaps, by_size[39 * 3].reshape(39, 3).astype(np.float64)
+
+
+def _refine(points: Floats, heatmaps: Floats) -> Floats:
+    """Landmarks [39,2] in crop pixels moved to the centre of mass of their heat map's neighbourhood."""
+    cells_per_px = _HEATMAP_PX / INPUT_PX
+    centre = np.floor(points * cells_per_px).astype(int)
+    steps = np.arange(-_WINDOW, _WINDOW + 1)
+    rows, cols = centre[:, 1, None] + steps, centre[:, 0, None] + steps  # [39,7]
+    valid = ((rows >= 0) & (rows < _HEATMAP_PX))[:, :, None] & ((cols >= 0) & (cols < _HEATMAP_PX))[:, None, :]
+    r, c = np.clip(rows, 0, _HEATMAP_PX - 1), np.clip(cols, 0, _HEATMAP_PX - 1)
+    weights = _sigmoid(heatmaps[r[:, :, None], c[:, None, :], np.arange(39)[:, None, None]].astype(np.float64)) * valid
+    total = weights.sum((1, 2))
+    peak = weights.max((1, 2))
+    x = (weights.sum(1) * cols).sum(1) / np.maximum(total, 1e-9)
+    y = (weights.sum(2) * rows).sum(1) / np.maximum(total, 1e-9)
+    refined = np.stack([x, y], -1) / cells_per_px
+    return np.where(peak[:, None] >= _MIN_PEAK, refined, points)
+
+
+def _camera_axes(world: Floats, angle_rad: float) -> Floats:
+    """World landmarks [N,3] of the upright crop turned back to the axes of the picture, origin at the mid hip."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    turned = world @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+    return turned - (turned[BLAZEPOSE["left_hip"]] + turned[BLAZEPOSE["right_hip"]]) / 2
+
+
+def _inside(points: Floats, width: int, height: int) -> Floats:
+    """1 inside the picture, 0 outside; points [N,2] px."""
+    x, y = points[:, 0], points[:, 1]
+    return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).astype(np.float64)
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -50, 50)))

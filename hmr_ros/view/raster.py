@@ -1,0 +1,63 @@
+"""Draws triangle meshes into pictures: painter's algorithm on OpenCV's polygon filler, no GPU, no window."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hmr_ros.types import Floats, Image, Ints
+
+_NEAR_M = 0.05
+_SHIFT = 4  # sub-pixel bits of OpenCV's fixed-point coordinates
+_LIMIT_PX = 20_000  # fixed-point coordinates stay far from overflow
+_AMBIENT = 0.35
+
+
+def draw_mesh(
+    image: Image, vertices: Floats, faces: Ints, K: Floats, colors: Floats, light: Floats | None = None
+) -> Image:
+    """Paint a closed mesh over `image` [H,W,3] in place and return it.
+
+    `vertices` [V,3] m in the camera frame, `faces` [F,3] counter-clockwise from outside, `colors` [F,3] BGR 0..255,
+    `light` [3] direction towards the light in the camera frame (default: the camera's own lamp). Faces that look away,
+    lie outside the picture or reach behind the near plane are left out.
+    """
+    order, points = _visible(vertices, faces, K, image.shape[1], image.shape[0])
+    shaded = colors[order] * _shading(vertices[faces[order]], light)[:, None]
+    polygons = np.round(points * (1 << _SHIFT)).astype(np.int32)
+    for polygon, color in zip(polygons, np.clip(shaded, 0, 255).tolist(), strict=True):
+        cv2.fillConvexPoly(image, polygon, color, cv2.LINE_8, _SHIFT)
+    return image
+
+
+def mesh_mask(vertices: Floats, faces: Ints, K: Floats, width: int, height: int) -> Image:
+    """Silhouette [H,W], 255 on the body."""
+    mask = np.zeros((height, width), np.uint8)
+    _, points = _visible(vertices, faces, K, width, height)
+    for polygon in np.round(points * (1 << _SHIFT)).astype(np.int32):
+        cv2.fillConvexPoly(mask, polygon, (255.0,), cv2.LINE_8, _SHIFT)
+    return mask
+
+
+def _visible(vertices: Floats, faces: Ints, K: Floats, width: int, height: int) -> tuple[Ints, Floats]:
+    """Indices of the faces to paint, far ones first, and their corners [N,3,2] px."""
+    z = vertices[:, 2]
+    with np.errstate(all="ignore"):
+        px = (vertices @ K.T)[:, :2] / np.where(z > _NEAR_M, z, np.nan)[:, None]
+    corners = px[faces]  # [F,3,2]
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    with np.errstate(invalid="ignore"):
+        facing = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0  # image y points down
+        low, high = corners.min(1), corners.max(1)
+        inside = (high > 0).all(1) & (low < [width, height]).all(1) & (np.abs(corners) < _LIMIT_PX).all((1, 2))
+    keep = np.flatnonzero(facing & inside)
+    order = keep[np.argsort(-z[faces[keep]].mean(1), kind="stable")]
+    return order, corners[order]
+
+
+def _shading(triangles: Floats, light: Floats | None) -> Floats:
+    """Lambert factor [N] of triangles [N,3,3]."""
+    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    direction = np.array([0.0, 0.0, -1.0]) if light is None else light / np.linalg.norm(light)
+    return _AMBIENT + (1 - _AMBIENT) * np.clip(normals @ direction, 0, 1)
