@@ -66,7 +66,7 @@ def principal_shapes(vertices: Floats, joints: Floats) -> tuple[Floats, Floats]:
         growth = np.ptp((vertices.mean(0) + shape)[:, 1]) - np.ptp(vertices.mean(0)[:, 1])
         largest = shape.reshape(-1)[np.abs(shape).argmax()]
         if (growth if k == 0 else largest) < 0:
-            shape *= -1
+            shapes[k] *= -1
             joint_shapes[k] *= -1
     print(f"10 betas explain {variances[-NUM_BETAS:].sum() / variances.sum():.2%} of the variance")
     return shapes, joint_shapes

@@ -21,6 +21,7 @@ from hmr_ros.types import Floats
 
 NUM_CORRECTIVES = 9 * (NUM_JOINTS - 1)
 SMPL_KEYS = ("v_template", "shapedirs", "J_regressor", "weights", "f")
+OPTIONAL_KEYS = ("posedirs", "kintree_table")
 
 
 def load_body(path: str | Path | None = None) -> BodyModel:
@@ -30,14 +31,14 @@ def load_body(path: str | Path | None = None) -> BodyModel:
     path = Path(path).expanduser()
     if not path.is_file():
         raise BodyModelError(f"body model {path}: no such file; leave it empty for the open body that is included")
-    readers = {".npz": _read_npz, ".pkl": read_pickle}
-    if path.suffix.lower() not in readers:
+    read = {".npz": _read_npz, ".pkl": read_pickle}.get(path.suffix.lower())
+    if read is None:
         raise BodyModelError(f"body model {path}: an SMPL body is a .npz or .pkl file, not {path.suffix or 'this'}")
     try:
-        return _body_from_smpl(f"smpl:{path.stem}", readers[path.suffix.lower()](path))
+        return _body_from_smpl(f"smpl:{path.stem}", read(path, SMPL_KEYS + OPTIONAL_KEYS))
     except (BodyModelError, MemoryError) as error:
         raise BodyModelError(f"body model {path}: {_line(error)}") from error
-    except Exception as error:  # noqa: BLE001  a damaged file can fail anywhere inside the readers
+    except Exception as error:  # a damaged file can fail anywhere inside the readers
         raise BodyModelError(f"body model {path}: damaged or not an SMPL file ({_line(error)})") from error
 
 
@@ -45,14 +46,14 @@ def load_body(path: str | Path | None = None) -> BodyModel:
 def _shipped_body() -> BodyModel:
     with as_file(files("hmr_ros") / "assets" / "open_body.npz") as path:
         try:
-            return open_body.unpack(_read_npz(path))
+            return open_body.unpack(_read_npz(path, open_body.KEYS))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise BodyModelError(f"the included open body is damaged, install hmr_ros again ({error})") from error
 
 
-def _read_npz(path: Path) -> dict[str, Any]:
+def _read_npz(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+        return {key: archive[key] for key in keys if key in archive.files}
 
 
 def _body_from_smpl(name: str, content: Mapping[str, Any]) -> BodyModel:

@@ -25,7 +25,7 @@ def decimate(vertices: Floats, faces: Ints, num_vertices: int) -> tuple[Floats, 
     )
     if len(points) != num_vertices or len(triangles) != wanted or euler_number(triangles) != 2:
         raise AssetError(
-            f"decimation gave {len(points)} vertices and {len(triangles)} faces instead of {num_vertices} and {wanted}; "
+            f"decimation gave {len(points)} vertices and {len(triangles)} faces, not {num_vertices} and {wanted}; "
             "use fast-simplification 0.2.0"
         )
     return points.astype(np.float64), triangles.astype(np.int64)
@@ -53,7 +53,8 @@ def closest_on_triangles(points: Floats, corners: Floats) -> Floats:
     a, b, c = (corners[..., i, :] for i in range(3))
     inside = _plane_weights(points, a, b, c)
     # outside the triangle the closest point lies on one of the three edges
-    tries = [np.where((inside >= 0).all(-1)[..., None], inside, np.nan)]
+    is_inside = np.all(inside >= 0, axis=-1, keepdims=True)
+    tries = [np.where(is_inside, inside, np.nan)]
     for i, j in ((0, 1), (1, 2), (2, 0)):
         start, along = corners[..., i, :], corners[..., j, :] - corners[..., i, :]
         t = np.clip(np.sum((points - start) * along, -1) / np.maximum(np.sum(along**2, -1), 1e-18), 0, 1)

@@ -1,10 +1,15 @@
-"""Unpickle SMPL files without running what they say: only arrays, sparse matrices and plain containers can be made."""
+"""Read pickled SMPL files without running what they say.
+
+Every class that such a file may name is replaced by a holder in this file that only keeps the pickled state; arrays
+are made from the states afterwards. NumPy's own unpickling is not used: a forged dtype can corrupt memory.
+"""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,134 +19,174 @@ from hmr_ros.errors import BodyModelError
 from hmr_ros.types import Floats
 
 
-class ChumpyHolder:
-    """Stands in for chumpy's classes: keeps the pickled state and does nothing."""
+class _Holder:
+    """Keeps a pickled state; whatever it is called with is ignored."""
 
-    def __init__(self, *_: object) -> None:
-        self.state: dict[str, Any] = {}
+    state: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(self, *_: object) -> None: ...
 
     def __setstate__(self, state: object) -> None:
         self.state = state if isinstance(state, dict) else {}
 
     def array(self) -> Floats:
-        """The value of a constant (`x`), of a chosen part of one (`a` at `idxs`), or a cached result (`r`)."""
+        """The value as an array; ValueError or KeyError where it is none."""
+        raise ValueError("not an array")
+
+
+class _Chumpy(_Holder):
+    """Any class of chumpy, the automatic differentiation that SMPL's files were made with."""
+
+    def array(self) -> Floats:
+        """A constant (`x`), a cached result (`r`) or a selection (`a` at `idxs`)."""
         for key in ("x", "r", "_r"):
-            value = self.state.get(key)
-            if isinstance(value, (np.ndarray, ChumpyHolder)):
-                return value.array() if isinstance(value, ChumpyHolder) else value
-        part, idxs = self.state.get("a"), self.state.get("idxs")
-        if isinstance(part, ChumpyHolder) and isinstance(idxs, np.ndarray):
-            chosen = part.array().reshape(-1)[idxs.astype(np.int64)]
-            shape = self.state.get("preferred_shape")
-            return chosen.reshape(shape) if shape is not None else chosen
-        raise ValueError("a chumpy value that is not a plain array")
+            if isinstance(self.state.get(key), _Holder):
+                return self.state[key].array()
+        chosen = self.state["a"].array().reshape(-1)[self.state["idxs"].array().astype(np.int64)]
+        shape = self.state.get("preferred_shape")
+        return chosen if shape is None else chosen.reshape(shape)
 
 
-class SparseHolder:
-    """Stands in for scipy.sparse's compressed matrices of any SciPy version."""
+class _SparseColumns(_Holder):
+    """scipy.sparse's column-compressed matrix of any SciPy version."""
 
-    columns = True
-
-    def __init__(self, *_: object) -> None:
-        self.state: dict[str, Any] = {}
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state if isinstance(state, dict) else {}
+    kind = scipy.sparse.csc_matrix
 
     def array(self) -> Floats:
         """The dense matrix."""
         shape = self.state.get("_shape", self.state.get("shape"))
-        parts = tuple(self.state[key] for key in ("data", "indices", "indptr"))
-        kind = scipy.sparse.csc_matrix if self.columns else scipy.sparse.csr_matrix
-        matrix = kind(parts, shape=shape)
+        parts = tuple(self.state[key].array() for key in ("data", "indices", "indptr"))
+        matrix = self.kind(parts, shape=shape)
         matrix.check_format(full_check=True)  # the indices come from the file
         return matrix.toarray()
 
 
-class SparseRowsHolder(SparseHolder):
-    """Row-compressed twin."""
+class _SparseRows(_SparseColumns):
+    """The row-compressed matrix."""
 
-    columns = False
+    kind = scipy.sparse.csr_matrix
 
 
-def _latin1(text: str, encoding: str = "latin1") -> bytes:
-    """_codecs.encode as Python 2 bytes are written by Python 3, and nothing else of that function."""
+class _Dtype(_Holder):
+    """numpy.dtype of plain numbers and strings."""
+
+    def __init__(self, spec: object = "", *_: object) -> None:
+        self.spec, self.order = spec, "="
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, tuple) and len(state) > 1:
+            self.order = _text(state[1])  # (version, byte order, ...); the rest is for records
+
+    def dtype(self) -> Any:
+        """The checked dtype."""
+        dtype = np.dtype(_text(self.spec))
+        if dtype.kind not in "biufcSU":
+            raise ValueError(f"an array of {dtype}")
+        return dtype if self.order == "|" else dtype.newbyteorder(self.order)  # type: ignore[arg-type]
+
+
+class _Array(_Holder):
+    """numpy.ndarray: state is (version, shape, dtype, Fortran order, bytes)."""
+
+    parts: tuple[Any, ...] = ()
+
+    def __setstate__(self, state: object) -> None:
+        self.parts = state if isinstance(state, tuple) else ()
+
+    def array(self) -> Floats:
+        """A copy of the values."""
+        if len(self.parts) < 4 or not isinstance(self.parts[-3], _Dtype):
+            raise ValueError("an array without values")
+        shape, dtype, fortran, data = self.parts[-4:]
+        return np.frombuffer(_bytes(data), dtype=dtype.dtype()).reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    """numpy's array of pickle protocol 5."""
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", data))
+    return array
+
+
+def _scalar(dtype: Any = None, data: Any = b"") -> _Array:
+    """numpy's scalar, kept as an array without dimensions."""
+    return _from_buffer(data, dtype, (), "C")
+
+
+def _encode(text: str, encoding: str = "") -> bytes:
+    """_codecs.encode in the one way in which Python 3 writes bytes for Python 2."""
     if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"encoding {encoding}")
+        raise ValueError(f"encoding {encoding}")
     return text.encode("latin1")
 
 
-def _empty_array(*_: object) -> Floats:
-    """numpy's _reconstruct: always an empty plain array; the state that follows fills it."""
-    return np.empty(0, dtype=np.uint8)
+def _bytes(data: Any) -> bytes:
+    """Raw values; Python 2 wrote them as text."""
+    return data.encode("latin1") if isinstance(data, str) else bytes(data)
 
 
-def _array(shape: Any, dtype: Any, buffer: Any = None, *layout: Any) -> Floats:
-    """ndarray's constructor without object arrays."""
-    if np.dtype(dtype).hasobject:
-        raise pickle.UnpicklingError("an object array")
-    return np.ndarray(shape, dtype, buffer, *layout)
+def _text(value: object) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else str(value)
 
 
-def _scalar(dtype: Any, value: Any = None) -> Any:
-    """numpy's scalar without object scalars."""
-    if np.dtype(dtype).hasobject or not isinstance(value, (bytes, str)):
-        raise pickle.UnpicklingError("an object scalar")
-    return np.frombuffer(value if isinstance(value, bytes) else value.encode("latin1"), dtype=dtype, count=1)[0]
+def _reconstructor(kind: Callable[[], Any], *_: object) -> Any:
+    """copyreg's way to make an instance of an old class."""
+    return kind()
 
 
-def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> Floats:
-    """numpy's protocol-5 array."""
-    if np.dtype(dtype).hasobject:
-        raise pickle.UnpicklingError("an object array")
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
-
-
-_NUMPY: dict[str, Callable[..., Any]] = {"_reconstruct": _empty_array, "scalar": _scalar}
-_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    **{(f"numpy.{core}.multiarray", name): make for core in ("core", "_core") for name, make in _NUMPY.items()},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
-    # the class is only ever an argument of _reconstruct; calling it goes through the checks too
-    ("numpy", "ndarray"): _array,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin1,
-    ("collections", "OrderedDict"): dict,
-    **{(builtins, name): kind for builtins in ("builtins", "__builtin__")
-       for name, kind in (("set", set), ("frozenset", frozenset), ("complex", complex), ("slice", slice))},
-    ("copy_reg", "_reconstructor"): lambda kind, *_: kind(),
-    ("copyreg", "_reconstructor"): lambda kind, *_: kind(),
-    **{(builtins, "object"): dict for builtins in ("builtins", "__builtin__")},
-}  # fmt: skip
+_ALLOWED: dict[str, Callable[..., Any]] = {
+    "numpy.ndarray": _Array,
+    "numpy.dtype": _Dtype,
+    "_codecs.encode": _encode,
+    "collections.OrderedDict": dict,
+    "copyreg._reconstructor": _reconstructor,
+    "copy_reg._reconstructor": _reconstructor,
+}
+for _core in ("numpy.core", "numpy._core"):
+    _ALLOWED |= {
+        f"{_core}.multiarray._reconstruct": _Array,
+        f"{_core}.multiarray.scalar": _scalar,
+        f"{_core}.numeric._frombuffer": _from_buffer,
+    }
+for _builtins in ("builtins", "__builtin__"):
+    _ALLOWED |= {f"{_builtins}.{kind.__name__}": kind for kind in (set, frozenset, bytearray)}
+    _ALLOWED[f"{_builtins}.object"] = _Holder
+_SPARSE = {
+    "csc_matrix": _SparseColumns,
+    "csc_array": _SparseColumns,
+    "csr_matrix": _SparseRows,
+    "csr_array": _SparseRows,
+}
 
 
 class _Unpickler(pickle.Unpickler):
-    """Refuses every global that is not in the table above."""
+    """Refuses every global that is not in the tables above."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "chumpy":
-            return ChumpyHolder
-        if module.startswith("scipy.sparse") and name in ("csc_matrix", "csc_array"):
-            return SparseHolder
-        if module.startswith("scipy.sparse") and name in ("csr_matrix", "csr_array"):
-            return SparseRowsHolder
-        if (module, name) not in _ALLOWED:
-            raise BodyModelError(f"it asks for {module}.{name}, which a body model does not need; it was not run")
-        return _ALLOWED[module, name]
+        package = module.split(".", maxsplit=1)[0]
+        if package == "chumpy":
+            return _Chumpy
+        if module.startswith("scipy.sparse") and name in _SPARSE:
+            return _SPARSE[name]
+        if f"{module}.{name}" not in _ALLOWED:
+            raise BodyModelError(f"it asks for {module}.{name}, which a body model does not need; refused, not run")
+        return _ALLOWED[f"{module}.{name}"]
 
 
-def read_pickle(path: Path) -> dict[str, Any]:
-    """The pickled dictionary of a Python 2 or 3 SMPL file, its chumpy and sparse values turned into arrays."""
+def read_pickle(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    """The named entries of a dictionary pickled by Python 2 or 3, as arrays; entries that are no arrays are left."""
     with path.open("rb") as file:
         content = _Unpickler(file, encoding="latin1").load()
     if not isinstance(content, dict):
         raise ValueError("it does not hold a dictionary")
-    plain = {}
-    for key, value in content.items():
-        name = key.decode("latin1") if isinstance(key, bytes) else str(key)
-        if isinstance(value, (ChumpyHolder, SparseHolder)):
-            try:
-                value = value.array()
-            except (KeyError, ValueError, TypeError, IndexError):
-                continue  # a key that is needed is missed, with its name, by the reader
-        plain[name] = value
-    return plain
+    named = {_text(key): value for key, value in content.items()}
+    return {key: _resolve(key, named[key]) for key in keys if key in named}
+
+
+def _resolve(key: str, value: object) -> object:
+    if not isinstance(value, _Holder):
+        return value
+    try:
+        return value.array()
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise BodyModelError(f"{key} cannot be read as an array ({error})") from error
