@@ -19,9 +19,11 @@ _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _BONE_HISTORY = 60  # frames over which bone lengths are averaged
 _SEEN = 0.5  # confidence from which a landmark counts as seen
 _SAME_BODY = 0.15  # mean landmark distance, as a share of the crop's side, below which two bodies are one
+_COVERED = 0.6  # share of a newcomer's box inside a known person's that makes it a part of that person
+_TRUNCATED = 1.5  # crop sides per picture side from which a person is near and largely out of sight
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
 _REJECTED_FOR_S = 1.0  # a proposal that was no person is not checked again for this long
-_FIRST_GATE, _GATE_SPEED = 0.35, 1.0  # how far (crop sides, and sides/s) a lost person may reappear
+_FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
 _MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
 
@@ -52,9 +54,9 @@ class PersonTracker:
             return []
         self._advance(frame.stamp_ns)
         self._follow(frame)
-        self._separate()
+        self._separate(frame)
         self._look_for_people(frame)
-        self._separate()
+        self._separate(frame)
         self._people = [p for p in self._people if not self._is_gone(p, frame)]
         seen = [p for p in self._people if p.seen is not None]
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
@@ -89,11 +91,17 @@ class PersonTracker:
         usable = np.isfinite(keypoints.keypoints_2d).all() and keypoints.next_roi.size_px >= _MIN_ROI_PX
         return keypoints if usable else None
 
-    def _separate(self) -> None:
+    def _separate(self, frame: Frame) -> None:
         """Two identities on one body: the one that fits its own prediction better keeps it, the other is lost."""
         seen = sorted((p for p in self._people if p.seen is not None), key=lambda p: p.track_id)
         for i, older in enumerate(seen):
             for younger in seen[i + 1 :]:
+                if older.seen is None or younger.seen is None:
+                    continue
+                if _covers(older.seen, younger.seen, frame, near_only=True):
+                    younger.lose()
+                elif _covers(younger.seen, older.seen, frame, near_only=True):
+                    older.lose()
                 if older.seen is None or younger.seen is None or not _same_body(older.seen, younger.seen):
                     continue
                 established = younger.age > 10 and older.age > 10
@@ -112,6 +120,8 @@ class PersonTracker:
         proposals = [d for d in without_duplicates(found) if not self._is_known(d)]
         checks = self._max_checks
         proposals, checks = self._recover(frame, proposals, checks)
+        # a tile that shows part of a near person makes up a small one: the large ones come first and keep it out
+        proposals.sort(key=lambda d: -d.roi.size_px)
         for proposal in proposals:
             if checks <= 0 or sum(p.seen is not None for p in self._people) >= self._config.max_people:
                 break
@@ -145,7 +155,9 @@ class PersonTracker:
         keypoints = self._confirmed(frame, proposal)
         if keypoints is None:
             return
-        if any(p.seen is not None and _same_body(p.seen, keypoints) for p in self._people):
+        known = [p.seen for p in self._people if p.seen is not None]
+        if any(_covers(k, keypoints, frame) or _same_body(k, keypoints) for k in known):
+            self._rejected.append((frame.stamp_ns + int(_REJECTED_FOR_S * 1e9), proposal))
             return
         self._people.append(_Person(self._next_id, keypoints))
         self._next_id += 1
@@ -222,7 +234,7 @@ class _Person:
         """How badly a proposal fits this lost person; above 1 it cannot be the same."""
         predicted = self.motion.roi
         gate = _FIRST_GATE + _GATE_SPEED * min(self.unseen_s, 1.0)
-        size = abs(np.log(roi.size_px / predicted.size_px)) / np.log(1.8)
+        size = abs(np.log(roi.size_px / predicted.size_px)) / np.log(2.0)
         near = min(_roi_distance(predicted, roi), _roi_distance(self._last, roi))
         return float(max(near / gate, size))
 
@@ -246,6 +258,21 @@ def _same_body(a: Keypoints, b: Keypoints) -> bool:
     size = min(a.next_roi.size_px, b.next_roi.size_px)
     distance = np.linalg.norm(a.keypoints_2d[_OUTLINE, :2] - b.keypoints_2d[_OUTLINE, :2], axis=-1)
     return float(np.median(distance)) < _SAME_BODY * size
+
+
+def _covers(known: Keypoints, other: Keypoints, frame: Frame, near_only: bool = False) -> bool:
+    """Whether `other` is made up of parts of a known person.
+
+    Of a person so near that most of the body is out of sight, the networks like to see a second, smaller one;
+    `near_only` asks for that case alone, which holds at any time and not only for newcomers.
+    """
+    height, width = frame.image.shape[:2]
+    a, b = _box(known, width, height), _box(other, width, height)
+    overlap = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
+    sides = known.next_roi.size_px, other.next_roi.size_px
+    if sides[0] > _TRUNCATED * min(height, width) and sides[0] > 1.2 * sides[1]:
+        return bool(overlap > 0.3 * min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])))
+    return not near_only and bool(overlap > _COVERED * np.prod(np.maximum(b[2:] - b[:2], 1)))
 
 
 def _roi_distance(a: Roi, b: Roi) -> float:
