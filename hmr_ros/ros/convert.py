@@ -1,0 +1,94 @@
+"""Between the records of the pipeline and ROS messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+import hmr_ros.body.model as body_model
+from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
+from hmr_ros.io.encodings import image_bytes
+from hmr_ros.msg import BodyModel, Human, HumanArray
+from hmr_ros.types import Camera, Floats, TrackingState
+from hmr_ros.types import Human as HumanRecord
+
+_FISHEYE = ("equidistant", "fisheye")
+
+
+def stamp_ns(stamp: Any) -> int:
+    """builtin_interfaces/Time -> nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def humans_to_msg(humans: list[HumanRecord], header: Header) -> HumanArray:
+    """People of one picture as a message with the picture's own header."""
+    return HumanArray(header=header, humans=[_human_to_msg(h) for h in humans])
+
+
+def humans_from_msg(message: HumanArray, K: Floats | None = None, frame: int = 0) -> list[HumanRecord]:
+    """The people of a message; intrinsics and frame number are not part of it and taken from the arguments."""
+    stamp = stamp_ns(message.header.stamp)
+    K = np.full((3, 3), np.nan) if K is None else K
+    return [_human_from_msg(m, stamp, K, frame) for m in message.humans]
+
+
+def body_to_msg(body: body_model.BodyModel) -> BodyModel:
+    """Everything a consumer needs to pose and draw the body."""
+    message = BodyModel(name=body.name, joint_names=list(SMPL_JOINTS), parents=SMPL_PARENTS.tolist())
+    _fill(message.rest_joints, body.rest_joints(np.zeros(body_model.NUM_BETAS)), np.float32)
+    _fill(message.joint_shapedirs, body.joint_shapedirs, np.float32)
+    _fill(message.vertices, body.v_template, np.float32)
+    _fill(message.faces, body.faces, np.uint32)
+    _fill(message.skin_weights, body.weights, np.float32)
+    return message
+
+
+def camera_from_msg(info: CameraInfo) -> Camera | None:
+    """Intrinsics of a CameraInfo, or None where its matrix is zero or not finite (an uncalibrated driver)."""
+    K = np.asarray(info.k, np.float64).reshape(3, 3)
+    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        return None
+    D = np.asarray(info.d, np.float64)
+    distortion = D if D.size and np.isfinite(D).all() and D.any() else None
+    return Camera(K, int(info.width), int(info.height), distortion, info.distortion_model in _FISHEYE)
+
+
+def image_to_msg(picture: Any, header: Header) -> Image:
+    """BGR [H,W,3] -> sensor_msgs/Image."""
+    height, width = picture.shape[:2]
+    return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=image_bytes(picture))
+
+
+def _human_to_msg(human: HumanRecord) -> Human:
+    message = Human(track_id=human.track_id, score=float(human.score), body_model=human.body_model)
+    x0, y0, x1, y1 = (max(0, round(float(v))) for v in human.boxes_xyxy)
+    message.bbox.x_offset, message.bbox.y_offset = x0, y0
+    message.bbox.width, message.bbox.height = max(0, x1 - x0), max(0, y1 - y0)
+    for name in ("global_orient", "body_pose", "betas", "transl", "joints", "joints_2d", "keypoints_2d", "joint_sigma"):
+        setattr(message, name, np.asarray(getattr(human, name), np.float32).reshape(-1))
+    message.tracking_state = int(human.state)
+    return message
+
+
+def _human_from_msg(message: Human, stamp: int, K: Floats, frame: int) -> HumanRecord:
+    box = message.bbox
+    corners = [box.x_offset, box.y_offset, box.x_offset + box.width, box.y_offset + box.height]
+
+    def array(name: str, *shape: int) -> Floats:
+        return np.asarray(getattr(message, name), np.float64).reshape(shape)
+
+    return HumanRecord(
+        frame=frame, stamp_ns=stamp, track_id=message.track_id, state=TrackingState(message.tracking_state),
+        score=message.score, boxes_xyxy=np.array(corners, np.float64), keypoints_2d=array("keypoints_2d", 33, 3),
+        global_orient=array("global_orient", 3), body_pose=array("body_pose", 69), betas=array("betas", 10),
+        transl=array("transl", 3), joints=array("joints", 24, 3), joints_2d=array("joints_2d", 24, 2),
+        joint_sigma=array("joint_sigma", 24), K=K, body_model=message.body_model,
+    )  # fmt: skip
+
+
+def _fill(field: Any, values: Any, dtype: Any) -> None:
+    """Variable-length field (array.array) from an array without a copy element by element."""
+    field.frombytes(np.ascontiguousarray(values, dtype).tobytes())

@@ -1,0 +1,25 @@
+"""Installs the Python part (`hmr` without ROS); the messages are built by CMakeLists.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+version = re.search(r'__version__ = "(.+)"', Path("hmr_ros/__init__.py").read_text(encoding="utf-8"))
+
+setup(
+    name="hmr_ros",
+    version=version.group(1) if version else "0",
+    description="Real-time human mesh recovery for ROS 2",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["hmr_ros", "hmr_ros.*"]),
+    package_data={"hmr_ros": ["assets/*", "assets/msg/*"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "ai-edge-litert>=2.0", "filterpy>=1.4.5", "numpy>=1.26", "opencv-python-headless>=4.8", "PyYAML>=6.0",
+        "rosbags>=0.10", "scipy>=1.11", "tqdm>=4.60",
+    ],
+    entry_points={"console_scripts": ["hmr = hmr_ros.cli:main"]},
+)  # fmt: skip
