@@ -23,7 +23,7 @@ def procrustes_errors(predicted: Floats, truth: Floats) -> Floats:
 
 
 def similarity_align(source: Floats, target: Floats) -> Floats:
-    """`source` [N,J,3] moved by the rotation, scale and translation that bring it closest to `target` (Umeyama 1991)."""
+    """`source` [N,J,3] after the similarity transform that brings it closest to `target` (Umeyama 1991)."""
     mean_s, mean_t = source.mean(-2, keepdims=True), target.mean(-2, keepdims=True)
     s, t = source - mean_s, target - mean_t
     U, D, Vt = np.linalg.svd(np.swapaxes(s, -1, -2) @ t)

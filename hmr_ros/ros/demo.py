@@ -11,11 +11,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from hmr_ros.errors import HmrError
@@ -159,10 +158,3 @@ class _Recorder:
         for status in message.status:
             if "hmr" in status.name:
                 self.recording.diagnostics = {v.key: v.value for v in status.values}
-
-
-def numbered(recording: Recording, K: np.ndarray[Any, Any]) -> list[list[Human]]:
-    """People of each sent picture, in order, with frame numbers and intrinsics that messages do not carry."""
-    return [
-        [replace(h, frame=i, K=K) for h in recording.humans.get(stamp, [])] for i, stamp in enumerate(recording.sent_ns)
-    ]

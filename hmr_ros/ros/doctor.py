@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 
 from hmr_ros.errors import HmrError
 from hmr_ros.io.share import share_file
@@ -39,7 +40,12 @@ def _profile() -> tuple[str, bool, str, str]:
     name = "DDS profile for pictures"
     chosen = next((os.environ[v] for v in PROFILE_VARIABLES if os.environ.get(v)), None)
     if chosen:
-        return (name, os.path.isfile(chosen), chosen, f"{PROFILE_VARIABLES[0]} names a file that is not there; unset it")
+        return (
+            name,
+            Path(chosen).is_file(),
+            chosen,
+            f"{PROFILE_VARIABLES[0]} names a file that is not there; unset it",
+        )
     try:
         path = share_file("config/fastdds_profile.xml")
     except HmrError as error:

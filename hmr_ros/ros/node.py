@@ -66,9 +66,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
     def _subscribe(self) -> None:
         config = self._config.input
         reliable = config.reliability == "reliable"
-        qos = QoSProfile(
-            depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        )
+        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
         kind = CompressedImage if config.compressed else Image
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
         self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)

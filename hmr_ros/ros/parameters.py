@@ -1,4 +1,4 @@
-"""One table of what can be given at start, shared by the launch files and `hmr live`, and ROS parameters as settings."""
+"""One table of what can be given at start, for launch files and `hmr live`; ROS parameters as settings."""
 
 from __future__ import annotations
 

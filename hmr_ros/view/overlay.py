@@ -58,8 +58,7 @@ def _window(vertices: Floats, K: Floats, width: int, height: int) -> tuple[int, 
 
 
 def _draw_skeleton(image: Image, joints_2d: Floats, color: tuple[float, float, float]) -> None:
-    height, width = image.shape[:2]
-    thickness = max(1, round(width / 640))
+    thickness = max(1, round(image.shape[1] / 640))
     dark = tuple(0.45 * c for c in color)
     points = np.clip(np.round(joints_2d), -10_000, 10_000).astype(int).tolist()
     for joint, parent in enumerate(SMPL_PARENTS.tolist()):

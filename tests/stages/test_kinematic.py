@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from hmr_ros.body.loading import load_body
 
 from hmr_ros.body.joints import BLAZEPOSE, MEASURED_BONES_SMPL, SMPL, SMPL_LIMBS
+from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import forward_kinematics, pose_matrices
 from hmr_ros.body.shape import betas_from_bone_lengths
 from hmr_ros.stages.kinematic import pose_from_landmarks
