@@ -55,6 +55,7 @@ class DetectorConfig:
     tile_fractions: str = option("0.6,0.4", "side of the search tiles as fractions of the image height; empty: none")
     scan_period_s: float = option(1.0, "seconds within which every tile is searched once")
     scan_first_frame: bool = option(False, "search all tiles in the first frame (offline: on; live: costs latency)")
+    before_answer: bool = option(False, "search a frame before it is answered (offline: on), not after (live)")
     max_checks_per_frame: int = option(1, "proposals confirmed by the landmark network in one frame; 0: all")
 
 

@@ -44,4 +44,5 @@ def build_pipeline(config: HmrConfig) -> Pipeline:
 def offline(config: HmrConfig) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely and
     every proposal is checked at once."""
-    return replace(config, detector=replace(config.detector, scan_first_frame=True, max_checks_per_frame=0))
+    detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
+    return replace(config, detector=detector)

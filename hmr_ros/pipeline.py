@@ -17,6 +17,10 @@ class Tracker(Protocol):
         """People seen in this frame."""
         ...
 
+    def search(self, frame: Frame, hurry: bool) -> None:
+        """Look for newcomers after the frame was answered."""
+        ...
+
     def reset(self) -> None:
         """Forget everybody."""
         ...
@@ -42,6 +46,10 @@ class Pipeline:
         humans = self._recovery(frame, tracks)
         self.stage_seconds = {"track": tracked - start, "recover": time.perf_counter() - tracked}
         return humans
+
+    def search(self, frame: Frame, hurry: bool = False) -> None:
+        """Live: what need not be done before `frame` is answered; `hurry` = the next picture is waiting."""
+        self._tracker.search(frame, hurry)
 
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""

@@ -83,6 +83,7 @@ class _Session:
                 if max_frames is not None and frame.index >= max_frames:
                     break
                 humans = self._pipeline.step(frame)
+                self._pipeline.search(frame)
                 self._recorder.add(humans)
                 self._note(humans)
                 if self._overlay:

@@ -60,7 +60,9 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         """First inferences are slow; spend them before the first picture comes."""
         blank = np.zeros((480, 640, 3), np.uint8)
         for i in range(_WARM_UP_FRAMES):
-            self._pipeline.step(Frame(i, i, blank, guess_camera(640, 480)))
+            frame = Frame(i, i, blank, guess_camera(640, 480))
+            self._pipeline.step(frame)
+            self._pipeline.search(frame)
         self._pipeline.reset()
 
     def _subscribe(self) -> None:
@@ -112,6 +114,9 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._publishers.publish(frame, humans, message.header)
         now = self.get_clock().now().nanoseconds
         self._statistics.published(now - frame.stamp_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
+        with self._slot_changed:
+            hurry = self._slot is not None
+        self._pipeline.search(frame, hurry)
 
     def _camera(self, width: int, height: int) -> Camera:
         if self._camera_info is None:

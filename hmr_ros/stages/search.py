@@ -8,7 +8,7 @@ from hmr_ros.config import DetectorConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.stages.detect import Window
 
-_WHOLE_PERIOD_S = 0.25  # between two looks at the whole picture while somebody is tracked
+_WHOLE_PERIOD_S = 0.5  # between two looks at the whole picture while somebody is tracked
 _MIN_TILE_PX = 200  # below the 224 pixels of the detector a tile shows nothing new
 
 

@@ -24,6 +24,7 @@ _TRUNCATED = 1.5  # crop sides per picture side from which a person is near and 
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
 _REJECTED_FOR_S = 1.0  # a proposal that was no person is not checked again for this long
 _FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
+_MAX_PUT_OFF = 10  # frames a search may be put off
 _MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
 
@@ -36,6 +37,7 @@ class PersonTracker:
     ) -> None:
         self._detector, self._landmarker, self._config = detector, landmarker, config
         self._max_checks = search.max_checks_per_frame or 10**6
+        self._search_first = search.before_answer
         self._search = Search(search)
         self._next_id = 0
         self.reset()
@@ -45,6 +47,7 @@ class PersonTracker:
         self._people: list[_Person] = []
         self._rejected: list[tuple[int, Detection]] = []
         self._stamp_ns: int | None = None
+        self._put_off = 0  # frames since the last search, when pictures come faster than they can be answered
         self._search.reset()
 
     def step(self, frame: Frame) -> list[Track]:
@@ -55,12 +58,28 @@ class PersonTracker:
         self._advance(frame.stamp_ns)
         self._follow(frame)
         self._separate(frame)
-        self._look_for_people(frame)
-        self._separate(frame)
+        if self._search_first:
+            self._look_for_people(frame)
+            self._separate(frame)
         self._people = [p for p in self._people if not self._is_gone(p, frame)]
         seen = [p for p in self._people if p.seen is not None]
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
+
+    def search(self, frame: Frame, hurry: bool) -> None:
+        """Look for newcomers and lost people in `frame`, after its `step`; they are answered from the next frame on.
+
+        In a `hurry` (the next picture waits already) it is put off, but not for ever, and not while nobody is tracked.
+        """
+        if self._search_first or min(frame.image.shape[:2]) < 2:
+            return
+        everybody_lost = all(p.seen is None for p in self._people)
+        if hurry and not everybody_lost and self._put_off < _MAX_PUT_OFF:
+            self._put_off += 1
+            return
+        self._put_off = 0
+        self._look_for_people(frame)
+        self._separate(frame)
 
     def _advance(self, stamp_ns: int) -> None:
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) * 1e-9
@@ -194,6 +213,8 @@ class _Person:
         self.motion = RoiMotion(keypoints.next_roi)
         self.seen: Keypoints | None = keypoints  # in the current frame
         self.state = TrackingState.NEW
+        self._answered = False
+        self._was_seen = True
         self.age = 0  # frames seen
         self.unseen_s = 0.0
         self.surprise = 0.0  # distance from the prediction, in crop sides
@@ -218,7 +239,8 @@ class _Person:
 
     def observe(self, keypoints: Keypoints) -> None:
         self.surprise = _roi_distance(self.motion.roi, keypoints.next_roi)
-        self.state = TrackingState.TRACKED if self._was_seen else TrackingState.RECOVERED
+        if self._answered:
+            self.state = TrackingState.TRACKED if self._was_seen else TrackingState.RECOVERED
         self.motion.update(keypoints.next_roi)
         self.seen, self._last = keypoints, keypoints.next_roi
         self.unseen_s = 0.0
@@ -240,6 +262,7 @@ class _Person:
 
     def track(self, width: int, height: int) -> Track:
         assert self.seen is not None
+        self._answered = True
         bones = np.stack(self._bones)
         known = np.isfinite(bones).any(0)
         lengths = np.full(bones.shape[1], np.nan)
