@@ -103,6 +103,27 @@ def rotation_between(a: Floats, b: Floats) -> Floats:
     )
 
 
+def fraction_of_rotation(R: Floats, share: float) -> Floats:
+    """The rotation [3,3] about the same axis as R [3,3] by `share` of its angle (plain floats, as above)."""
+    (a, b, c), (d, e, f), (g, h, i) = R.tolist()
+    axis = ((h - f) / 2, (c - g) / 2, (d - b) / 2)
+    sine, cosine = math.hypot(*axis), (a + e + i - 1) / 2
+    if cosine < -0.99:  # near half a turn the axis hides in the symmetric part
+        return matrix_from_axis_angle(share * axis_angle_from_matrix(R))
+    if sine < 1e-9:
+        return np.eye(3)
+    angle = share * math.atan2(sine, cosine)
+    x, y, z = _unit(axis)
+    s, k = math.sin(angle), 1 - math.cos(angle)
+    return np.array(
+        [
+            [1 - k * (y * y + z * z), k * x * y - s * z, k * x * z + s * y],
+            [k * x * y + s * z, 1 - k * (x * x + z * z), k * y * z - s * x],
+            [k * x * z - s * y, k * y * z + s * x, 1 - k * (x * x + y * y)],
+        ]
+    )
+
+
 def cross(a: Floats, b: Floats) -> Floats:
     """Cross product [3] of two single vectors [3], without the cost of NumPy's general one."""
     return np.array(_cross(_floats(a), _floats(b)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline])
 
     from hmr_ros.ros.node import HmrNode
 
+    _prefer_latency()
     signal.signal(signal.SIGTERM, _interrupt)
     rclpy.init(args=["hmr", *arguments], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     node = None
@@ -28,6 +31,8 @@ def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline])
         node = HmrNode(pipeline_factory)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: do not search it for garbage during a frame
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -37,6 +42,14 @@ def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline])
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _prefer_latency() -> None:
+    """The worker shares the interpreter with the executor: hand over fast, and keep OpenCV's threads out of the way."""
+    import cv2
+
+    sys.setswitchinterval(0.0005)
+    cv2.setNumThreads(1)
 
 
 def _interrupt(*_: Any) -> None:

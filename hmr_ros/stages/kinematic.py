@@ -14,8 +14,8 @@ from hmr_ros.body.model import NUM_JOINTS
 from hmr_ros.geometry.rotations import (
     axis_angle_from_matrix,
     cross,
+    fraction_of_rotation,
     frame_from_two_vectors,
-    matrix_from_axis_angle,
     rotation_between,
 )
 from hmr_ros.types import Floats
@@ -56,11 +56,11 @@ def _pose_trunk(world: Floats, P: dict[str, Floats], R: dict[str, Floats]) -> No
     chest = _turn(up, shoulders, rest_up, _LEFT)
     # hips drop to one side: half of what the hip line says beyond the trunk's own frame
     tilt = _turn(hips, up, _LEFT, rest_up)
-    pelvis = pelvis @ _fraction(pelvis.T @ tilt, 0.5)
+    pelvis = pelvis @ fraction_of_rotation(pelvis.T @ tilt, 0.5)
     relative = pelvis.T @ chest
     world[SMPL["pelvis"]] = pelvis
     for k, name in enumerate(("spine1", "spine2", "spine3"), start=1):
-        world[SMPL[name]] = pelvis @ _fraction(relative, k / 3)
+        world[SMPL[name]] = pelvis @ fraction_of_rotation(relative, k / 3)
     for name in ("left_collar", "right_collar", "neck", "head"):
         world[SMPL[name]] = world[SMPL["spine3"]]
 
@@ -72,7 +72,7 @@ def _pose_head(world: Floats, P: dict[str, Floats]) -> None:
     nose = P["nose"] - _middle(P, "ear")
     head = _turn(ears, nose, _LEFT, _NOSE_FROM_EARS)
     relative = chest.T @ head
-    world[SMPL["neck"]] = chest @ _fraction(relative, 0.5)
+    world[SMPL["neck"]] = chest @ fraction_of_rotation(relative, 0.5)
     world[SMPL["head"]] = head
 
 
@@ -94,7 +94,7 @@ def _pose_arm(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Float
         hand = _turn(fingers, P[index] - P[pinky], R[h] - R[w], _FRONT)
         # half of the hand's roll about the forearm happens in the forearm
         roll = _twist(forearm.T @ hand, rest_fore)
-        forearm = forearm @ _fraction(roll, 0.5)
+        forearm = forearm @ fraction_of_rotation(roll, 0.5)
     world[SMPL[e]], world[SMPL[w]], world[SMPL[h]] = forearm, hand, hand
 
 
@@ -133,10 +133,6 @@ def _turn(primary: Floats, secondary: Floats, rest_primary: Floats, rest_seconda
 def _hinge(first: Floats, second: Floats, guess: Floats) -> Floats:
     """Axis of the joint between two bones; `guess` decides when the joint is nearly straight."""
     return cross(_direction(first), _direction(second)) + _HINGE_FALLBACK * _direction(guess)
-
-
-def _fraction(rotation: Floats, share: float) -> Floats:
-    return matrix_from_axis_angle(share * axis_angle_from_matrix(rotation))
 
 
 def _twist(rotation: Floats, axis: Floats) -> Floats:

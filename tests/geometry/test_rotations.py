@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hmr_ros.geometry.rotations import (
     axis_angle_from_matrix,
     axis_angle_from_quaternion,
+    fraction_of_rotation,
     frame_from_two_vectors,
     matrix_from_axis_angle,
     nearest_rotation,
@@ -90,3 +91,10 @@ def test_nearest_rotation_projects():
 @given(vector, vector)
 def test_skew_is_the_cross_product(v, w):
     np.testing.assert_allclose(skew(v) @ w, np.cross(v, w), atol=1e-9)
+
+
+@given(vector, st.floats(0, 1))
+def test_fraction_scales_the_angle(v, share):
+    v = v * min(1.0, 3.1 / max(np.linalg.norm(v), 1e-9))  # below half a turn the way back is unique
+    found = fraction_of_rotation(matrix_from_axis_angle(v), share)
+    np.testing.assert_allclose(found, matrix_from_axis_angle(share * v), atol=1e-6)
