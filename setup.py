@@ -15,7 +15,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["hmr_ros", "hmr_ros.*"]),
-    package_data={"hmr_ros": ["assets/*", "assets/msg/*"]},
+    package_data={"hmr_ros": ["assets/*"]},
+    data_files=[(f"share/hmr_ros/{d}", [str(p) for p in sorted(Path(d).glob("*.*"))]) for d in ("config", "msg")],
     python_requires=">=3.10",
     install_requires=[
         "ai-edge-litert>=2.0", "filterpy>=1.4.5", "numpy>=1.26", "opencv-python-headless>=4.8", "PyYAML>=6.0",

@@ -100,5 +100,5 @@ def decode_compressed(message: Any) -> Image:
 def image_bytes(picture: Image) -> array[int]:
     """Pixels as the array type of message fields; assigning an ndarray instead would copy element by element."""
     data = array("B")
-    data.frombytes(memoryview(np.ascontiguousarray(picture)).cast("B"))
+    data.frombytes(np.ascontiguousarray(picture).data.cast("B"))
     return data

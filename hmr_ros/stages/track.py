@@ -182,10 +182,13 @@ class PersonTracker:
         self._next_id += 1
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
-        """Landmarks of a proposal that hold on a second look from their own crop, or None for a false alarm."""
+        """Landmarks of a proposal, or None for a false alarm.
+
+        They must hold on a second look from their own crop; live, the next frame is that second look.
+        """
         roi = proposal.roi
         keypoints = None
-        for _ in range(2):
+        for _ in range(2 if self._search_first else 1):
             keypoints = self._landmarks(frame, roi)
             if keypoints is None or keypoints.score < self._config.min_landmark_score:
                 self._rejected.append((frame.stamp_ns + int(_REJECTED_FOR_S * 1e9), proposal))

@@ -62,11 +62,12 @@ def background(width: int, height: int, seed: int) -> Image:
         x, y = rng.integers(0, width), rng.integers(0, max(1, horizon - height // 8))
         w, h = rng.integers(width // 16, width // 5), rng.integers(height // 12, height // 4)
         cv2.rectangle(picture, (int(x), int(y)), (int(x + w), int(y + h)), rng.uniform(60, 220, 3).tolist(), -1)
-    for x in range(-width, 2 * width, max(12, width // 16)):
-        cv2.line(picture, (width // 2 + (x - width // 2) // 3, horizon), (x, height), (floor * 0.8).tolist(), 1)
+    for foot in range(-width, 2 * width, max(12, width // 16)):
+        board = (width // 2 + (foot - width // 2) // 3, horizon)
+        cv2.line(picture, board, (foot, height), (floor * 0.8).tolist(), 1)
     noise = rng.normal(0, 6, (height // 2 + 1, width // 2 + 1, 3))
-    noise = cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    grain = np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR))
+    return np.clip(picture + grain, 0, 255).astype(np.uint8)
 
 
 def clothes(body: BodyModel, seed: int) -> Floats:

@@ -1,0 +1,55 @@
+# make demo | make test: each sets up .venv first if it is missing.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP_EXTRA ?=
+SECONDS ?= 20
+SOURCES := $(shell find hmr_ros msg launch config scripts -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
+PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) PATH=$(CURDIR)/$(VENV)/bin:$$PATH
+
+.PHONY: help setup demo test lint format clean
+help:
+	@echo "make demo [SOURCE=clip.mp4|0]  camera and live node on ROS 2 topics, results in demo_out/"
+	@echo "make test                      format, lint, types, all tests"
+	@echo "make setup                     only the environment in .venv"
+
+setup: $(VENV)/.installed
+
+# one pip resolution for everything; redone only when the pins change
+$(VENV)/.packages: requirements.txt
+	@command -v gcc >/dev/null && command -v g++ >/dev/null && command -v cmake >/dev/null || \
+	  { echo "gcc, g++ and cmake are needed to build the messages; install them (Debian: apt install build-essential cmake)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
+	  { echo "Python 3.10, 3.11 or 3.12 is needed; give one with make PYTHON=python3.11"; exit 1; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check $(PIP_EXTRA) -r requirements.txt
+	$(RUN) scripts/prepare_ros_prefix.py
+	touch $@
+
+# messages and sources into the environment; redone when a source changes
+$(VENV)/.installed: $(VENV)/.packages $(SOURCES)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	rm -rf build/lib build/bdist.*
+	$(PREFIX) cmake -S . -B build/messages -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(VENV) -DBUILD_TESTING=OFF \
+	  -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DCMAKE_BUILD_TYPE=Release >build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
+	$(PREFIX) cmake --build build/messages --parallel 2 >build/build.log 2>&1 || { cat build/build.log; exit 1; }
+	$(PREFIX) cmake --install build/messages >build/install.log 2>&1 || { cat build/install.log; exit 1; }
+	touch $@
+
+demo: setup
+	$(RUN) -m hmr_ros demo --out demo_out --seconds $(SECONDS) $(if $(SOURCE),--source $(SOURCE))
+
+test: setup lint
+	$(RUN) -m pytest
+
+lint: setup
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: setup
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build demo_out
