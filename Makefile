@@ -29,7 +29,7 @@ $(VENV)/.packages: requirements.txt
 # messages and sources into the environment; redone when a source changes
 $(VENV)/.installed: $(VENV)/.packages $(SOURCES)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
-	rm -rf build/lib build/bdist.*
+	rm -rf build/lib build/bdist.* && mkdir -p build
 	$(PREFIX) cmake -S . -B build/messages -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(VENV) -DBUILD_TESTING=OFF \
 	  -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DCMAKE_BUILD_TYPE=Release >build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
 	$(PREFIX) cmake --build build/messages --parallel 2 >build/build.log 2>&1 || { cat build/build.log; exit 1; }

@@ -66,7 +66,7 @@ class BagImages:
             info_topic = self.topic.rsplit("/", 2)[0] + "/camera_info"
         infos = [c for c in self._reader.connections if c.msgtype == _INFO]
         same = [c for c in infos if c.topic == info_topic] or infos[:1]
-        camera: Camera | None = None
+        camera = self._first_camera(same)
         index = 0
         messages = self._reader.messages(connections=[self._connection, *same])
         while True:
@@ -91,6 +91,16 @@ class BagImages:
             chosen = fit_camera(camera, width, height) if camera else guess_camera(width, height)
             yield Frame(index, stamp.sec * 1_000_000_000 + stamp.nanosec, picture, chosen)
             index += 1
+
+    def _first_camera(self, connections: list[Any]) -> Camera | None:
+        """Intrinsics for pictures that were recorded before any CameraInfo."""
+        if not connections:
+            return None
+        try:
+            connection, _, raw = next(self._reader.messages(connections=connections))
+            return _camera(self._reader.deserialize(raw, connection.msgtype))
+        except Exception:  # a damaged record is reported where the pictures are read
+            return None
 
     def _choose(self, topic: str | None) -> Any:
         pictures = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED)]

@@ -48,7 +48,7 @@ def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | No
     clip = prepare_clip(out, source, camera_text)
     if source is not None:
         seconds = min(seconds, len(clip) / clip.fps)
-    recording = _play(clip, out, seconds)
+    recording = play(clip, out, seconds)
     if not recording.latency_s:
         raise HmrError("no answer arrived from the node; run `hmr doctor` and look at the lines above")
     write_report(out, clip, recording)
@@ -56,7 +56,7 @@ def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | No
     return 0
 
 
-def _play(clip: DemoClip, out: Path, seconds: float) -> Recording:
+def play(clip: DemoClip, out: Path, seconds: float) -> Recording:
     """Start node and camera as processes of their own and record until the camera ends."""
     import rclpy
 

@@ -1,0 +1,92 @@
+"""Sources of frames: what goes in comes out, and what cannot be read is explained."""
+
+import cv2
+import numpy as np
+import pytest
+
+from hmr_ros.errors import InputError
+from hmr_ros.io.calibration import read_camera
+from hmr_ros.io.video import VideoWriter, fit_camera, open_source
+from hmr_ros.types import Camera
+
+
+def picture(value):
+    return np.full((48, 64, 3), value, np.uint8)
+
+
+def test_video_round_trip(tmp_path):
+    with VideoWriter(tmp_path / "v.mp4", 10) as video:
+        for value in range(0, 200, 20):
+            video.write(picture(value))
+    source = open_source(str(tmp_path / "v.mp4"), None)
+    frames = list(source)
+    assert [f.index for f in frames] == list(range(10)) and source.count == 10 and not source.truncated
+    assert np.allclose([f.image.mean() for f in frames], range(0, 200, 20), atol=4)
+    np.testing.assert_allclose(np.diff([f.stamp_ns for f in frames]), 1e8, atol=2e6)
+
+
+def test_folder_is_read_in_natural_order(tmp_path):
+    for i in (1, 2, 10):
+        cv2.imwrite(str(tmp_path / f"frame{i}.png"), picture(i))
+    assert [int(f.image[0, 0, 0]) for f in open_source(str(tmp_path), None)] == [1, 2, 10]
+
+
+def test_single_picture(tmp_path):
+    cv2.imwrite(str(tmp_path / "p.png"), picture(9))
+    source = open_source(str(tmp_path / "p.png"), None)
+    assert source.is_image and len(list(source)) == 1 and source.camera.guessed
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("no.mp4", None, "does not exist"),
+        ("a.mp4", b"junk", "no picture can be read"),
+        ("a.png", b"junk", "cannot read"),
+    ],
+)
+def test_unreadable_sources(tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        open_source(str(tmp_path / name), None)
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(InputError, match="holds no pictures"):
+        open_source(str(tmp_path), None)
+
+
+def test_truncated_video_keeps_what_is_there(tmp_path):
+    with VideoWriter(tmp_path / "v.avi", 10) as video:
+        for i in range(60):
+            video.write(np.random.default_rng(i).integers(0, 255, (48, 64, 3), np.uint8))
+    data = (tmp_path / "v.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
+    source = open_source(str(tmp_path / "cut.avi"), None)
+    assert 10 < len(list(source)) < 60
+
+
+def test_intrinsics_are_scaled_with_the_picture():
+    camera = Camera(np.array([[800.0, 0, 640], [0, 800, 360], [0, 0, 1]]), 1280, 720)
+    half = fit_camera(camera, 640, 360)
+    assert half.K[0, 0] == 400 and half.K[1, 2] == 180 and half.K[2, 2] == 1
+    with pytest.raises(InputError, match="calibration is for 1280x720"):
+        fit_camera(camera, 640, 480)
+
+
+def test_cameras_from_numbers_and_files(tmp_path):
+    assert read_camera("500,510,320,240").K[1, 1] == 510
+    file = tmp_path / "k.yaml"
+    file.write_text(
+        "image_width: 640\nimage_height: 480\ncamera_matrix: {rows: 3, cols: 3, data: [500,0,320,0,500,240,0,0,1]}\n"
+        "distortion_model: plumb_bob\ndistortion_coefficients: {data: [0.1, 0, 0, 0, 0]}\n"
+    )
+    camera = read_camera(str(file))
+    assert camera.width == 640 and camera.distortion[0] == 0.1
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "0,0,1,1", "no-such-file.yaml", "nan,1,1,1"])
+def test_bad_cameras(text):
+    with pytest.raises(InputError):
+        read_camera(text)

@@ -1,0 +1,97 @@
+"""Messages carry what the records say."""
+
+import numpy as np
+import pytest
+from hmr_ros.msg import BodyModel, Human, HumanArray
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker
+
+from hmr_ros.body.loading import load_body
+from hmr_ros.ros.convert import body_to_msg, camera_from_msg, humans_from_msg, humans_to_msg
+from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers, serialize_with_points
+from hmr_ros.ros.publishers import pelvis_transform
+from hmr_ros.types import TrackingState
+
+
+def header():
+    out = Header(frame_id="optical")
+    out.stamp.sec, out.stamp.nanosec = 1, 234_567_891
+    return out
+
+
+def test_humans_round_trip_over_the_wire(human):
+    data = serialize_message(humans_to_msg([human], header()))
+    (back,) = humans_from_msg(deserialize_message(data, HumanArray), human.K, human.frame)
+    for name in ("global_orient", "body_pose", "betas", "transl", "joints", "keypoints_2d", "joint_sigma"):
+        np.testing.assert_allclose(getattr(back, name), getattr(human, name), rtol=1e-6, err_msg=name)
+    assert (back.stamp_ns, back.track_id, back.state) == (human.stamp_ns, 7, TrackingState.TRACKED)
+    np.testing.assert_allclose(back.boxes_xyxy, human.boxes_xyxy)
+
+
+def test_state_constants_agree():
+    for state in TrackingState:
+        assert getattr(Human, f"STATE_{state.name}") == state
+
+
+def test_body_message_is_enough_to_pose_a_person():
+    body = load_body()
+    message = deserialize_message(serialize_message(body_to_msg(body)), BodyModel)
+    rest = np.asarray(message.rest_joints).reshape(24, 3)
+    directions = np.asarray(message.joint_shapedirs).reshape(24, 3, 10)
+    betas = np.linspace(-1, 1, 10)
+    np.testing.assert_allclose(rest + directions @ betas, body.rest_joints(betas), atol=1e-5)
+    assert len(message.faces) == 3 * 13776 and message.parents[0] == -1
+    weights = np.asarray(message.skin_weights).reshape(6890, 24)
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [[0.0] * 9, [np.nan] * 9])
+def test_an_uncalibrated_camera_is_none(k):
+    assert camera_from_msg(CameraInfo(k=k)) is None
+
+
+def test_calibration_comes_through():
+    info = CameraInfo(width=640, height=480, distortion_model="plumb_bob", d=[0.1, 0.0, 0.0, 0.0, 0.0])
+    info.k = [500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0]
+    camera = camera_from_msg(info)
+    assert camera.K[1, 1] == 501 and camera.distortion[0] == 0.1 and not camera.fisheye
+
+
+def test_markers_are_stable_and_deleted_once(human):
+    markers = SkeletonMarkers()
+    first = markers([human], header()).markers
+    assert [(m.ns, m.id, m.action) for m in first] == [("skeleton", 7, Marker.ADD), ("joints", 7, Marker.ADD)]
+    assert len(first[0].points) == 2 * 23
+    gone = markers([], header()).markers
+    assert {(m.ns, m.id, m.action) for m in gone} == {("skeleton", 7, Marker.DELETE), ("joints", 7, Marker.DELETE)}
+    assert not markers([], header()).markers
+
+
+@pytest.mark.parametrize("frame_id", ["", "a", "abcd", "abcdefg", "camera_optical_frame"])
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_spliced_points_deserialise(frame_id, count):
+    points = np.random.default_rng(0).normal(size=(count, 3))
+    marker = Marker(header=Header(frame_id=frame_id), ns="mesh", id=3, text="after the points")
+    back = deserialize_message(serialize_with_points(marker, points), Marker)
+    assert back.text == "after the points" and back.header.frame_id == frame_id
+    np.testing.assert_array_equal(np.array([[p.x, p.y, p.z] for p in back.points]).reshape(-1, 3), points)
+
+
+def test_mesh_marker_holds_the_posed_surface(human):
+    body = load_body()
+    meshes = MeshMarkers(body)
+    (data,) = meshes([human], header())
+    marker = deserialize_message(data, Marker)
+    vertices = body.vertices(human.global_orient, human.body_pose, human.betas, human.transl)
+    p = marker.points[4]
+    np.testing.assert_allclose([p.x, p.y, p.z], vertices[body.faces[1, 1]])
+    assert deserialize_message(meshes([], header())[0], Marker).action == Marker.DELETE
+
+
+def test_tf_frame_sits_in_the_pelvis(human):
+    transform = pelvis_transform(human, header(), "body_")
+    position = transform.transform.translation
+    np.testing.assert_allclose([position.x, position.y, position.z], human.joints[0])
+    assert transform.child_frame_id == "body_7" and transform.header.frame_id == "optical"

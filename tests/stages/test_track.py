@@ -1,0 +1,121 @@
+"""Tracking: identities last, bodies are not doubled, real footage is followed."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from hmr_ros.body.joints import LIMB_JOINTS, SMPL_LIMBS
+from hmr_ros.config import HmrConfig
+from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.geometry.camera import project
+from hmr_ros.io.video import open_source
+from hmr_ros.types import Camera, Frame, TrackingState
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return build_pipeline(offline(HmrConfig()))
+
+
+@pytest.fixture(autouse=True)
+def forget(pipeline):
+    pipeline.reset()
+
+
+def frames(rendered, order):
+    pictures, _, camera = rendered
+    return [Frame(i, round(i * 1e9 / 15), pictures[p], camera) for i, p in enumerate(order)]
+
+
+def follow(pipeline, source):
+    """Rows of (frame, id, human) of a whole source."""
+    return [(frame.index, h.track_id, h) for frame in source for h in pipeline.step(frame)]
+
+
+def test_one_person_one_id_and_near_the_truth(pipeline, rendered):
+    rows = follow(pipeline, frames(rendered, range(25)))
+    assert [i for i, _, _ in rows] == list(range(25)) and len({t for _, t, _ in rows}) == 1
+    assert rows[0][2].state is TrackingState.NEW and rows[1][2].state is TrackingState.TRACKED
+    truth = rendered[1]
+    for i, _, human in rows[::6]:
+        error = procrustes_errors(human.joints[None, SMPL_LIMBS], truth[i].joints[None, SMPL_LIMBS])
+        assert error.mean() < 100
+        assert abs(human.transl[2] - truth[i].transl[2]) < 0.5
+
+
+def test_id_survives_an_occlusion(pipeline, rendered):
+    shown = frames(rendered, range(25))
+    for i in range(10, 16):
+        shown[i] = replace(shown[i], image=np.full_like(shown[i].image, 128))
+    rows = follow(pipeline, shown)
+    assert len({t for _, t, _ in rows}) == 1
+    assert not {i for i, _, _ in rows} & set(range(10, 16))
+    assert next(h for i, _, h in rows if i >= 16).state is TrackingState.RECOVERED
+
+
+def test_live_search_finds_the_person_one_frame_later(rendered):
+    live = build_pipeline(HmrConfig())
+    found = []
+    for frame in frames(rendered, range(4)):
+        found.append(len(live.step(frame)))
+        live.search(frame)
+    assert found == [0, 1, 1, 1]
+
+
+def test_time_running_backwards_starts_over(pipeline, rendered):
+    first = follow(pipeline, frames(rendered, range(3)))
+    again = follow(pipeline, frames(rendered, range(3)))
+    assert first[0][1] != again[0][1]
+
+
+@pytest.mark.parametrize("image", [np.zeros((480, 640, 3)), np.zeros((1, 1, 3)), np.zeros((0, 0, 3))])
+def test_pictures_without_people(pipeline, image):
+    camera = Camera(np.eye(3), 1, 1)
+    assert pipeline.step(Frame(0, 0, image.astype(np.uint8), camera)) == []
+
+
+def test_two_people_keep_their_ids(pipeline, shared):
+    rows = follow(pipeline, list(open_source(str(shared / "footage/two_people_outdoors.mp4"), None))[:120])
+    count = {t: sum(t == u for _, u, _ in rows) for _, t, _ in rows}
+    assert len(count) == 2 and max(count.values()) >= 118 and min(count.values()) >= 70
+
+
+def test_four_people_in_the_street(pipeline, shared):
+    source = list(open_source(str(shared / "footage/street_crowd.mp4"), None))
+    people = [pipeline.step(frame) for frame in source]
+    assert len(people[-1]) >= 4
+
+
+def test_no_legs_are_made_up_below_the_picture(pipeline, shared):
+    rows = follow(pipeline, open_source(str(shared / "footage/upper_body_indoor.mp4"), None))
+    assert len({t for _, t, _ in rows}) == 1 and len(rows) >= 46
+    legs = np.array([h.keypoints_2d[25:, 2] for _, _, h in rows])
+    assert legs.mean() < 0.15
+
+
+def test_unusual_pose_in_a_still(pipeline, shared):
+    image = cv2.imread(str(shared / "footage/weightlifter.jpg"))
+    source = next(iter(open_source(str(shared / "footage/weightlifter.jpg"), None)))
+    assert len(pipeline.step(replace(source, image=image))) == 1
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_recovery_is_no_worse_than_the_landmarks_on_real_video(pipeline, shared, view):
+    reference = np.load(shared / "balance/reference.npz")
+    names = list(reference["joint_names"])
+    index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
+    K, R, t = (reference[k][view] for k in ("K", "R", "t"))
+    source = open_source(str(shared / f"balance/cam0{view + 1}.mp4"), Camera(K, 1080, 1920))
+    rows = [r for r in follow(pipeline, source) if r[1] == min(u for _, u, _ in [r])]
+    main = max({u for _, u, _ in rows}, key=lambda u: sum(u == v for _, v, _ in rows))
+    errors = []
+    for i, track, human in rows:
+        reliable = reference["reliable"][i][index]
+        if track == main and reliable.sum() >= 10:
+            truth = reference["joints3d"][i][index] @ R.T + t
+            errors.append(procrustes_errors(human.joints[None, SMPL_LIMBS][:, reliable], truth[None, reliable]).mean())
+            assert np.isfinite(project(human.joints, K)).all()
+    assert sum(track == main for _, track, _ in rows) >= 95 and np.median(errors) <= 80

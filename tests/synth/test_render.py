@@ -1,0 +1,80 @@
+"""Rendered pictures and their truth belong together."""
+
+import numpy as np
+import pytest
+
+from hmr_ros.body.joints import SMPL
+from hmr_ros.body.loading import load_body
+from hmr_ros.geometry.camera import guess_camera, project
+from hmr_ros.io.results import load_humans, save_arrays
+from hmr_ros.io.video import open_source
+from hmr_ros.synth.motion import demo_motion
+from hmr_ros.synth.render import render_file, truth_of
+from hmr_ros.synth.scene import background, look_at, view_of_motion
+
+
+def test_truth_is_the_body_of_its_parameters(rendered):
+    _, truths, camera = rendered
+    for t in truths[::6]:
+        again = load_body().joints(t.global_orient, t.body_pose, t.betas, t.transl)
+        np.testing.assert_allclose(again, t.joints, atol=1e-9)
+        np.testing.assert_allclose(project(t.joints, camera.K), t.joints_2d)
+
+
+def test_camera_frame_is_the_world_seen_from_the_view():
+    body, rng = load_body(), np.random.default_rng(0)
+    pose, trans, betas = rng.normal(0, 0.3, 72), np.array([0.3, 0.9, -0.2]), rng.normal(0, 1, 10)
+    view = look_at(guess_camera(64, 48), np.array([1.0, 1.5, 3.0]), np.zeros(3))
+    world = body.joints(pose[:3], pose[3:], betas, trans)
+    seen = world @ view.R_camera_world.T + view.t_camera_world
+    np.testing.assert_allclose(truth_of(pose, trans, betas, body, view).joints, seen, atol=1e-9)
+
+
+def test_upright_and_facing_the_camera_is_half_a_turn_about_x():
+    view = look_at(guess_camera(64, 48), np.array([0, 1.0, 3.0]), np.array([0, 1.0, 0]))
+    t = truth_of(np.zeros(72), np.zeros(3), np.zeros(10), load_body(), view)
+    np.testing.assert_allclose(np.abs(t.global_orient), [np.pi, 0, 0], atol=1e-6)
+    assert t.joints_2d[SMPL["head"], 1] < t.joints_2d[SMPL["left_ankle"], 1]
+    assert t.joints_2d[SMPL["left_hip"], 0] > t.joints_2d[SMPL["right_hip"], 0]
+
+
+def test_the_person_is_where_the_truth_says(rendered):
+    pictures, truths, camera = rendered
+    room = background(camera.width, camera.height, 0)
+    for picture, truth in zip(pictures[::8], truths[::8], strict=True):
+        changed = np.argwhere((picture != room).any(-1))
+        box = np.r_[changed.min(0), changed.max(0)]
+        px = project(truth.vertices, camera.K)[:, ::-1]
+        np.testing.assert_allclose(box, np.r_[px.min(0), px.max(0)], atol=4)
+
+
+def test_demo_motion_loops_and_stays_on_the_ground():
+    motion = demo_motion(30.0)
+    assert len(motion.poses) == 300
+    steps = np.abs(np.diff(np.concatenate([motion.poses[:, 3:], motion.poses[:1, 3:]]), axis=0))
+    assert steps.max() < 0.35
+    body = load_body()
+    joints = body.joints(motion.poses[:, :3], motion.poses[:, 3:], np.zeros((300, 10)), motion.trans)
+    lowest = joints[:, [SMPL["left_foot"], SMPL["right_foot"]], 1].min(1)
+    assert np.ptp(lowest) < 0.2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_cameras_see_the_whole_motion(seed):
+    motion, camera = demo_motion(3.0), guess_camera(320, 240)
+    view = view_of_motion(motion.trans, camera, seed)
+    for pose, trans in zip(motion.poses, motion.trans, strict=True):
+        px = truth_of(pose, trans, np.zeros(10), load_body(), view).joints_2d
+        assert (px > 0).all() and (px < [320, 240]).all()
+
+
+def test_render_file_writes_clip_and_truth(tmp_path):
+    motion = demo_motion(10.0)
+    save_arrays(tmp_path / "m.npz", poses=motion.poses[:5], trans=motion.trans[:5])
+    render_file(
+        tmp_path / "m.npz", tmp_path / "c.mp4", tmp_path / "t.npz", camera="300,300,160,120", size="320x240",
+        fps=10.0, seed=1, max_frames=3, vertices=True, body=None,
+    )  # fmt: skip
+    truth = load_humans(tmp_path / "t.npz")
+    assert len(list(open_source(str(tmp_path / "c.mp4"), None))) == len(truth.frame) == 3
+    assert truth.vertices.shape == (3, 6890, 3) and truth.K[0, 0] == 300

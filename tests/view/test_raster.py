@@ -1,0 +1,58 @@
+"""The rasteriser fills the right pixels, hides what is behind, and survives odd views."""
+
+import numpy as np
+
+from hmr_ros.body.loading import load_body
+from hmr_ros.view.overlay import draw_humans, track_color
+from hmr_ros.view.raster import draw_mesh, mesh_mask
+
+K = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
+SQUARE = np.array([[-0.2, -0.2, 1], [0.2, -0.2, 1], [0.2, 0.2, 1], [-0.2, 0.2, 1]])
+FACES = np.array([[0, 2, 1], [0, 3, 2]])  # towards the camera
+
+
+def paint(vertices, faces, colors, K=K):
+    return draw_mesh(np.zeros((100, 100, 3), np.uint8), vertices, faces, K, np.asarray(colors, float))
+
+
+def test_a_square_covers_its_projection():
+    mask = mesh_mask(SQUARE, FACES, K, 100, 100) > 0
+    assert mask[31:69, 31:69].all() and abs(int(mask.sum()) - 1600) < 120
+
+
+def test_faces_that_look_away_are_not_drawn():
+    assert not paint(SQUARE, FACES[:, ::-1], np.full((2, 3), 255)).any()
+
+
+def test_near_hides_far_in_any_order():
+    far = SQUARE * [1, 1, 2]
+    vertices = np.concatenate([SQUARE, far])
+    for faces, colors in (
+        (np.concatenate([FACES, FACES + 4]), [[0, 0, 255]] * 2 + [[255, 0, 0]] * 2),
+        (np.concatenate([FACES + 4, FACES]), [[255, 0, 0]] * 2 + [[0, 0, 255]] * 2),
+    ):
+        assert paint(vertices, faces, colors)[50, 50].tolist() == [0, 0, 255]
+
+
+def test_behind_the_camera_and_far_outside_draw_nothing():
+    for shift in ([0, 0, -3], [50, 0, 0], [0, np.nan, 0]):
+        assert not paint(SQUARE + shift, FACES, np.full((2, 3), 255)).any()
+
+
+def test_overlay_covers_the_person_and_leaves_the_rest(human):
+    image = np.full((480, 640, 3), 90, np.uint8)
+    drawn = draw_humans(image, [human], load_body())
+    x, y = human.joints_2d[6].astype(int)
+    assert (drawn[y - 3 : y + 4, x - 3 : x + 4] != 90).any() and (drawn[470:, 600:] == 90).all()
+    assert (image == 90).all()
+
+
+def test_overlay_survives_nan(human):
+    human.joints[0] = np.nan
+    image = np.zeros((48, 64, 3), np.uint8)
+    assert not draw_humans(image, [human], load_body()).any()
+
+
+def test_neighbouring_ids_have_different_colours():
+    colors = np.array([track_color(i) for i in range(6)])
+    assert min(np.linalg.norm(a - b) for i, a in enumerate(colors) for b in colors[:i]) > 30
