@@ -16,6 +16,7 @@ from hmr_ros.view.overlay import track_color
 _BONES = [(int(p), j) for j, p in enumerate(SMPL_PARENTS) if p >= 0]
 _BONE_WIDTH_M, _JOINT_SIZE_M = 0.02, 0.045
 _MESH_ALPHA = 0.9
+_SENTINEL = -1.2345678901234567e-89
 
 
 class SkeletonMarkers:
@@ -70,19 +71,22 @@ class MeshMarkers:
 def serialize_with_points(marker: Marker, points: Floats) -> bytes:
     """CDR bytes of `marker` (which has no points itself) holding `points` [N,3] m.
 
-    The place of the points is found by comparing the marker without a point and with one; doubles are aligned to 8
-    bytes after the 4-byte encapsulation header, and what follows keeps its alignment since a point has 24 bytes.
+    A marker with one unmistakable point shows where points go: doubles are aligned to 8 bytes, the count before them to
+    4, so the bytes between the two are what the point adds beyond its own 24. What follows keeps its alignment.
     """
     marker.points = []
     without = bytes(serialize_message(marker))
-    marker.points = [Point(x=1.0, y=1.0, z=1.0)]
+    if not len(points):
+        return without
+    marker.points = [Point(x=_SENTINEL, y=_SENTINEL, z=_SENTINEL)]
     with_one = bytes(serialize_message(marker))
     marker.points = []
-    count_at = next(i for i, (a, b) in enumerate(zip(without, with_one, strict=False)) if a != b)
-    first_at = count_at + 4 + (-(count_at + 4 - 4)) % 8
+    first_at = with_one.index(3 * np.float64(_SENTINEL).tobytes())
+    padding = len(with_one) - len(without) - 24
+    count_at = first_at - padding - 4
     data = np.ascontiguousarray(points, "<f8").tobytes()
     count = np.uint32(len(points)).tobytes()
-    return with_one[:count_at] + count + with_one[count_at + 4 : first_at] + data + with_one[first_at + 24 :]
+    return with_one[:count_at] + count + bytes(padding) + data + with_one[first_at + 24 :]
 
 
 def _marker(header: Header, namespace: str, track_id: int, kind: int) -> Marker:

@@ -43,11 +43,11 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._next_index = 0
         self._warm_up()
         self._subscribe()
-        self._publishers = Publishers(self, self._config, self._pipeline.body)
+        self._outputs = Publishers(self, self._config, self._pipeline.body)
         self.create_timer(self._config.output.diagnostics_period_s, self._publish_diagnostics)
         self._worker = threading.Thread(target=self._work, name="hmr_worker", daemon=True)
         self._worker.start()
-        self.get_logger().info(f"ready: {self._config.input.image_topic} -> {self._publishers.humans.topic_name}")
+        self.get_logger().info(f"ready: {self._config.input.image_topic} -> {self._outputs.humans.topic_name}")
 
     def stop(self) -> None:
         """Let the worker finish its picture and end it."""
@@ -111,7 +111,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         frame = Frame(self._next_index, stamp_ns(message.header.stamp), image, camera)
         self._next_index += 1
         humans = self._pipeline.step(frame)
-        self._publishers.publish(frame, humans, message.header)
+        self._outputs.publish(frame, humans, message.header)
         now = self.get_clock().now().nanoseconds
         self._statistics.published(now - frame.stamp_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
         with self._slot_changed:
@@ -136,4 +136,4 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self.get_logger().warning(text, throttle_duration_sec=_REPEAT_WARNING_S)
 
     def _publish_diagnostics(self) -> None:
-        self._publishers.diagnose(self._statistics.take())
+        self._outputs.diagnose(self._statistics.take())

@@ -24,6 +24,7 @@ _TRUNCATED = 1.5  # crop sides per picture side from which a person is near and 
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
 _REJECTED_FOR_S = 1.0  # a proposal that was no person is not checked again for this long
 _FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
+_STILL_THERE_S = 0.5  # for this long a person out of sight still explains what looks like a part of them
 _MAX_PUT_OFF = 10  # frames a search may be put off
 _MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
@@ -174,7 +175,7 @@ class PersonTracker:
         keypoints = self._confirmed(frame, proposal)
         if keypoints is None:
             return
-        known = [p.seen for p in self._people if p.seen is not None]
+        known = [p.last for p in self._people if p.unseen_s < _STILL_THERE_S]
         if any(_covers(k, keypoints, frame) or _same_body(k, keypoints) for k in known):
             self._rejected.append((frame.stamp_ns + int(_REJECTED_FOR_S * 1e9), proposal))
             return
@@ -221,7 +222,7 @@ class _Person:
         self.age = 0  # frames seen
         self.unseen_s = 0.0
         self.surprise = 0.0  # distance from the prediction, in crop sides
-        self._last = keypoints.next_roi
+        self.last = keypoints  # when last seen
         self._bones: deque[Floats] = deque(maxlen=_BONE_HISTORY)
         self._remember_bones(keypoints)
 
@@ -234,18 +235,18 @@ class _Person:
     def expected_roi(self) -> Roi:
         """The crop to look at: the last one moved as the filter expects (never far, as filters overshoot)."""
         predicted = self.motion.roi
-        shift = predicted.center_px - self._last.center_px
+        shift = predicted.center_px - self.last.next_roi.center_px
         if self.unseen_s == 0:
             length = float(np.linalg.norm(shift))
-            shift = shift * min(1.0, 0.25 * self._last.size_px / max(length, 1e-9))
-        return Roi(self._last.center_px + shift, self._last.size_px, self._last.angle_rad)
+            shift = shift * min(1.0, 0.25 * self.last.next_roi.size_px / max(length, 1e-9))
+        return Roi(self.last.next_roi.center_px + shift, self.last.next_roi.size_px, self.last.next_roi.angle_rad)
 
     def observe(self, keypoints: Keypoints) -> None:
         self.surprise = _roi_distance(self.motion.roi, keypoints.next_roi)
         if self._answered:
             self.state = TrackingState.TRACKED if self._was_seen else TrackingState.RECOVERED
         self.motion.update(keypoints.next_roi)
-        self.seen, self._last = keypoints, keypoints.next_roi
+        self.seen = self.last = keypoints
         self.unseen_s = 0.0
         self.age += 1
         self._remember_bones(keypoints)
@@ -260,7 +261,7 @@ class _Person:
         predicted = self.motion.roi
         gate = _FIRST_GATE + _GATE_SPEED * min(self.unseen_s, 1.0)
         size = abs(np.log(roi.size_px / predicted.size_px)) / np.log(2.0)
-        near = min(_roi_distance(predicted, roi), _roi_distance(self._last, roi))
+        near = min(_roi_distance(predicted, roi), _roi_distance(self.last.next_roi, roi))
         return float(max(near / gate, size))
 
     def track(self, width: int, height: int) -> Track:

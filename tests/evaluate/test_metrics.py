@@ -19,7 +19,7 @@ def test_nothing_is_wrong_with_the_truth():
 
 
 def test_mpjpe_ignores_translation_only():
-    assert joint_errors(JOINTS + [1, 2, 3], JOINTS).max() < 1e-9
+    assert joint_errors(JOINTS + np.array([1, 2, 3]), JOINTS).max() < 1e-9
     assert joint_errors(JOINTS * 1.1, JOINTS).mean() > 10
 
 

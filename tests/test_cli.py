@@ -1,0 +1,121 @@
+"""The command line end to end, without ROS: videos in, results out, bad input in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from hmr_ros.cli import main
+from hmr_ros.io.results import load_humans, save_arrays
+from hmr_ros.io.video import VideoWriter, open_source
+from hmr_ros.synth.render import truth_arrays
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, rendered):
+    """A rendered video with its truth and intrinsics."""
+    folder = tmp_path_factory.mktemp("clip")
+    pictures, truths, camera = rendered
+    with VideoWriter(folder / "clip.mp4", 15.0) as video:
+        for picture in pictures:
+            video.write(picture)
+    save_arrays(folder / "truth.npz", **truth_arrays(truths, camera, 15.0, "open", vertices=False))
+    K = camera.K
+    return folder, f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
+
+
+def test_run_then_evaluate(tmp_path, clip, capsys):
+    folder, camera = clip
+    assert main(["run", str(folder / "clip.mp4"), "--out", str(tmp_path), "--camera", camera]) == 0
+    table = load_humans(tmp_path / "humans.npz")
+    assert table.frame.tolist() == list(range(25)) and table.body_model == "open"
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["frames_with_people"] == 25 and not summary["camera"]["guessed"]
+    drawn = list(open_source(str(tmp_path / "overlay.mp4"), None))
+    assert len(drawn) == 25 and drawn[0].image.shape == (360, 480, 3)
+    assert (
+        main(["evaluate", str(tmp_path / "humans.npz"), str(folder / "truth.npz"), "--json", str(tmp_path / "e")]) == 0
+    )
+    result = json.loads((tmp_path / "e").read_text())
+    assert result["recall"] == 1 and result["pa_mpjpe_limbs_mm"] < 90 and result["translation_mm"] < 500
+    assert "pa_mpjpe_mm" in capsys.readouterr().out
+
+
+def test_picture_gives_a_picture_and_says_the_guess(tmp_path, rendered, capsys):
+    cv2.imwrite(str(tmp_path / "p.png"), rendered[0][3])
+    assert main(["run", str(tmp_path / "p.png"), "--out", str(tmp_path / "o")]) == 0
+    assert (tmp_path / "o/overlay.png").exists() and len(load_humans(tmp_path / "o/humans.npz").frame) == 1
+    assert "focal length guessed" in capsys.readouterr().out
+
+
+def test_options_limit_the_work(tmp_path, clip):
+    config = tmp_path / "c.yaml"
+    config.write_text("tracker: {max_people: 1}")
+    options = ["--max-frames", "4", "--no-overlay", "--config", str(config), "--steps", "1", "--recover", "kinematic"]
+    assert main(["run", str(clip[0] / "clip.mp4"), "--out", str(tmp_path / "o"), *options]) == 0
+    assert load_humans(tmp_path / "o/humans.npz").frame.max() == 3
+    assert not (tmp_path / "o/overlay.mp4").exists()
+
+
+def test_nobody_in_the_video_is_a_result_too(tmp_path):
+    cv2.imwrite(str(tmp_path / "p.png"), np.full((120, 160, 3), 127, np.uint8))
+    assert main(["run", str(tmp_path / "p.png"), "--out", str(tmp_path / "o")]) == 0
+    assert len(load_humans(tmp_path / "o/humans.npz").frame) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nothing.mp4", "--out", "o"], "does not exist"),
+        (["run", "CLIP", "--out", "o", "--recover", "posture"], "'posture' is not part of this version"),
+        (["run", "CLIP", "--out", "o", "--refine", "temporal"], "use 'none'"),
+        (["run", "CLIP", "--out", "o", "--engine", "tensorrt"], "use 'auto'"),
+        (["run", "CLIP", "--out", "o", "--camera", "0,0,0,0"], "not a camera matrix"),
+        (["run", "CLIP", "--out", "o", "--body", "no.npz"], "no.npz"),
+        (["run", "CLIP", "--out", "o", "--config", "no.yaml"], "cannot read config"),
+        (["run", "CLIP", "--out", "TRUTH"], "cannot write to"),
+        (["evaluate", "no.npz", "TRUTH"], "cannot read no.npz"),
+        (["render", "TRUTH", "--out", "o.mp4"], "has no poses and trans"),
+        (["bag", "no", "out"], "does not exist"),
+    ],
+)
+def test_errors_are_one_line(clip, capsys, monkeypatch, tmp_path, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    names = {"CLIP": str(clip[0] / "clip.mp4"), "TRUTH": str(clip[0] / "truth.npz")}
+    assert main([names.get(a, a) for a in arguments]) == 1
+    error = capsys.readouterr().err.strip().splitlines()
+    lines = [line for line in error if line.startswith("hmr: ")]
+    assert len(lines) == 1 and said in lines[0]
+
+
+def test_interrupting_keeps_what_is_done(tmp_path, clip):
+    pictures = tmp_path / "many"
+    pictures.mkdir()
+    frame = next(iter(open_source(str(clip[0] / "clip.mp4"), None))).image
+    for i in range(400):
+        cv2.imwrite(str(pictures / f"{i}.jpg"), frame)
+    command = [sys.executable, "-m", "hmr_ros", "run", str(pictures), "--out", str(tmp_path / "o")]
+    process = subprocess.Popen(command, env=dict(os.environ))
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "o/overlay.mp4").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    rows = len(load_humans(tmp_path / "o/humans.npz").frame)
+    assert 0 < rows < 400
+    # the picture during which the signal came may be counted and not drawn
+    assert rows - len(list(open_source(str(tmp_path / "o/overlay.mp4"), None))) in (0, 1)
+
+
+def test_doctor_names_every_part(capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for name in ("pose_detection.tflite", "open body", "rclpy", "DDS profile", "tensorrt", "CUDA device"):
+        assert name in out
