@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._stopping = False
         self._camera_info: CameraInfo | None = None
         self._next_index = 0
+        self._warned: dict[str, float] = {}
         self._warm_up()
         self._subscribe()
         self._outputs = Publishers(self, self._config, self._pipeline.body)
@@ -133,7 +135,10 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
             return guess_camera(width, height)
 
     def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=_REPEAT_WARNING_S)
+        now = time.monotonic()  # rclpy throttles by line of code, which all warnings share
+        if now - self._warned.get(text, -_REPEAT_WARNING_S) >= _REPEAT_WARNING_S:
+            self._warned[text] = now
+            self.get_logger().warning(text)
 
     def _publish_diagnostics(self) -> None:
         self._outputs.diagnose(self._statistics.take())
