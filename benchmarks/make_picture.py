@@ -28,8 +28,8 @@ def main() -> None:
         humans = pipeline.step(Frame(i, round(i * 1e9 / 30), picture, camera))
         if i in SHOWN:
             both = [picture, draw_humans(picture, humans, body)]
-            columns.append(np.vstack([p[:, 160:480] for p in both]))
-    cv2.imwrite(str(Path(__file__).with_name("overlay.jpg")), np.hstack(columns), [cv2.IMWRITE_JPEG_QUALITY, 85])
+            columns.append(np.vstack([p[:, 110:530] for p in both]))
+    cv2.imwrite(str(Path(__file__).parents[1] / "docs/overlay.jpg"), np.hstack(columns), [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 if __name__ == "__main__":
