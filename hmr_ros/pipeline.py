@@ -17,8 +17,8 @@ class Tracker(Protocol):
         """People seen in this frame."""
         ...
 
-    def search(self, frame: Frame, hurry: bool) -> None:
-        """Look for newcomers after the frame was answered."""
+    def search(self, frame: Frame, hurry: bool) -> bool:
+        """Look for newcomers after the frame was answered; False if it was put off."""
         ...
 
     def reset(self) -> None:
@@ -47,9 +47,12 @@ class Pipeline:
         self.stage_seconds = {"track": tracked - start, "recover": time.perf_counter() - tracked}
         return humans
 
-    def search(self, frame: Frame, hurry: bool = False) -> None:
-        """Live: what need not be done before `frame` is answered; `hurry` = the next picture is waiting."""
-        self.tracker.search(frame, hurry)
+    def search(self, frame: Frame, hurry: bool = False) -> bool:
+        """Live: what need not be done before `frame` is answered; `hurry` = put it off if that can be.
+
+        Returns whether it was done.
+        """
+        return self.tracker.search(frame, hurry)
 
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""

@@ -68,20 +68,23 @@ class PersonTracker:
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
 
-    def search(self, frame: Frame, hurry: bool) -> None:
+    def search(self, frame: Frame, hurry: bool) -> bool:
         """Look for newcomers and lost people in `frame`, after its `step`; they are answered from the next frame on.
 
-        In a `hurry` (the next picture waits already) it is put off, but not for ever, and not while nobody is tracked.
+        In a `hurry` (the next picture is due) it is put off, but not for ever, and not while nobody is tracked.
+        Returns whether the search was made.
         """
         if self._search_first or min(frame.image.shape[:2]) < 2:
-            return
+            return False
         everybody_lost = all(p.seen is None for p in self._people)
         if hurry and not everybody_lost and self._put_off < _MAX_PUT_OFF:
             self._put_off += 1
-            return
+            self._search.skip(frame.stamp_ns)
+            return False
         self._put_off = 0
         self._look_for_people(frame)
         self._separate(frame)
+        return True
 
     def _advance(self, stamp_ns: int) -> None:
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) * 1e-9
