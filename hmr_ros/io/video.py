@@ -21,7 +21,7 @@ _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 _FOLDER_FPS = 30.0
 _RETRIES = 3  # a camera may miss a frame
 _CAMERA_INDEX = re.compile(r"\d{1,4}")
-_MAX_FPS = 1000.0
+_MIN_FPS, _MAX_FPS = 0.1, 1000.0
 _MAX_TIMEBASE = 65535  # MPEG-4 counts time in fractions with at most this denominator
 
 
@@ -149,8 +149,10 @@ class VideoWriter:
     """mp4 file, sized by its first picture."""
 
     def __init__(self, path: Path, fps: float) -> None:
-        if not 0 < fps <= _MAX_FPS:
-            raise InputError(f"cannot write a video at {fps} frames per second; give a rate up to {_MAX_FPS:.0f}")
+        if not _MIN_FPS <= fps <= _MAX_FPS:
+            raise InputError(
+                f"cannot write a video at {fps} frames per second; give a rate from {_MIN_FPS} to {_MAX_FPS:.0f}"
+            )
         self._path, self._fps = path, _writable_fps(fps)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
@@ -203,7 +205,7 @@ def fit_camera(camera: Camera | None, width: int, height: int) -> Camera:
 def _writable_fps(fps: float) -> float:
     """The rate with as many decimals as MPEG-4's time base can hold: 119.873 would be refused, 119.87 is not."""
     decimals = max(d for d in range(4) if d == 0 or fps * 10**d <= _MAX_TIMEBASE)
-    return round(fps, decimals) or fps
+    return round(fps, decimals)
 
 
 def _quiet_opencv() -> None:

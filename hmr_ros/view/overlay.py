@@ -10,7 +10,7 @@ import numpy as np
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.types import Floats, Human, Image
-from hmr_ros.view.raster import draw_mesh
+from hmr_ros.view.raster import draw_mesh, pixels_in_front
 
 _MESH_OPACITY = 0.65
 _SEEN = 0.5  # landmarks below this confidence are not drawn
@@ -27,11 +27,11 @@ def draw_humans(
 ) -> Image:
     """New picture [H,W,3] with mesh, skeleton, box and id of everybody, far people first.
 
-    `landmarks` adds what BlazePose saw. Of people partly behind the camera the part in front is drawn; people whose
-    parameters are not finite are left out.
+    `landmarks` adds what BlazePose saw. Of people partly behind the camera the part in front is drawn; people wholly
+    behind it, or with parameters that are not finite, are left out.
     """
     drawn = image.copy()
-    for human in sorted(filter(_is_finite, humans), key=lambda h: -h.transl[2]):
+    for human in sorted(filter(_is_drawable, humans), key=lambda h: -h.transl[2]):
         if mesh:
             _draw_body(drawn, human, body)
         _draw_skeleton(drawn, human.joints_2d, track_color(human.track_id))
@@ -42,9 +42,9 @@ def draw_humans(
     return drawn
 
 
-def _is_finite(human: Human) -> bool:
+def _is_drawable(human: Human) -> bool:
     known = (human.joints, human.global_orient, human.body_pose, human.betas, human.transl, human.K)
-    return all(bool(np.isfinite(value).all()) for value in known)
+    return all(bool(np.isfinite(value).all()) for value in known) and bool((human.joints[:, 2] > 0).any())
 
 
 def _draw_body(image: Image, human: Human, body: BodyModel) -> None:
@@ -61,10 +61,10 @@ def _draw_body(image: Image, human: Human, body: BodyModel) -> None:
 
 
 def _window(vertices: Floats, K: Floats, width: int, height: int) -> tuple[int, int, int, int]:
-    front = vertices[vertices[:, 2] > 0.05]
-    if not len(front):
+    px = pixels_in_front(vertices, K)
+    px = px[np.isfinite(px[:, 0])]
+    if not len(px):
         return 0, 0, 0, 0
-    px = (front @ K.T)[:, :2] / front[:, 2:]
     low = np.clip(np.floor(px.min(0)) - 2, 0, [width, height]).astype(int)
     high = np.clip(np.ceil(px.max(0)) + 3, 0, [width, height]).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
