@@ -41,7 +41,7 @@ def _from_numbers(text: str) -> Camera:
         fx, fy, cx, cy = (float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"camera '{text}' is not four numbers; {_HOW}") from error
-    return Camera(check_intrinsics(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])), 0, 0)
+    return Camera(_intrinsics(np.array([fx, 0, cx, 0, fy, cy, 0, 0, 1]), text), 0, 0)
 
 
 def _from_tree(tree: dict[str, Any], name: str) -> Camera:
@@ -53,9 +53,16 @@ def _from_tree(tree: dict[str, Any], name: str) -> Camera:
         raise InputError(f"camera file {name}: distortion_model '{model}' is not one of {', '.join(_MODELS)}")
     fisheye = model in _FISHEYE
     return Camera(
-        check_intrinsics(K.reshape(3, 3)), _size(tree, "image_width", name), _size(tree, "image_height", name),
+        _intrinsics(K, name), _size(tree, "image_width", name), _size(tree, "image_height", name),
         distortion=_distortion(tree, fisheye, name), fisheye=fisheye,
     )  # fmt: skip
+
+
+def _intrinsics(K: Floats, name: str) -> Floats:
+    try:
+        return check_intrinsics(K.reshape(3, 3))
+    except InputError as error:
+        raise InputError(f"camera '{name}': {' '.join(str(error).split())}") from error
 
 
 def _distortion(tree: dict[str, Any], fisheye: bool, name: str) -> Floats | None:

@@ -40,13 +40,10 @@ def mesh_mask(vertices: Floats, faces: Ints, K: Floats, width: int, height: int)
 
 
 def pixels_in_front(vertices: Floats, K: Floats) -> Floats:
-    """Vertices [V,3] m -> [V,2] px, NaN where they do not lie before the near plane.
-
-    Written out, because a matrix product this small would wait for the threads of the linear algebra library.
-    """
+    """Vertices [V,3] m -> [V,2] px, NaN where they do not lie before the near plane."""
+    z = vertices[:, 2]
     with np.errstate(all="ignore"):
-        x, y = vertices[:, :2].T / np.where(vertices[:, 2] > _NEAR_M, vertices[:, 2], np.nan)
-        return np.stack([K[0, 0] * x + K[0, 1] * y + K[0, 2], K[1, 0] * x + K[1, 1] * y + K[1, 2]], axis=-1)
+        return np.asarray((vertices @ K.T)[:, :2] / np.where(z > _NEAR_M, z, np.nan)[:, None])
 
 
 def _visible(vertices: Floats, faces: Ints, K: Floats, width: int, height: int) -> tuple[Ints, Floats]:
@@ -67,7 +64,6 @@ def _visible(vertices: Floats, faces: Ints, K: Floats, width: int, height: int) 
 def _shading(triangles: Floats, light: Floats | None) -> Floats:
     """Lambert factor [N] of triangles [N,3,3]."""
     normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    x, y, z = (np.array([0.0, 0.0, -1.0]) if light is None else light / np.linalg.norm(light)).tolist()
-    cosine = x * normals[:, 0] + y * normals[:, 1] + z * normals[:, 2]
-    cosine /= np.maximum(np.sqrt(np.square(normals).sum(1)), 1e-12)
-    return _AMBIENT + (1 - _AMBIENT) * np.clip(cosine, 0, 1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    direction = np.array([0.0, 0.0, -1.0]) if light is None else light / np.linalg.norm(light)
+    return _AMBIENT + (1 - _AMBIENT) * np.clip(normals @ direction, 0, 1)
