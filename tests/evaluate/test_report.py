@@ -12,7 +12,6 @@ from hmr_ros.evaluate.report import evaluate, figures, match, print_report
 from hmr_ros.io.results import load_humans, save_arrays
 from hmr_ros.synth.render import truth_arrays
 
-
 FORWARD = np.array([0.0, 0.0, 1.0])
 
 
