@@ -17,8 +17,8 @@ class Tracker(Protocol):
         """People seen in this frame."""
         ...
 
-    def search(self, frame: Frame, hurry: bool) -> None:
-        """Look for newcomers after the frame was answered."""
+    def search(self, frame: Frame, hurry: bool) -> bool:
+        """Look for newcomers after the frame was answered; False if it was put off."""
         ...
 
     def reset(self) -> None:
@@ -35,22 +35,25 @@ class Pipeline:
     def __init__(self, body: BodyModel, tracker: Tracker, recovery: Recovery) -> None:
         self.body = body
         self.stage_seconds: dict[str, float] = {}  # cost of each stage in the last frame
-        self._tracker = tracker
-        self._recovery = recovery
+        self.tracker = tracker
+        self.recovery = recovery
 
     def step(self, frame: Frame) -> list[Human]:
         """People in `frame`, the most certain first."""
         start = time.perf_counter()
-        tracks = self._tracker.step(frame)
+        tracks = self.tracker.step(frame)
         tracked = time.perf_counter()
-        humans = self._recovery(frame, tracks)
+        humans = self.recovery(frame, tracks)
         self.stage_seconds = {"track": tracked - start, "recover": time.perf_counter() - tracked}
         return humans
 
-    def search(self, frame: Frame, hurry: bool = False) -> None:
-        """Live: what need not be done before `frame` is answered; `hurry` = the next picture is waiting."""
-        self._tracker.search(frame, hurry)
+    def search(self, frame: Frame, hurry: bool = False) -> bool:
+        """Live: what need not be done before `frame` is answered; `hurry` = put it off if that can be.
+
+        Returns whether it was done.
+        """
+        return self.tracker.search(frame, hurry)
 
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""
-        self._tracker.reset()
+        self.tracker.reset()

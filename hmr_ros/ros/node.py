@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from hmr_ros.io.encodings import decode_compressed, decode_image
 from hmr_ros.io.video import fit_camera
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.convert import camera_from_msg, stamp_ns
+from hmr_ros.ros.pace import Pace
 from hmr_ros.ros.parameters import declare_settings
 from hmr_ros.ros.publishers import Publishers
 from hmr_ros.ros.statistics import LiveStatistics
@@ -41,6 +43,8 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._stopping = False
         self._camera_info: CameraInfo | None = None
         self._next_index = 0
+        self._pace = Pace()
+        self._warned: dict[str, float] = {}
         self._warm_up()
         self._subscribe()
         self._outputs = Publishers(self, self._config, self._pipeline.body)
@@ -112,11 +116,18 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._next_index += 1
         humans = self._pipeline.step(frame)
         self._outputs.publish(frame, humans, message.header)
-        now = self.get_clock().now().nanoseconds
-        self._statistics.published(now - frame.stamp_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
+        latency_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
+        self._statistics.published(latency_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
+        self._search(frame, latency_ns * 1e-9)
+
+    def _search(self, frame: Frame, latency_s: float) -> None:
+        """Look for newcomers in the time that is left until the next picture."""
+        self._pace.picture(frame.stamp_ns)
         with self._slot_changed:
-            hurry = self._slot is not None
-        self._pipeline.search(frame, hurry)
+            waiting = self._slot is not None
+        start = time.monotonic()
+        if self._pipeline.search(frame, hurry=waiting or self._pace.is_short(latency_s)):
+            self._pace.worked(time.monotonic() - start)
 
     def _camera(self, width: int, height: int) -> Camera:
         if self._camera_info is None:
@@ -133,7 +144,10 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
             return guess_camera(width, height)
 
     def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=_REPEAT_WARNING_S)
+        now = time.monotonic()  # rclpy throttles by line of code, which all warnings share
+        if now - self._warned.get(text, -_REPEAT_WARNING_S) >= _REPEAT_WARNING_S:
+            self._warned[text] = now
+            self.get_logger().warning(text)
 
     def _publish_diagnostics(self) -> None:
         self._outputs.diagnose(self._statistics.take())

@@ -30,7 +30,8 @@ class Landmarker:
         """Landmarks of the person in `roi` of the BGR picture [H,W,3]; look at `score` before trusting them."""
         picture = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)
         raw, score, heatmaps, world = _outputs(self._model(picture[None].astype(np.float32) / 255.0))
-        in_crop = _refine(raw[:, :2], heatmaps)
+        # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
+        in_crop = np.concatenate([_refine(raw[:, :2], heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
         points = transform_points(invert_affine(crop_matrix(roi, INPUT_PX)), in_crop)
         confidence = _sigmoid(raw[:NUM_LANDMARKS, 3]) * _sigmoid(raw[:NUM_LANDMARKS, 4])
         confidence = confidence * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])

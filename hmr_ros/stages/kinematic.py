@@ -22,6 +22,7 @@ from hmr_ros.types import Floats
 
 _HINGE_FALLBACK = 0.15  # weight of the anatomical guess of a hinge axis against sin(bend angle)
 _HAND_CONFIDENCE = 0.5  # below: the hand follows the forearm
+_LEG_CONFIDENCE = 0.3  # below at knee and ankle: the leg is out of sight
 _NOSE_FROM_EARS = np.array([0.0, -0.2, 1.0])  # direction at rest
 _MAX_ANGLE_RAD = {  # what these joints can do at most; landmark noise asks for more
     "neck": 0.9, "head": 0.9, "left_wrist": 1.3, "right_wrist": 1.3, "left_ankle": 1.0, "right_ankle": 1.0,
@@ -43,7 +44,7 @@ def pose_from_landmarks(landmarks: Floats, confidence: Floats, rest: Floats) -> 
     _pose_head(world, P)
     for side in ("left", "right"):
         _pose_arm(world, side, P, R, confidence)
-        _pose_leg(world, side, P, R)
+        _pose_leg(world, side, P, R, confidence)
     return _local_axis_angles(world)
 
 
@@ -98,9 +99,15 @@ def _pose_arm(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Float
     world[SMPL[e]], world[SMPL[w]], world[SMPL[h]] = forearm, hand, hand
 
 
-def _pose_leg(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Floats]) -> None:
-    """Hip and knee from the two bones and the hinge axis (the foot decides it when the leg is straight)."""
+def _pose_leg(world: Floats, side: str, P: dict[str, Floats], R: dict[str, Floats], confidence: Floats) -> None:
+    """Hip and knee from the two bones and the hinge axis (the foot decides it when the leg is straight).
+
+    A leg of which nothing is seen stays straight under the pelvis instead of following what the network makes up.
+    """
     h, k, a, f = (f"{side}_{n}" for n in ("hip", "knee", "ankle", "foot"))
+    if confidence[[BLAZEPOSE[k], BLAZEPOSE[a]]].max() < _LEG_CONFIDENCE:
+        world[[SMPL[n] for n in (h, k, a, f)]] = world[SMPL["pelvis"]]
+        return
     thigh, shank = P[k] - P[h], P[a] - P[k]
     rest_thigh, rest_shank = R[k] - R[h], R[a] - R[k]
     toes = P[f"{side}_foot_index"] - P[f"{side}_heel"]

@@ -48,6 +48,11 @@ class Search:
         self._last_ns: int | None = None
         self._whole_ns = 0
 
+    def skip(self, stamp_ns: int) -> None:
+        """No time to search this frame: the round takes longer, it is not caught up in one go."""
+        if self._last_ns is not None:
+            self._last_ns = stamp_ns
+
     def windows(self, width: int, height: int, stamp_ns: int, idle: bool) -> list[Window]:
         """Windows to search now; `idle` = nobody is tracked, so the whole picture is looked at every time."""
         first = self._last_ns is None

@@ -22,7 +22,8 @@ _SAME_BODY = 0.15  # mean landmark distance, as a share of the crop's side, belo
 _COVERED = 0.6  # share of a newcomer's box inside a known person's that makes it a part of that person
 _TRUNCATED = 1.5  # crop sides per picture side from which a person is near and largely out of sight
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
-_REJECTED_FOR_S = 1.0  # a proposal that was no person is not checked again for this long
+_FIRST_LOOK = 0.3  # landmark score in the detector's own crop that is worth a second look
+_REJECTED_FOR_S = 0.5  # a proposal that was no person is not checked again for this long
 _FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
 _STILL_THERE_S = 0.5  # for this long a person out of sight still explains what looks like a part of them
 _MAX_PUT_OFF = 10  # frames a search may be put off
@@ -67,20 +68,23 @@ class PersonTracker:
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
 
-    def search(self, frame: Frame, hurry: bool) -> None:
+    def search(self, frame: Frame, hurry: bool) -> bool:
         """Look for newcomers and lost people in `frame`, after its `step`; they are answered from the next frame on.
 
-        In a `hurry` (the next picture waits already) it is put off, but not for ever, and not while nobody is tracked.
+        In a `hurry` (the next picture is due) it is put off, but not for ever, and not while nobody is tracked.
+        Returns whether the search was made.
         """
         if self._search_first or min(frame.image.shape[:2]) < 2:
-            return
+            return False
         everybody_lost = all(p.seen is None for p in self._people)
         if hurry and not everybody_lost and self._put_off < _MAX_PUT_OFF:
             self._put_off += 1
-            return
+            self._search.skip(frame.stamp_ns)
+            return False
         self._put_off = 0
         self._look_for_people(frame)
         self._separate(frame)
+        return True
 
     def _advance(self, stamp_ns: int) -> None:
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) * 1e-9
@@ -101,8 +105,11 @@ class PersonTracker:
                     continue
                 retried = True
             keypoints = self._landmarks(frame, person.expected_roi())
-            if keypoints is not None and keypoints.score >= self._config.keep_landmark_score:
+            if keypoints is not None and keypoints.score >= self._least_score(person):
                 person.observe(keypoints)
+
+    def _least_score(self, person: _Person) -> float:
+        return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
 
     def _landmarks(self, frame: Frame, roi: Roi) -> Keypoints | None:
         if not _MIN_ROI_PX <= roi.size_px <= 20 * max(frame.image.shape[:2]):
@@ -177,7 +184,7 @@ class PersonTracker:
             return
         known = [p.last for p in self._people if p.unseen_s < _STILL_THERE_S]
         if any(_covers(k, keypoints, frame) or _same_body(k, keypoints) for k in known):
-            self._rejected.append((frame.stamp_ns + int(_REJECTED_FOR_S * 1e9), proposal))
+            self._reject(frame, proposal)
             return
         self._people.append(_Person(self._next_id, keypoints))
         self._next_id += 1
@@ -185,17 +192,21 @@ class PersonTracker:
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
         """Landmarks of a proposal, or None for a false alarm.
 
-        They must hold on a second look from their own crop; live, the next frame is that second look.
+        The detector's crop is rough, so they must hold in their own, better one; live, the next frame is that look.
         """
-        roi = proposal.roi
-        keypoints = None
-        for _ in range(2 if self._search_first else 1):
+        roi, keypoints = proposal.roi, None
+        for least in (_FIRST_LOOK, self._config.min_landmark_score) if self._search_first else (_FIRST_LOOK,):
             keypoints = self._landmarks(frame, roi)
-            if keypoints is None or keypoints.score < self._config.min_landmark_score:
-                self._rejected.append((frame.stamp_ns + int(_REJECTED_FOR_S * 1e9), proposal))
+            if keypoints is None or keypoints.score < least:
+                self._reject(frame, proposal)
                 return None
             roi = keypoints.next_roi
         return keypoints
+
+    def _reject(self, frame: Frame, proposal: Detection) -> None:
+        """Remember a false alarm, where checks are few, so that it does not keep others from being checked."""
+        if not self._search_first:
+            self._rejected.append((frame.stamp_ns + int(_REJECTED_FOR_S * 1e9), proposal))
 
     def _is_gone(self, person: _Person, frame: Frame) -> bool:
         if person.unseen_s > self._config.max_occlusion_s:
@@ -217,7 +228,7 @@ class _Person:
         self.motion = RoiMotion(keypoints.next_roi)
         self.seen: Keypoints | None = keypoints  # in the current frame
         self.state = TrackingState.NEW
-        self._answered = False
+        self.answered = False
         self._was_seen = True
         self.age = 0  # frames seen
         self.unseen_s = 0.0
@@ -243,7 +254,7 @@ class _Person:
 
     def observe(self, keypoints: Keypoints) -> None:
         self.surprise = _roi_distance(self.motion.roi, keypoints.next_roi)
-        if self._answered:
+        if self.answered:
             self.state = TrackingState.TRACKED if self._was_seen else TrackingState.RECOVERED
         self.motion.update(keypoints.next_roi)
         self.seen = self.last = keypoints
@@ -266,7 +277,7 @@ class _Person:
 
     def track(self, width: int, height: int) -> Track:
         assert self.seen is not None
-        self._answered = True
+        self.answered = True
         bones = np.stack(self._bones)
         known = np.isfinite(bones).any(0)
         lengths = np.full(bones.shape[1], np.nan)

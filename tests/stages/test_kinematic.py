@@ -89,3 +89,12 @@ def test_taller_bones_give_taller_betas():
 
 def test_unknown_bones_leave_the_mean_shape():
     assert not betas_from_bone_lengths(load_body(), np.full(len(MEASURED_BONES_SMPL), np.nan)).any()
+
+
+def test_legs_out_of_sight_stay_straight():
+    points, _ = landmarks_of(FACING, POSES["kick, turned out"], np.zeros(10))
+    confidence = np.ones(33)
+    confidence[BLAZEPOSE["left_knee"] :] = 0.0
+    _, body_pose = pose_from_landmarks(points, confidence, load_body().rest_joints(np.zeros(10)))
+    legs = [SMPL[f"{s}_{n}"] for s in ("left", "right") for n in ("hip", "knee", "ankle")]
+    assert not body_pose.reshape(23, 3)[np.array(legs) - 1].any()
