@@ -16,6 +16,8 @@ from hmr_ros.evaluate.metrics import acceleration_errors, joint_errors, pck, pro
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.types import Floats, Ints
 
+_FAR_PX = 1e6  # cost of a pair that no visible joint compares
+
 
 def evaluate(humans_path: Path, truth_path: Path) -> dict[str, Any]:
     """Figures over all people of the truth that were found; InputError where nothing can be compared."""
@@ -32,14 +34,17 @@ def match(humans: HumansTable, truth: HumansTable) -> Ints:
     for frame in np.intersect1d(humans.frame, truth.frame):
         h, t = np.flatnonzero(humans.frame == frame), np.flatnonzero(truth.frame == frame)
         difference = humans.joints_2d[h][:, None] - truth.joints_2d[t][None]
-        cost = np.nan_to_num(np.linalg.norm(difference, axis=-1).mean(-1), nan=1e6)
+        distance = np.linalg.norm(difference, axis=-1)  # NaN where a joint is behind the camera
+        count = np.isfinite(distance).sum(-1)
+        cost = np.where(count > 0, np.nansum(distance, axis=-1) / np.maximum(count, 1), _FAR_PX)
         rows, columns = linear_sum_assignment(cost)
         pairs += zip(h[rows].tolist(), t[columns].tolist(), strict=True)
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def figures(humans: HumansTable, truth: HumansTable, pairs: Ints) -> dict[str, Any]:
-    """The metrics over matched rows; `recall` counts the rows of the truth that nobody was matched to."""
+    """The metrics over matched rows. `recall` is the share of the truth's rows that found a partner, `extra_people`
+    counts rows without one in frames that the truth knows; what cannot be computed is None."""
     h, t = pairs.T
     predicted, true = humans.joints[h], truth.joints[t]
     errors = joint_errors(predicted, true)
@@ -50,6 +55,7 @@ def figures(humans: HumansTable, truth: HumansTable, pairs: Ints) -> dict[str, A
         "people_in_truth": len(truth.frame),
         "matched": len(pairs),
         "recall": len(pairs) / len(truth.frame),
+        "extra_people": int(np.isin(humans.frame, truth.frame).sum()) - len(pairs),
         "mpjpe_mm": float(errors.mean()),
         "mpjpe_limbs_mm": float(limb_errors.mean()),
         "pa_mpjpe_mm": float(procrustes_errors(predicted, true).mean()),
@@ -58,7 +64,7 @@ def figures(humans: HumansTable, truth: HumansTable, pairs: Ints) -> dict[str, A
         "pve_mm": _vertex_error(humans, truth, pairs),
         "acceleration_error_m_s2": _acceleration(humans, truth, pairs),
         "pck150": pck(errors),
-        "joints_2d_px": float(np.nanmean(pixels)),
+        "joints_2d_px": float(np.nanmean(pixels)) if np.isfinite(pixels).any() else None,
         "translation_mm": float(1000 * np.linalg.norm(predicted[:, 0] - true[:, 0], axis=-1).mean()),
     }
 
@@ -76,10 +82,17 @@ def print_report(result: dict[str, Any], json_path: Path | None = None) -> None:
 
 
 def _vertex_error(humans: HumansTable, truth: HumansTable, pairs: Ints) -> float | None:
-    """Mean vertex distance mm with coinciding pelvis; None where the truth brings no vertices or of another body."""
-    if humans.body_model != truth.body_model or humans.body_model != "open":
-        return None
+    """Mean vertex distance mm with coinciding pelvis; None where the two bodies have no vertices in common.
+
+    Only the open body is at hand here; the truth may be of another body if it brings vertices, as many as ours.
+    """
     body = load_body()
+    if humans.body_model != body.name:
+        return None
+    if truth.vertices is None and truth.body_model != body.name:
+        return None
+    if truth.vertices is not None and truth.vertices.shape[1] != len(body.v_template):
+        return None
     sample = pairs[:: max(1, len(pairs) // 100)]  # a hundred poses fix the mean to well under a millimetre
     total = []
     for h, t in sample.tolist():

@@ -10,9 +10,12 @@ import yaml
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import check_intrinsics
-from hmr_ros.types import Camera
+from hmr_ros.types import Camera, Floats
 
 _HOW = "give fx,fy,cx,cy or a camera_info YAML file"
+_FISHEYE = ("equidistant", "fisheye")
+_MODELS = ("plumb_bob", "rational_polynomial", *_FISHEYE)
+_COUNTS = (4, 5, 8, 12, 14)  # coefficients that OpenCV's pinhole models can have; the fisheye model has 4
 
 
 def read_camera(text: str) -> Camera:
@@ -20,13 +23,13 @@ def read_camera(text: str) -> Camera:
 
     Width and height are 0 where the source does not say them.
     """
-    if not Path(text).exists() and "," in text:
-        return _from_numbers(text)
     try:
+        if "," in text and not Path(text).exists():
+            return _from_numbers(text)
         tree = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"cannot read camera '{text}': {error.strerror}; {_HOW}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read camera '{text[:200]}': {error.strerror}; {_HOW}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"camera file {text} is not valid YAML; {_HOW}") from error
     if not isinstance(tree, dict):
         raise InputError(f"camera file {text} holds no calibration; {_HOW}")
@@ -38,22 +41,49 @@ def _from_numbers(text: str) -> Camera:
         fx, fy, cx, cy = (float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"camera '{text}' is not four numbers; {_HOW}") from error
-    return Camera(check_intrinsics(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])), 0, 0)
+    return Camera(_intrinsics(np.array([fx, 0, cx, 0, fy, cy, 0, 0, 1]), text), 0, 0)
 
 
 def _from_tree(tree: dict[str, Any], name: str) -> Camera:
     K = _numbers(tree, ("camera_matrix", "K", "k"))
     if K is None or K.size != 9:
         raise InputError(f"camera file {name} has no camera_matrix (or K) of nine numbers; {_HOW}")
-    D = _numbers(tree, ("distortion_coefficients", "D", "d"))
-    model = str(tree.get("distortion_model", "plumb_bob"))
-    known = ("plumb_bob", "rational_polynomial", "equidistant", "fisheye")
-    if model not in known:
-        raise InputError(f"camera file {name}: distortion_model '{model}' is not one of {', '.join(known)}")
+    model = str(tree.get("distortion_model") or "plumb_bob")  # cameras without distortion leave it empty
+    if model not in _MODELS:
+        raise InputError(f"camera file {name}: distortion_model '{model}' is not one of {', '.join(_MODELS)}")
+    fisheye = model in _FISHEYE
     return Camera(
-        check_intrinsics(K.reshape(3, 3)), int(tree.get("image_width", 0)), int(tree.get("image_height", 0)),
-        distortion=D if D is not None and D.size else None, fisheye=model in ("equidistant", "fisheye"),
+        _intrinsics(K, name), _size(tree, "image_width", name), _size(tree, "image_height", name),
+        distortion=_distortion(tree, fisheye, name), fisheye=fisheye,
     )  # fmt: skip
+
+
+def _intrinsics(K: Floats, name: str) -> Floats:
+    try:
+        return check_intrinsics(K.reshape(3, 3))
+    except InputError as error:
+        raise InputError(f"camera '{name}': {' '.join(str(error).split())}") from error
+
+
+def _distortion(tree: dict[str, Any], fisheye: bool, name: str) -> Floats | None:
+    keys = [key for key in ("distortion_coefficients", "D", "d") if tree.get(key) is not None]
+    if not keys:
+        return None
+    D = _numbers(tree, tuple(keys))
+    if D is not None and not D.size:
+        return None
+    counts = (4,) if fisheye else _COUNTS
+    if D is None or D.size not in counts or not np.isfinite(D).all():
+        raise InputError(f"camera file {name}: {keys[0]} must be {' or '.join(map(str, counts))} numbers")
+    return np.asarray(D)
+
+
+def _size(tree: dict[str, Any], key: str, name: str) -> int:
+    """Width or height px; 0 where the file does not say it."""
+    value = tree.get(key) or 0
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InputError(f"camera file {name}: {key} is {value!r}, expected a number of pixels")
+    return value
 
 
 def _numbers(tree: dict[str, Any], names: tuple[str, ...]) -> Any:

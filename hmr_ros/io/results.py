@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
     "state": ((), np.int64),
 }  # fmt: skip
 _FILE_NAMES = {"state": "tracking_state"}
+# the same for what a table may hold when it is read; -1 = any number
+_TABLE = {_FILE_NAMES.get(name, name): row for name, row in _ROWS.items()} | {
+    "K": ((3, 3), np.float64), "vertices": ((-1, 3), np.float64),
+}  # fmt: skip
+_FINITE = ("global_orient", "body_pose", "betas", "transl", "joints", "K")
+# what a damaged archive makes zipfile, zlib and NumPy raise
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, MemoryError, zlib.error)
 _REQUIRED = ("frame", "stamp_ns", "track_id", "global_orient", "body_pose", "betas", "transl", "joints", "joints_2d")
 
 
@@ -63,6 +71,7 @@ class HumansTable:
     score: Floats | None = None  # [N]
     boxes_xyxy: Floats | None = None  # [N,4] px
     joint_sigma: Floats | None = None  # [N,24] m
+    tracking_state: Ints | None = None  # [N] values of TrackingState
     vertices: Floats | None = None  # [N,V,3] m
 
 
@@ -87,38 +96,64 @@ def load_humans(path: Path) -> HumansTable:
     for field in fields(HumansTable):
         if field.name not in arrays:
             continue
-        value = arrays[field.name]
-        if field.name in _ROWS and value.shape != (rows, *_ROWS[field.name][0]):
-            raise InputError(f"{path}: {field.name} has shape {value.shape}, expected {(rows, *_ROWS[field.name][0])}")
-        if field.name in ("joints", "global_orient", "body_pose", "transl") and not np.isfinite(value).all():
-            raise InputError(f"{path}: {field.name} holds NaN or infinite values; the file is damaged")
-        values[field.name] = value
-    values["body_model"] = str(arrays.get("body_model", "unknown"))
-    return HumansTable(**values)
+        if field.name != "body_model":
+            values[field.name] = _checked(path, field.name, arrays[field.name], rows)
+    name = arrays.get("body_model", np.array("unknown"))
+    if name.size != 1:
+        raise InputError(f"{path}: body_model names {name.size} bodies, expected one")
+    return HumansTable(**values, body_model=str(name.item()))
+
+
+def _checked(path: Path, name: str, value: Any, rows: int) -> Any:
+    """The array `name` of a table with so many rows, in its own type; InputError where shape or values are wrong."""
+    shape, dtype = _TABLE[name]
+    expected = shape if name == "K" else (rows, *shape)
+    if len(value.shape) != len(expected) or any(e not in (-1, n) for n, e in zip(value.shape, expected, strict=True)):
+        raise InputError(f"{path}: {name} has shape {value.shape}, expected {expected}")
+    value = _numbers(path, name, value)
+    if name in _FINITE and not np.isfinite(value).all():
+        raise InputError(f"{path}: {name} holds NaN or infinite values; the file is damaged")
+    if dtype is np.int64 and not (np.isfinite(value).all() and (value == np.round(value)).all()):
+        raise InputError(f"{path}: {name} holds values that are not whole numbers; the file is damaged")
+    return value if name == "vertices" else value.astype(dtype)
+
+
+def _numbers(path: Path, name: str, value: Any) -> Any:
+    if value.dtype.kind not in "iufb":
+        raise InputError(f"{path}: {name} holds {value.dtype} values, expected numbers")
+    return value
 
 
 def load_motion(path: Path, fps: float = 30.0) -> Motion:
-    """Read SMPL motion: poses [F,72], trans [F,3], optional betas [10 or more] and fps."""
+    """Read SMPL motion: poses [F,72], trans [F,3], optional betas [10 or more] and fps.
+
+    Wider poses (SMPL-H, SMPL-X) keep their 22 body joints; their fingers and faces are no joints of SMPL.
+    """
     arrays = load_arrays(path)
     if "poses" not in arrays or "trans" not in arrays:
         raise InputError(f"{path} has no poses and trans; a motion file needs poses [F,72] and trans [F,3]")
-    poses, trans = (np.asarray(arrays[k], np.float64) for k in ("poses", "trans"))
+    poses, trans = (_numbers(path, k, arrays[k]).astype(np.float64) for k in ("poses", "trans"))
     if poses.ndim != 2 or poses.shape[1] < 72 or trans.shape != (len(poses), 3) or not len(poses):
         raise InputError(f"{path}: poses {poses.shape}, trans {trans.shape}; expected [F,72] and [F,3]")
     if not np.isfinite(poses).all() or not np.isfinite(trans).all():
         raise InputError(f"{path}: poses or trans hold NaN; mask those frames first")
+    if poses.shape[1] > 72:
+        poses[:, 66:72] = 0.0
     betas = np.zeros(10)
-    given = np.asarray(arrays.get("betas", betas), np.float64).reshape(-1)[:10]
+    given = _numbers(path, "betas", arrays.get("betas", betas)).reshape(-1)[:10]
     betas[: len(given)] = given
-    return Motion(poses[:, :72], trans, betas, float(arrays.get("fps", fps)))
+    rate = _numbers(path, "fps", arrays.get("fps", np.array(fps)))
+    if not np.isfinite(betas).all() or rate.size != 1 or not 0 < rate.item() < np.inf:
+        raise InputError(f"{path}: betas or fps cannot be used; expected finite numbers and a rate above 0")
+    return Motion(poses[:, :72], trans, betas, float(rate.item()))
 
 
 def load_arrays(path: Path) -> dict[str, Any]:
     """All arrays of an .npz, never unpickling anything."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
             return {k: archive[k] for k in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except (*_UNREADABLE, zipfile.BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a complete .npz of arrays"
         raise InputError(f"cannot read {path}: {reason}") from error
 

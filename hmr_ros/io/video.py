@@ -20,6 +20,9 @@ from hmr_ros.types import Camera, Frame, Image
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 _FOLDER_FPS = 30.0
 _RETRIES = 3  # a camera may miss a frame
+_CAMERA_INDEX = re.compile(r"\d{1,4}")
+_MIN_FPS, _MAX_FPS = 0.1, 1000.0
+_MAX_TIMEBASE = 65535  # MPEG-4 counts time in fractions with at most this denominator
 
 
 class FrameSource:
@@ -49,11 +52,18 @@ def open_source(source: str, camera: Camera | None) -> FrameSource:
     Without `camera` the focal length is guessed from the picture's size.
     """
     path = Path(source)
-    if re.fullmatch(r"\d+", source) or source.startswith("/dev/video"):
+    if _CAMERA_INDEX.fullmatch(source) or source.startswith("/dev/video"):
         return _CaptureSource(source, camera, live=True)
-    if path.is_dir():
-        return _PictureSource(_pictures_in(path), camera, is_image=False)
-    if not path.exists():
+    try:
+        is_folder, exists = bool(source) and path.is_dir(), bool(source) and path.exists()
+        pictures = _pictures_in(path) if is_folder else []
+    except OSError as error:
+        raise InputError(
+            f"cannot read source '{source[:200]}': {error.strerror}; check path and permissions"
+        ) from error
+    if is_folder:
+        return _PictureSource(pictures, camera, is_image=False)
+    if not exists:
         raise InputError(f"source '{source}' does not exist; give a video, a picture, a folder of pictures or a camera")
     if path.suffix.lower() in _PICTURES:
         return _PictureSource([path], camera, is_image=True)
@@ -81,31 +91,41 @@ class _PictureSource(FrameSource):
 class _CaptureSource(FrameSource):
     def __init__(self, source: str, camera: Camera | None, live: bool) -> None:
         super().__init__()
-        os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+        _quiet_opencv()
         self._source, self.is_live = source, live
-        self._capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
-        ok, first = self._capture.read() if self._capture.isOpened() else (False, None)
-        if not ok or first is None:
-            hint = "check that it is connected and not in use" if live else "is it a video, and complete?"
-            raise InputError(f"no picture can be read from '{source}'; {hint}")
-        self._first = np.asarray(first, np.uint8)
+        self._wall_ns = time.time_ns() - time.monotonic_ns()  # live stamps are wall time that never steps back
+        first = self._open()
+        self._first: Image | None = None if live else first  # a live picture would be old when it is asked for
         self.height, self.width = first.shape[:2]
         fps = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.fps = fps if 0 < fps < 1000 else _FOLDER_FPS
+        self.fps = fps if 0 < fps < _MAX_FPS else _FOLDER_FPS
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.count = count if count > 0 and not live else None
         self.camera = fit_camera(camera, self.width, self.height)
 
     def __iter__(self) -> Iterator[Frame]:
-        picture: Image | None = self._first
+        picture = self._first
+        if picture is None:  # live, or a file that was read before: from the start again
+            picture = self._read() if self.is_live else self._open()
+        self._first = None
         index, last_ns = 0, -1
         while picture is not None:
-            stamp_ns = time.time_ns() if self.is_live else max(self._position_ns(index), last_ns + 1)
+            now_ns = self._wall_ns + time.monotonic_ns() if self.is_live else self._position_ns(index)
+            stamp_ns = max(now_ns, last_ns + 1)
             yield Frame(index, stamp_ns, picture, self.camera)
             index, last_ns = index + 1, stamp_ns
             picture = self._read()
-        # containers count a frame more or less than they hold; a real break is larger
-        self.truncated = self.count is not None and index < 0.98 * self.count - 1
+        # a camera ends only when it breaks; containers count a frame more or less than they hold, a break is larger
+        self.truncated = self.is_live or (self.count is not None and index < 0.98 * self.count - 1)
+
+    def _open(self) -> Image:
+        """Open the stream at its start; its first picture."""
+        self._capture = cv2.VideoCapture(int(self._source) if _CAMERA_INDEX.fullmatch(self._source) else self._source)
+        first = self._read() if self._capture.isOpened() else None
+        if first is None:
+            hint = "check that it is connected and not in use" if self.is_live else "is it a video, and complete?"
+            raise InputError(f"no picture can be read from '{self._source}'; {hint}")
+        return first
 
     def _position_ns(self, index: int) -> int:
         milliseconds = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
@@ -113,7 +133,10 @@ class _CaptureSource(FrameSource):
 
     def _read(self) -> Image | None:
         for _ in range(_RETRIES if self.is_live else 1):
-            ok, picture = self._capture.read()
+            try:
+                ok, picture = self._capture.read()
+            except cv2.error:
+                return None
             if ok and picture is not None:
                 return np.asarray(picture, np.uint8)
         return None
@@ -126,7 +149,11 @@ class VideoWriter:
     """mp4 file, sized by its first picture."""
 
     def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._fps = path, fps
+        if not _MIN_FPS <= fps <= _MAX_FPS:
+            raise InputError(
+                f"cannot write a video at {fps} frames per second; give a rate from {_MIN_FPS} to {_MAX_FPS:.0f}"
+            )
+        self._path, self._fps = path, _writable_fps(fps)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 
@@ -141,6 +168,7 @@ class VideoWriter:
     def write(self, picture: Image) -> None:
         """Append a BGR picture [H,W,3]; pictures of another size are fitted to the first one's."""
         if self._writer is None:
+            _quiet_opencv()
             self._size = (picture.shape[1], picture.shape[0])
             fourcc = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), fourcc, self._fps, self._size)
@@ -174,6 +202,19 @@ def fit_camera(camera: Camera | None, width: int, height: int) -> Camera:
     return replace(camera, K=K, width=width, height=height)
 
 
+def _writable_fps(fps: float) -> float:
+    """The rate with as many decimals as MPEG-4's time base can hold: 119.873 would be refused, 119.87 is not."""
+    decimals = max(d for d in range(4) if d == 0 or fps * 10**d <= _MAX_TIMEBASE)
+    return round(fps, decimals)
+
+
+def _quiet_opencv() -> None:
+    """Errors are said once, by us: OpenCV and FFmpeg would print theirs between the lines of the progress bar."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2, "utils") and hasattr(cv2.utils, "logging"):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 def _pictures_in(folder: Path) -> list[Path]:
     def natural(path: Path) -> list[tuple[int, int, str]]:
         return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in re.split(r"(\d+)", path.name)]
@@ -185,7 +226,10 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _read_picture(path: Path) -> Image:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error:  # larger than OpenCV's limit
+        picture = None
     if picture is None:
         raise InputError(f"cannot read picture {path}; is it complete and an image?")
     return np.asarray(picture, np.uint8)

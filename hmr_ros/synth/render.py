@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
-from hmr_ros.errors import ConfigError
+from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.camera import guess_camera, project
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.calibration import read_camera
@@ -78,6 +78,12 @@ def render_file(
     max_frames: int | None, vertices: bool, body: str | None,
 ) -> int:  # fmt: skip
     """`hmr render`: a motion file to a video and its truth."""
+    if max_frames is not None and max_frames < 1:
+        raise ConfigError(f"--max-frames {max_frames} leaves nothing to render; give 1 or more")
+    if not 0 < fps < np.inf:
+        raise ConfigError(f"--fps {fps} is not a frame rate; give a number above 0")
+    if seed < 0:
+        raise ConfigError(f"--seed {seed} is negative; give 0 or more")
     motion = load_motion(motion_path, fps)
     motion = replace(motion, poses=motion.poses[:max_frames], trans=motion.trans[:max_frames])
     model = load_body(body)
@@ -85,7 +91,9 @@ def render_file(
     intrinsics = fit_camera(read_camera(camera), width, height) if camera else guess_camera(width, height)
     view = view_of_motion(motion.trans, replace(intrinsics, guessed=False), seed)
     truths: list[Truth] = []
-    out.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
+    if truth_path is not None:
+        _make_folder(truth_path)
     try:
         with VideoWriter(out, fps) as video:
             for picture, truth in tqdm(
@@ -95,11 +103,17 @@ def render_file(
                 truths.append(truth if vertices else replace(truth, vertices=np.zeros(0)))
     finally:
         if truth_path is not None and truths:
-            truth_path.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(truth_path, **truth_arrays(truths, view.camera, fps, model.name, vertices))
     K = view.camera.K
     print(f"{len(truths)} frames -> {out}; camera {K[0, 0]:.2f},{K[1, 1]:.2f},{K[0, 2]:.2f},{K[1, 2]:.2f}")
     return 0
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
 
 
 def _parse_size(size: str) -> tuple[int, int]:

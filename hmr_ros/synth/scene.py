@@ -58,13 +58,13 @@ def background(width: int, height: int, seed: int) -> Image:
     shade = np.linspace(1.0, 0.75, height)[:, None, None]
     picture = np.where((np.arange(height) < horizon)[:, None, None], wall, floor) * shade
     picture = np.ascontiguousarray(np.broadcast_to(picture, (height, width, 3))).astype(np.uint8)
+    for foot in range(-width, 2 * width, max(12, width // 16)):
+        board = (width // 2 + (foot - width // 2) // 3, horizon)
+        cv2.line(picture, board, (foot, height), (floor * 0.6).tolist(), 1)
     for _ in range(6):
         x, y = rng.integers(0, width), rng.integers(0, max(1, horizon - height // 8))
         w, h = rng.integers(width // 16, width // 5), rng.integers(height // 12, height // 4)
         cv2.rectangle(picture, (int(x), int(y)), (int(x + w), int(y + h)), rng.uniform(60, 220, 3).tolist(), -1)
-    for foot in range(-width, 2 * width, max(12, width // 16)):
-        board = (width // 2 + (foot - width // 2) // 3, horizon)
-        cv2.line(picture, board, (foot, height), (floor * 0.8).tolist(), 1)
     noise = rng.normal(0, 6, (height // 2 + 1, width // 2 + 1, 3))
     grain = np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR))
     return np.clip(picture + grain, 0, 255).astype(np.uint8)

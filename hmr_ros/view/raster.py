@@ -39,11 +39,17 @@ def mesh_mask(vertices: Floats, faces: Ints, K: Floats, width: int, height: int)
     return mask
 
 
+def pixels_in_front(vertices: Floats, K: Floats) -> Floats:
+    """Vertices [V,3] m -> [V,2] px, NaN where they do not lie before the near plane."""
+    z = vertices[:, 2]
+    with np.errstate(all="ignore"):
+        return np.asarray((vertices @ K.T)[:, :2] / np.where(z > _NEAR_M, z, np.nan)[:, None])
+
+
 def _visible(vertices: Floats, faces: Ints, K: Floats, width: int, height: int) -> tuple[Ints, Floats]:
     """Indices of the faces to paint, far ones first, and their corners [N,3,2] px."""
     z = vertices[:, 2]
-    with np.errstate(all="ignore"):
-        px = (vertices @ K.T)[:, :2] / np.where(z > _NEAR_M, z, np.nan)[:, None]
+    px = pixels_in_front(vertices, K)
     corners = px[faces]  # [F,3,2]
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     with np.errstate(invalid="ignore"):

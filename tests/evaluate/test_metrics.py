@@ -73,3 +73,21 @@ def test_nothing_in_common_is_said(tmp_path, rendered):
     ResultRecorder().save(tmp_path / "h.npz", camera.K, "open")
     with pytest.raises(InputError, match="do they show one video"):
         evaluate(tmp_path / "h.npz", tmp_path / "t.npz")
+
+
+def test_procrustes_of_a_point_or_a_line_is_finite():
+    flat = JOINTS * [1, 0, 0]
+    assert np.isfinite(procrustes_errors(np.zeros_like(JOINTS), JOINTS)).all()
+    assert np.isfinite(procrustes_errors(flat, JOINTS)).all() and procrustes_errors(flat, flat * 2).max() < 1e-6
+
+
+def test_batches_are_scored_one_by_one():
+    other = JOINTS + 0.1 * RNG.normal(size=JOINTS.shape)
+    for f in (joint_errors, procrustes_errors):
+        np.testing.assert_allclose(f(other, JOINTS)[2:3], f(other[2:3], JOINTS[2:3]))
+
+
+def test_acceleration_goes_with_the_square_of_the_rate():
+    other = JOINTS + 0.1 * RNG.normal(size=JOINTS.shape)
+    slow, fast = (acceleration_errors(other, JOINTS, fps) for fps in (15, 30))
+    np.testing.assert_allclose(fast, 4 * slow)

@@ -56,3 +56,85 @@ def test_motion_shapes_are_checked(tmp_path):
         load_motion(tmp_path / "m.npz")
     save_arrays(tmp_path / "n.npz", poses=np.zeros((5, 72)), trans=np.zeros((5, 3)))
     assert load_motion(tmp_path / "n.npz").fps == 30
+
+
+FIELDS = {
+    "frame": np.arange(2), "stamp_ns": np.arange(2), "track_id": np.zeros(2, int), "global_orient": np.zeros((2, 3)),
+    "body_pose": np.zeros((2, 69)), "betas": np.zeros((2, 10)), "transl": np.zeros((2, 3)),
+    "joints": np.ones((2, 24, 3)), "joints_2d": np.zeros((2, 24, 2)), "K": np.eye(3), "body_model": np.array("open"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("K", np.zeros((2, 3, 3)), "K has shape"),
+        ("K", np.full((3, 3), np.nan), "K holds NaN"),
+        ("betas", np.full((2, 10), np.inf), "betas holds NaN"),
+        ("joints", np.full((2, 24, 3), "a"), "expected numbers"),
+        ("transl", np.zeros((2, 3), complex), "expected numbers"),
+        ("frame", np.array(["a", "b"]), "expected numbers"),
+        ("frame", np.array([0.0, 0.5]), "not whole numbers"),
+        ("frame", np.array(3), "frame has shape"),
+        ("body_pose", np.zeros((3, 69)), "body_pose has shape"),
+        ("vertices", np.zeros((2, 5)), "vertices has shape"),
+        ("body_model", np.array(["a", "b"]), "names 2 bodies"),
+    ],
+)
+def test_tables_are_checked(tmp_path, name, value, said):
+    save_arrays(tmp_path / "h.npz", **{**FIELDS, name: value})
+    with pytest.raises(InputError, match=said) as caught:
+        load_humans(tmp_path / "h.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_joints_behind_the_camera_may_have_no_pixel(tmp_path):
+    save_arrays(tmp_path / "h.npz", **{**FIELDS, "joints_2d": np.full((2, 24, 2), np.nan)})
+    assert np.isnan(load_humans(tmp_path / "h.npz").joints_2d).all()
+
+
+def test_damaged_archives_never_end_in_a_traceback(tmp_path):
+    save_arrays(tmp_path / "h.npz", **FIELDS)
+    good, rng = (tmp_path / "h.npz").read_bytes(), np.random.default_rng(0)
+    for i in range(150):
+        bad = bytearray(good)
+        for at in rng.integers(len(bad), size=3):
+            bad[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "b.npz").write_bytes(bad[: rng.integers(len(bad))] if i % 4 == 0 else bad)
+        try:
+            load_humans(tmp_path / "b.npz")
+        except InputError as error:
+            assert "\n" not in str(error)
+
+
+def test_a_single_array_is_not_a_result_file(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(InputError, match=r"not a complete \.npz"):
+        load_arrays(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"fps": np.array(0.0)}, {"fps": np.array(np.nan)}, {"fps": np.ones(2)}, {"betas": np.full(10, np.nan)},
+        {"betas": np.array("q")}, {"poses": np.full((5, 72), "a")}, {"poses": np.full((5, 72), np.nan)},
+    ],
+)  # fmt: skip
+def test_motion_values_are_checked(tmp_path, extra):
+    save_arrays(tmp_path / "m.npz", **{"poses": np.zeros((5, 72)), "trans": np.zeros((5, 3)), **extra})
+    with pytest.raises(InputError):
+        load_motion(tmp_path / "m.npz")
+
+
+def test_fingers_of_wider_motion_are_not_taken_for_hands(tmp_path):
+    save_arrays(tmp_path / "m.npz", poses=np.ones((5, 156)), trans=np.zeros((5, 3)), betas=np.ones((1, 16)))
+    motion = load_motion(tmp_path / "m.npz")
+    assert motion.poses.shape == (5, 72) and motion.poses[:, :66].all() and not motion.poses[:, 66:].any()
+    assert motion.betas.shape == (10,) and motion.betas.all()
+
+
+def test_nothing_half_written_is_left_behind(tmp_path, human):
+    with pytest.raises(InputError, match="cannot write"):
+        save_arrays(tmp_path / "no" / "h.npz", a=np.zeros(3))
+    save_arrays(tmp_path / "h.npz", a=np.zeros(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["h.npz"]

@@ -43,13 +43,89 @@ def test_single_picture(tmp_path):
         ("no.mp4", None, "does not exist"),
         ("a.mp4", b"junk", "no picture can be read"),
         ("a.png", b"junk", "cannot read"),
+        ("a.txt", b"some text", "no picture can be read"),
+        ("empty.mp4", b"", "no picture can be read"),
+        ("x" * 400, None, "cannot read source"),
     ],
 )
 def test_unreadable_sources(tmp_path, name, content, said):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as caught:
         open_source(str(tmp_path / name), None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["", "a\0b", "999", "/dev/video999", "99999999999999"])
+def test_sources_that_are_not_there(source):
+    with pytest.raises(InputError, match=r"does not exist|no picture can be read"):
+        open_source(source, None)
+
+
+def test_a_file_can_be_read_twice(tmp_path):
+    with VideoWriter(tmp_path / "v.mp4", 10) as video:
+        for value in range(0, 200, 50):
+            video.write(picture(value))
+    source = open_source(str(tmp_path / "v.mp4"), None)
+    once, again = list(source), list(source)
+    assert [f.stamp_ns for f in once] == [f.stamp_ns for f in again]
+    assert all((a.image == b.image).all() for a, b in zip(once, again, strict=True))
+
+
+class Camera0:
+    """A camera that gives five pictures, fails twice in between, and is then unplugged."""
+
+    def __init__(self, source):
+        self.answers = iter([1, 2, None, None, 3, 4, 5])
+
+    def isOpened(self):
+        return True
+
+    def get(self, key):
+        return 0.0
+
+    def read(self):
+        value = next(self.answers, None)
+        return value is not None, None if value is None else picture(value)
+
+
+def test_live_stamps_grow_even_when_the_clock_steps_back(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Camera0)
+    wall = iter(range(10**18, 0, -(10**9)))
+    monkeypatch.setattr("time.time_ns", lambda: next(wall))
+    source = open_source("0", None)
+    frames = list(source)
+    assert source.is_live and source.count is None and source.truncated
+    assert [f.image[0, 0, 0] for f in frames] == [2, 3, 4, 5]  # the first was old when it was asked for
+    assert (np.diff([f.stamp_ns for f in frames]) > 0).all()
+    assert abs(frames[0].stamp_ns - 10**18) < 10**10
+
+
+@pytest.mark.parametrize("fps", [0.5, 7.4999, 23.976, 29.97, 66.667, 119.873, 240.123456])
+def test_every_rate_of_a_phone_can_be_written(tmp_path, fps):
+    with VideoWriter(tmp_path / "v.mp4", fps) as video:
+        for value in (0, 100, 200):
+            video.write(picture(value))
+    source = open_source(str(tmp_path / "v.mp4"), None)
+    assert source.fps == pytest.approx(fps, rel=1e-3) and len(list(source)) == 3
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), 1e6])
+def test_rates_that_cannot_be_written(tmp_path, fps):
+    with pytest.raises(InputError, match="frames per second"):
+        VideoWriter(tmp_path / "v.mp4", fps)
+
+
+def test_a_video_that_cannot_be_written_is_explained(tmp_path):
+    with pytest.raises(InputError, match="folder writable"), VideoWriter(tmp_path / "no" / "v.mp4", 10) as video:
+        video.write(picture(0))
+
+
+def test_pictures_of_another_size_are_fitted(tmp_path):
+    with VideoWriter(tmp_path / "v.mp4", 10) as video:
+        video.write(picture(50))
+        video.write(np.full((30, 90, 3), 50, np.uint8))
+    assert [f.image.shape for f in open_source(str(tmp_path / "v.mp4"), None)] == [(48, 64, 3)] * 2
 
 
 def test_empty_folder(tmp_path):
@@ -65,6 +141,20 @@ def test_truncated_video_keeps_what_is_there(tmp_path):
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
     source = open_source(str(tmp_path / "cut.avi"), None)
     assert 10 < len(list(source)) < 60
+
+
+def test_a_broken_stream_is_flagged(tmp_path):
+    with VideoWriter(tmp_path / "v.mp4", 10) as video:
+        for i in range(60):
+            video.write(np.random.default_rng(i).integers(0, 255, (48, 64, 3), np.uint8))
+    data = bytearray((tmp_path / "v.mp4").read_bytes())
+    start = data.find(b"mdat")
+    data[start + len(data) // 2 : data.rfind(b"moov") - 4] = bytes(
+        data.rfind(b"moov") - 4 - start - len(data) // 2
+    )  # the index is whole, the second half of the pictures is not
+    (tmp_path / "cut.mp4").write_bytes(data)
+    source = open_source(str(tmp_path / "cut.mp4"), None)
+    assert 10 < len(list(source)) < 60 and source.truncated
 
 
 def test_intrinsics_are_scaled_with_the_picture():

@@ -5,12 +5,13 @@ import pytest
 
 from hmr_ros.body.joints import SMPL
 from hmr_ros.body.loading import load_body
+from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.camera import guess_camera, project
 from hmr_ros.io.results import load_humans, save_arrays
 from hmr_ros.io.video import open_source
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import render_file, truth_of
-from hmr_ros.synth.scene import background, look_at, view_of_motion
+from hmr_ros.synth.scene import background, clothes, look_at, view_of_motion
 
 
 def test_truth_is_the_body_of_its_parameters(rendered):
@@ -78,3 +79,47 @@ def test_render_file_writes_clip_and_truth(tmp_path):
     truth = load_humans(tmp_path / "t.npz")
     assert len(list(open_source(str(tmp_path / "c.mp4"), None))) == len(truth.frame) == 3
     assert truth.vertices.shape == (3, 6890, 3) and truth.K[0, 0] == 300
+
+
+GOOD = {"camera": None, "size": "64x48", "fps": 10.0, "seed": 0, "max_frames": 2, "vertices": False, "body": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_frames", 0), ("max_frames", -1), ("fps", 0.0), ("fps", -3.0), ("fps", float("nan")), ("seed", -1),
+        ("size", "axb"), ("size", "64"), ("size", "0x48"), ("size", "64x99999"),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_used_are_named(tmp_path, name, value):
+    save_arrays(tmp_path / "m.npz", poses=np.zeros((3, 72)), trans=np.zeros((3, 3)))
+    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')}") as caught:
+        render_file(tmp_path / "m.npz", tmp_path / "c.mp4", None, **{**GOOD, name: value})
+    assert "\n" not in str(caught.value) and not (tmp_path / "c.mp4").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path):
+    save_arrays(tmp_path / "m.npz", poses=np.zeros((3, 72)), trans=np.zeros((3, 3)))
+    for out, truth in (("m.npz/c.mp4", "t.npz"), ("c.mp4", "m.npz/t.npz")):
+        with pytest.raises(InputError, match="choose another folder"):
+            render_file(tmp_path / "m.npz", tmp_path / out, tmp_path / truth, **GOOD)
+
+
+def test_one_seed_gives_one_scene():
+    body = load_body()
+    assert (background(64, 48, 3) == background(64, 48, 3)).all() and (
+        background(64, 48, 3) != background(64, 48, 4)
+    ).any()
+    assert (clothes(body, 3) == clothes(body, 3)).all() and (clothes(body, 3) != clothes(body, 4)).any()
+
+
+def test_demo_motion_is_the_same_at_every_rate():
+    slow, fast = demo_motion(10.0), demo_motion(30.0)
+    np.testing.assert_allclose(slow.poses, fast.poses[::3], atol=1e-9)
+    np.testing.assert_allclose(slow.trans, fast.trans[::3], atol=1e-9)
+
+
+def test_demo_motion_stays_within_the_joints_of_a_person():
+    angles = np.linalg.norm(demo_motion(30.0).poses.reshape(-1, 24, 3), axis=-1).max(0)
+    for joint, limit in (("knee", 2.4), ("elbow", 1.7), ("hip", 2.0), ("ankle", 1.0), ("shoulder", 1.9)):
+        assert max(angles[SMPL[f"{side}_{joint}"]] for side in ("left", "right")) < limit, joint

@@ -39,6 +39,37 @@ def test_behind_the_camera_and_far_outside_draw_nothing():
         assert not paint(SQUARE + shift, FACES, np.full((2, 3), 255)).any()
 
 
+def test_a_full_camera_matrix_is_used():
+    skewed = np.array([[120.0, 25, 40], [0, 80, 55], [0, 0, 1]])
+    corners = (SQUARE @ skewed.T)[:, :2]
+    rows, columns = np.nonzero(mesh_mask(SQUARE, FACES, skewed, 100, 100))
+    low, high = corners.min(0), corners.max(0)
+    np.testing.assert_allclose([columns.min(), columns.max()], [low[0], high[0]], atol=1.5)
+    np.testing.assert_allclose([rows.min(), rows.max()], [low[1], high[1]], atol=1.5)
+
+
+def test_a_part_outside_the_picture_leaves_the_rest():
+    square = SQUARE + np.array([0.4, 0, 0])
+    whole = mesh_mask(square, FACES, K, 200, 100)
+    np.testing.assert_array_equal(mesh_mask(square, FACES, K, 100, 100), whole[:, :100])
+
+
+def test_faces_through_the_camera_are_left_out_alone():
+    through = np.concatenate([SQUARE, SQUARE * [1, 1, -1]])
+    faces = np.concatenate([FACES, [[0, 1, 4], [4, 5, 1]]])
+    np.testing.assert_array_equal(mesh_mask(through, faces, K, 100, 100), mesh_mask(SQUARE, FACES, K, 100, 100))
+
+
+def test_the_lit_side_is_brighter():
+    white = np.full((2, 3), 200.0)
+    blank = np.zeros((100, 100, 3), np.uint8)
+    lit, grazed = (
+        draw_mesh(blank.copy(), SQUARE, FACES, K, white, np.array(light))[50, 50, 0]
+        for light in ([0, 0, -1], [1, 0, 0])
+    )
+    assert lit == 200 and grazed == 70
+
+
 def test_overlay_covers_the_person_and_leaves_the_rest(human):
     image = np.full((480, 640, 3), 90, np.uint8)
     drawn = draw_humans(image, [human], load_body())
