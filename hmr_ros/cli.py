@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 from hmr_ros import __version__
 from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
 from hmr_ros.errors import HmrError
+
+# Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
+# the cores that the networks need.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 Command = Callable[[argparse.Namespace], int]
 
