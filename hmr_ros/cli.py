@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
     p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
     p.add_argument("--size", default="640x480", metavar="WxH")
-    p.add_argument("--fps", type=float, default=30.0)
+    p.add_argument("--fps", type=float, help="pictures a second (default: what the file says, else 30)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--max-frames", type=int)
     p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")

@@ -74,17 +74,18 @@ def truth_arrays(truths: list[Truth], camera: Camera, fps: float, body_name: str
 
 
 def render_file(
-    motion_path: Path, out: Path, truth_path: Path | None, *, camera: str | None, size: str, fps: float, seed: int,
-    max_frames: int | None, vertices: bool, body: str | None,
+    motion_path: Path, out: Path, truth_path: Path | None, *, camera: str | None, size: str, fps: float | None,
+    seed: int, max_frames: int | None, vertices: bool, body: str | None,
 ) -> int:  # fmt: skip
     """`hmr render`: a motion file to a video and its truth."""
     if max_frames is not None and max_frames < 1:
         raise ConfigError(f"--max-frames {max_frames} leaves nothing to render; give 1 or more")
-    if not 0 < fps < np.inf:
+    if fps is not None and not 0 < fps < np.inf:
         raise ConfigError(f"--fps {fps} is not a frame rate; give a number above 0")
     if seed < 0:
         raise ConfigError(f"--seed {seed} is negative; give 0 or more")
-    motion = load_motion(motion_path, fps)
+    motion = load_motion(motion_path)
+    fps = motion.fps if fps is None else fps
     motion = replace(motion, poses=motion.poses[:max_frames], trans=motion.trans[:max_frames])
     model = load_body(body)
     width, height = _parse_size(size)
