@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.io.encodings import decode_compressed, decode_image
 from hmr_ros.io.share import share_file
 from hmr_ros.io.video import fit_camera
@@ -22,7 +23,6 @@ from hmr_ros.types import Camera, Frame, Human
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 _MESSAGES = ("Human", "HumanArray")
-_FISHEYE = ("equidistant", "fisheye")
 
 
 @dataclass
@@ -187,11 +187,7 @@ def process_bag(
 
 def _camera(info: Any) -> Camera | None:
     k, d = (info.k, info.d) if hasattr(info, "k") else (info.K, info.D)  # ROS 1 has capitals
-    K, D = np.asarray(k, np.float64).reshape(3, 3), np.asarray(d, np.float64)
-    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-        return None
-    distortion = D if D.size and D.any() else None
-    return Camera(K, int(info.width), int(info.height), distortion, info.distortion_model in _FISHEYE)
+    return camera_of_info(k, d, info.width, info.height, info.distortion_model)
 
 
 def _one_line(error: BaseException) -> str:

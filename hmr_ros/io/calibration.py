@@ -95,3 +95,12 @@ def _numbers(tree: dict[str, Any], names: tuple[str, ...]) -> Any:
             except (TypeError, ValueError):
                 return None
     return None
+
+
+def camera_of_info(K: Floats, D: Floats, width: int, height: int, model: str) -> Camera | None:
+    """Camera of a CameraInfo message's fields, or None where its matrix is zero or not finite (not calibrated)."""
+    K, D = np.asarray(K, np.float64).reshape(3, 3), np.asarray(D, np.float64)
+    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        return None
+    distortion = D if D.size and np.isfinite(D).all() and D.any() else None
+    return Camera(K, int(width), int(height), distortion, model in ("equidistant", "fisheye"))

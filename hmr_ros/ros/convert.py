@@ -10,12 +10,11 @@ from std_msgs.msg import Header
 
 import hmr_ros.body.model as body_model
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
+from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.io.encodings import image_bytes
 from hmr_ros.msg import BodyModel, Human, HumanArray
 from hmr_ros.types import Camera, Floats, TrackingState
 from hmr_ros.types import Human as HumanRecord
-
-_FISHEYE = ("equidistant", "fisheye")
 
 
 def stamp_ns(stamp: Any) -> int:
@@ -48,12 +47,7 @@ def body_to_msg(body: body_model.BodyModel) -> BodyModel:
 
 def camera_from_msg(info: CameraInfo) -> Camera | None:
     """Intrinsics of a CameraInfo, or None where its matrix is zero or not finite (an uncalibrated driver)."""
-    K = np.asarray(info.k, np.float64).reshape(3, 3)
-    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-        return None
-    D = np.asarray(info.d, np.float64)
-    distortion = D if D.size and np.isfinite(D).all() and D.any() else None
-    return Camera(K, int(info.width), int(info.height), distortion, info.distortion_model in _FISHEYE)
+    return camera_of_info(info.k, info.d, info.width, info.height, info.distortion_model)
 
 
 def image_to_msg(picture: Any, header: Header) -> Image:
