@@ -96,6 +96,29 @@ def _demo(args: argparse.Namespace) -> int:
     return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
 
 
+def _pairs(args: argparse.Namespace) -> int:
+    from hmr_ros.train.pairs import make_pairs
+
+    return make_pairs(
+        args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain, body=None
+    )
+
+
+def _train(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+    from hmr_ros.train.loop import Schedule
+
+    schedule = Schedule(
+        args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device
+    )
+    if args.network == "mesh2d":
+        return train.mesh2d(args.pairs, args.val, schedule, residual=not args.no_residual, threads=args.threads)
+    return train.m2p(
+        args.pairs, args.val, args.mesh2d, schedule,
+        size=args.size, path=args.path, bare=args.bare_keypoints, threads=args.threads,
+    )  # fmt: skip
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hmr", description="Human mesh recovery: people in video as SMPL bodies.")
     parser.add_argument("--version", action="version", version=f"hmr_ros {__version__}")
@@ -140,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     p.set_defaults(command=_evaluate)
 
+    _train_commands(commands.add_parser("train", help="retrain the shipped networks, stage by stage"))
+
     p = commands.add_parser("doctor", help="what of the environment is there, and what to do about what is not")
     p.set_defaults(command=_doctor)
 
@@ -150,6 +175,40 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--seconds", type=float, default=20.0, help="how long the camera publishes")
     p.set_defaults(command=_demo)
     return parser
+
+
+def _train_commands(parser: argparse.ArgumentParser) -> None:
+    """`hmr train pairs | mesh2d | m2p`."""
+    stages = parser.add_subparsers(required=True, metavar="STAGE")
+    p = stages.add_parser("pairs", help="render people and note what the landmark network says about them")
+    p.add_argument("--motion", type=Path, required=True, metavar="NPZ", help="motion file: poses [F,72] in SMPL form")
+    p.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the pairs; finished files are kept"
+    )
+    p.add_argument("--count", type=int, default=30000)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
+    p.set_defaults(command=_pairs)
+    for name, steps in (("mesh2d", 3500), ("m2p", 5000)):
+        p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")
+        p.add_argument("--pairs", type=Path, required=True, metavar="DIR")
+        p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
+        p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")
+        p.add_argument("--steps", type=int, default=steps)
+        p.add_argument("--batch", type=int, default=256)
+        p.add_argument("--learning-rate", type=float, default=1e-3)
+        p.add_argument("--seed", type=int, default=0)
+        p.add_argument("--device", default="cpu", help="cpu or cuda")
+        p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+        p.set_defaults(command=_train, network=name)
+        if name == "mesh2d":
+            p.add_argument("--no-residual", action="store_true", help="ablation: C P alone")
+            continue
+        p.add_argument("--mesh2d", type=Path, metavar="FILE", help="2D mesh weights (default: the shipped ones)")
+        p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
+        p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
+        p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
 
 
 def _pipeline_options(p: argparse.ArgumentParser) -> None:

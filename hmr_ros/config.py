@@ -73,7 +73,7 @@ class TrackerConfig:
 class HmrConfig:
     """The whole configuration; file layout = this tree."""
 
-    recover: str = option("kinematic", "how the SMPL pose is found", RECOVER)
+    recover: str = option("posture", "how the SMPL pose is found", RECOVER)
     refine: str = option("none", "how the pose is refined", REFINE)
     engine: str = option("auto", "what runs the networks", ENGINES)
     steps: int = option(2, "steps of the posture decoder (recover: posture)")

@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import NotBuiltError
 from hmr_ros.io.assets import blazepose_models
 from hmr_ros.pipeline import Pipeline
+from hmr_ros.stages.convert import BodyConversion
 from hmr_ros.stages.detect import Detector
 from hmr_ros.stages.keypoints import Landmarker
-from hmr_ros.stages.recover import KinematicRecovery
+from hmr_ros.stages.recover import KinematicRecovery, Recovery
 from hmr_ros.stages.track import PersonTracker
 
 # Documented values whose part does not exist yet, and what to use meanwhile.
 _NOT_BUILT = {
-    "recover": {"posture": "kinematic"},
     "refine": {"keypoints": "none", "temporal": "none"},
     "engine": {"torch": "auto", "onnxruntime": "auto", "tensorrt": "auto"},
 }
@@ -38,7 +39,20 @@ def build_pipeline(config: HmrConfig) -> Pipeline:
     detector = Detector(models.detector, config.detector.min_score, config.threads)
     landmarker = Landmarker(models.landmarks, config.threads)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(body, tracker, KinematicRecovery(body))
+    return Pipeline(body, tracker, _recovery(config, body))
+
+
+def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
+    """Learned recovery works on the open body, for which its networks were trained; another body is refitted."""
+    if config.recover == "kinematic":
+        return KinematicRecovery(body)
+    from hmr_ros.posture.networks import coarse_of, load_torch_posture, sparse_points
+    from hmr_ros.stages.posture import PostureRecovery
+
+    trained_on = load_body(None)
+    sparse = sparse_points(trained_on, coarse_of(trained_on))
+    recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps, config.threads))
+    return BodyConversion(recovery, body) if config.body else recovery
 
 
 def offline(config: HmrConfig) -> HmrConfig:

@@ -57,3 +57,4 @@ class Pipeline:
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""
         self.tracker.reset()
+        self.recovery.reset()

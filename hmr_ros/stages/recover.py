@@ -25,6 +25,10 @@ class Recovery(Protocol):
         """One human a track, in the same order."""
         ...
 
+    def reset(self) -> None:
+        """Forget what was learned about tracks."""
+        ...
+
 
 class KinematicRecovery:
     """`recover: kinematic`: closed form, no learned part beyond the landmarks."""
@@ -35,6 +39,9 @@ class KinematicRecovery:
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
         """See `Recovery`."""
         return [self._recover(frame, track) for track in tracks]
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
 
     def _recover(self, frame: Frame, track: Track) -> Human:
         body, camera, keypoints = self._body, frame.camera, track.keypoints

@@ -1,0 +1,233 @@
+"""From predicted points to SMPL parameters: closed-form start, then a few Gauss-Newton steps; batched over people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
+from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS, forward_kinematics
+from hmr_ros.body.points import BodyPoints, subtrees
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle, nearest_rotation, skew
+from hmr_ros.types import Floats
+
+ITERATIONS = 3
+_MIN_DEPTH_M = 0.2
+_MAX_BETA = 3.0
+_MAX_STEP_RAD = 0.7
+# Standard deviation [rad] of local rotations: only what the points cannot see (twists, hands) feels it.
+_PRIOR_RAD = {
+    "spine1": 0.35, "spine2": 0.35, "spine3": 0.35, "neck": 0.5, "head": 0.5, "left_collar": 0.3, "right_collar": 0.3,
+    "left_hand": 0.2, "right_hand": 0.2, "left_foot": 0.3, "right_foot": 0.3, "left_wrist": 0.6, "right_wrist": 0.6,
+    "left_ankle": 0.6, "right_ankle": 0.6,
+}  # fmt: skip
+_DEFAULT_PRIOR_RAD = 2.0
+_LEVELS = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12, 13, 14], [15, 16, 17], [18, 19], [20, 21], [22, 23]]
+_POSE = NUM_JOINTS * 3
+_UNKNOWNS = _POSE + NUM_BETAS + 3
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What N people are fitted to, in the axes of one camera each."""
+
+    points: Floats  # [N,P,3] m, pelvis at the origin
+    sigma: Floats  # [N,P] m
+    rays: Floats  # [N,P,2] on the plane z = 1
+    sigma_rays: Floats  # [N,P]; inf = no 2D evidence
+    betas: Floats  # [N,10] expected shape
+    sigma_betas: Floats  # [N] how far it may be off
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """SMPL parameters of N people in the axes of `Observed`."""
+
+    rotations: Floats  # [N,24,3,3] local, the first takes the body to the camera
+    betas: Floats  # [N,10]
+    pelvis: Floats  # [N,3] m from the camera
+    points: Floats  # [N,P,3] m, pelvis at the origin
+
+
+class PointFitter:
+    """Fits one choice of points; everything that depends on the body alone is prepared once."""
+
+    def __init__(self, points: BodyPoints) -> None:
+        self._points = points
+        self._below = subtrees()
+        self._parts = _parts(points)
+        spread = np.array([_PRIOR_RAD.get(name, _DEFAULT_PRIOR_RAD) for name in SMPL_JOINTS])
+        spread[0] = 1e3
+        self._prior = 1.0 / spread**2
+
+    def __call__(self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None) -> Fitted:
+        """Most probable parameters under Gaussian errors of the given sizes.
+
+        `near` [N,24,3,3]: local rotations to start from and to stay close to, instead of the T-pose.
+        """
+        betas = seen.betas.copy()
+        rotations = self._start(seen, betas) if near is None else near
+        placed = self._pose(rotations, betas)
+        pelvis = place(placed.points, seen.rays, seen.sigma_rays)
+        for _ in range(iterations):
+            step = self._step(seen, _deviation(rotations, near, placed.world), betas, pelvis, placed)
+            turn = step[:, :_POSE].reshape(-1, NUM_JOINTS, 3)
+            angle = np.linalg.norm(turn, axis=-1, keepdims=True)
+            turn = turn * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
+            rotations = _apply(rotations, placed.world, turn)
+            betas = np.clip(betas + step[:, _POSE : _POSE + NUM_BETAS], -_MAX_BETA, _MAX_BETA)
+            pelvis = pelvis + step[:, _POSE + NUM_BETAS :]
+            placed = self._pose(rotations, betas)
+        return Fitted(rotations, betas, pelvis, placed.points)
+
+    def _start(self, seen: Observed, betas: Floats) -> Floats:
+        """Local rotations [N,24,3,3]: every bone's points laid on the seen ones (Kabsch), parents first; what few
+        points leave open is taken from the parent."""
+        source, joints = self._rest(betas)
+        source = source - joints[:, :1]
+        A, B = self._parts, source
+        mass = A.sum(1)[:, None]
+        mean_s, mean_t = A @ B / mass, A @ seen.points / mass  # [N,24,3]
+        covariance = np.einsum("jp,npa,npb->njab", A, seen.points, B, optimize=True)
+        covariance -= mass[..., None] * mean_t[..., :, None] * mean_s[..., None, :]
+        world = np.empty((len(betas), NUM_JOINTS, 3, 3))
+        trunk = covariance[:, [0, 3, 6]].sum(1)
+        world[:, 0] = nearest_rotation(trunk)
+        for level in _LEVELS:
+            size = np.linalg.norm(covariance[:, level], axis=(-2, -1), keepdims=True)
+            world[:, level] = nearest_rotation(covariance[:, level] + 0.05 * size * world[:, SMPL_PARENTS[level]])
+        local = world.copy()
+        local[:, 1:] = np.swapaxes(world[:, SMPL_PARENTS[1:]], -1, -2) @ world[:, 1:]
+        return local
+
+    def _rest(self, betas: Floats) -> tuple[Floats, Floats]:
+        p = self._points
+        return p.template + _shape(p.shapedirs, betas), p.J_template + _shape(p.J_shapedirs, betas)
+
+    def _pose(self, rotations: Floats, betas: Floats) -> _Posed:
+        points, joints = self._rest(betas)
+        if self._points.posedirs is not None:
+            offsets = (rotations[:, 1:] - np.eye(3)).reshape(len(betas), -1)
+            points = points + np.einsum("pck,nk->npc", self._points.posedirs, offsets, optimize=True)
+        world, placed = forward_kinematics(rotations, joints)
+        placed = placed - placed[:, :1]
+        shift = placed - (world @ joints[..., None])[..., 0]
+        on_bones = points[:, None] @ np.swapaxes(world, -1, -2) + shift[:, :, None]  # [N,24,P,3]
+        weighted = on_bones * self._points.weights.T[..., None]
+        return _Posed(world, placed, weighted, weighted.sum(1))
+
+    def _step(self, seen: Observed, deviation: Floats, betas: Floats, pelvis: Floats, at: _Posed) -> Floats:
+        """Solution [N,85] of the normal equations: turns of the joints in camera axes, betas, pelvis."""
+        J = self._jacobian(at)  # [N,P,3,82]
+        N, P = J.shape[:2]
+        inverse = 1.0 / seen.sigma[..., None]
+        A = np.zeros((N, P, 5, _UNKNOWNS))
+        r = np.zeros((N, P, 5))
+        A[:, :, :3, :-3] = J * inverse[..., None]
+        r[:, :, :3] = (seen.points - at.points) * inverse
+        xyz = at.points + pelvis[:, None]
+        depth = np.maximum(xyz[..., 2:], _MIN_DEPTH_M)
+        plane = xyz[..., :2] / depth
+        gain = 1.0 / (depth * seen.sigma_rays[..., None])
+        for c in range(2):  # d(x/z) = (dx - (x/z) dz) / z
+            A[:, :, 3 + c, :-3] = (J[:, :, c] - plane[..., c, None] * J[:, :, 2]) * gain
+            A[:, :, 3 + c, _UNKNOWNS - 3 + c] = gain[..., 0]
+            A[:, :, 3 + c, -1] = -plane[..., c] * gain[..., 0]
+        r[:, :, 3:] = (seen.rays - plane) / seen.sigma_rays[..., None]
+        rows = A.reshape(N, P * 5, _UNKNOWNS)
+        normal = np.swapaxes(rows, 1, 2) @ rows
+        right = (np.swapaxes(rows, 1, 2) @ r.reshape(N, P * 5, 1))[..., 0]
+        self._add_priors(normal, right, seen, deviation, betas)
+        return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
+
+    def _add_priors(self, normal: Floats, right: Floats, seen: Observed, deviation: Floats, betas: Floats) -> None:
+        diagonal = np.zeros((len(normal), _UNKNOWNS))
+        weight = np.repeat(self._prior, 3)
+        diagonal[:, :_POSE] = weight
+        right[:, :_POSE] -= weight * deviation.reshape(len(normal), -1)
+        shape = slice(_POSE, _POSE + NUM_BETAS)
+        diagonal[:, shape] = 1.0 / seen.sigma_betas[:, None] ** 2
+        right[:, shape] += diagonal[:, shape] * (seen.betas - betas)
+        diagonal[:, -3:] = 1e-4
+        normal[:, np.arange(_UNKNOWNS), np.arange(_UNKNOWNS)] += diagonal
+
+    def _jacobian(self, at: _Posed) -> Floats:
+        """Motion [N,P,3,82] of the points for turns of the joints (72, camera axes, whole subtree) and betas (10)."""
+        N, P = at.points.shape[:2]
+        sums = np.tensordot(at.weighted, self._below, axes=(1, 1))  # [N,P,3,24]
+        mass = self._points.weights @ self._below.T  # [P,24]
+        arm = sums.transpose(0, 1, 3, 2) - mass[..., None] * at.joints[:, None]  # [N,P,24,3]
+        turns = -skew(arm).transpose(0, 1, 3, 2, 4).reshape(N, P, 3, _POSE)
+        return np.concatenate([turns, self._shape_jacobian(at.world)], -1)
+
+    def _shape_jacobian(self, world: Floats) -> Floats:
+        p = self._points
+        moved = np.zeros((len(world), NUM_JOINTS, 3, NUM_BETAS))
+        for j in range(1, NUM_JOINTS):
+            up = SMPL_PARENTS[j]
+            moved[:, j] = moved[:, up] + world[:, up] @ (p.J_shapedirs[j] - p.J_shapedirs[up])
+        shift = moved - world @ p.J_shapedirs
+        blended = np.tensordot(p.weights, world, axes=(1, 1)).transpose(1, 0, 2, 3)  # [N,P,3,3]
+        return np.asarray(blended @ p.shapedirs + np.tensordot(p.weights, shift, axes=(1, 1)).transpose(1, 0, 2, 3))
+
+
+@dataclass(frozen=True)
+class _Posed:
+    world: Floats  # [N,24,3,3]
+    joints: Floats  # [N,24,3] pelvis at the origin
+    weighted: Floats  # [N,24,P,3] each point as its bones carry it, times the weight
+    points: Floats  # [N,P,3]
+
+
+def place(points: Floats, rays: Floats, sigma: Floats) -> Floats:
+    """Position [N,3] that brings the projections of `points` [N,P,3] + position closest to `rays` [N,P,2]; two
+    rounds of linear least squares, the second weighted by the depth found."""
+    N, P = rays.shape[:2]
+    rows = np.zeros((N, P, 2, 3))
+    rows[:, :, 0, 0] = rows[:, :, 1, 1] = 1.0
+    rows[..., 2] = -rays
+    b = rays * points[..., 2:] - points[..., :2]
+    position = np.zeros((N, 3))
+    weight = 1.0 / sigma
+    for _ in range(2):
+        A = rows * weight[..., None, None]
+        normal = np.einsum("npak,npal->nkl", A, A) + 1e-9 * np.eye(3)
+        right = np.einsum("npak,npa->nk", A, b * weight[..., None])
+        position = np.linalg.solve(normal, right[..., None])[..., 0]
+        weight = 1.0 / (sigma * np.maximum(points[..., 2] + position[:, None, 2], _MIN_DEPTH_M))
+    return position
+
+
+def _parts(points: BodyPoints) -> Floats:
+    """[24,P] how much each point tells of each bone: its skin weight, and joints speak for both bones they join."""
+    parts = points.weights.T.copy()
+    single = np.flatnonzero(parts.max(0) == 1.0)
+    for p in single:
+        joint = int(parts[:, p].argmax())
+        at = points.J_template[joint]
+        if joint and np.allclose(points.template[p], at):
+            parts[SMPL_PARENTS[joint], p] = 1.0
+    return parts + 1e-9
+
+
+def _shape(directions: Floats, betas: Floats) -> Floats:
+    """Shape directions [P,3,10] times betas [N,10] -> [N,P,3]."""
+    P = len(directions)
+    return np.asarray((betas @ directions.reshape(P * 3, NUM_BETAS).T).reshape(-1, P, 3))
+
+
+def _deviation(rotations: Floats, near: Floats | None, world: Floats) -> Floats:
+    """How far [N,24,3] rad each local rotation is from its prior's mean, as a turn in camera axes."""
+    away = rotations if near is None else rotations @ np.swapaxes(near, -1, -2)
+    local = axis_angle_from_matrix(away)
+    turned = np.zeros_like(local)
+    turned[:, 1:] = (world[:, SMPL_PARENTS[1:]] @ local[:, 1:, :, None])[..., 0]
+    return turned
+
+
+def _apply(rotations: Floats, world: Floats, turn: Floats) -> Floats:
+    """Turn each joint [N,24,3] in camera axes, its subtree with it; returns new local rotations."""
+    parent = np.concatenate([np.broadcast_to(np.eye(3), world[:, :1].shape), world[:, SMPL_PARENTS[1:]]], 1)
+    delta = matrix_from_axis_angle(turn)
+    return np.asarray(np.swapaxes(parent, -1, -2) @ delta @ parent @ rotations)

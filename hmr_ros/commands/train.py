@@ -1,0 +1,75 @@
+"""`hmr train`: from a motion file to the shipped weights, one command a stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from hmr_ros.body.loading import load_body
+from hmr_ros.errors import ConfigError
+from hmr_ros.networks.m2p import M2PSize
+from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
+from hmr_ros.networks.weights import save_weights
+from hmr_ros.posture.networks import asset, coarse_of, load_mesh2d
+from hmr_ros.train.batches import Mix, PairBank
+from hmr_ros.train.loop import Schedule
+from hmr_ros.train.m2p import Variant, train_m2p
+from hmr_ros.train.mesh2d import train_mesh2d
+from hmr_ros.train.pairs import load_pairs
+from hmr_ros.types import Floats
+
+
+def mesh2d(pairs: Path, held_back: Path, schedule: Schedule, *, residual: bool, threads: int) -> int:
+    """`hmr train mesh2d`: writes mesh2d.safetensors into the schedule's folder."""
+    _prepare(schedule, threads)
+    bank, val = _banks(pairs, held_back, None)
+    size = Mesh2DSize(residual=residual)
+    network = train_mesh2d(bank, val, size, schedule, Mix())
+    path = schedule.out / "mesh2d.safetensors"
+    save_weights(path, "mesh2d", network, size, {"pairs": len(bank), "schedule": asdict(schedule)})
+    print(f"weights in {path}, curves in {schedule.out / 'curve.csv'}")
+    return 0
+
+
+def m2p(
+    pairs: Path, held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, size: str, path: str, bare: bool,
+    threads: int,
+) -> int:  # fmt: skip
+    """`hmr train m2p`: writes m2p.safetensors into the schedule's folder."""
+    _prepare(schedule, threads)
+    front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
+    bank, val = _banks(pairs, held_back, front.landmarks.double().numpy())
+    chosen = m2p_size(size, bare)
+    mesh = coarse_of(load_body(None))
+    network = train_m2p(bank, val, front, mesh, chosen, schedule, Mix(), Variant(path, bare))
+    target = schedule.out / "m2p.safetensors"
+    notes = {"pairs": len(bank), "schedule": asdict(schedule), "path": path, "bare_keypoints": bare}
+    save_weights(target, "m2p", network, chosen, notes)
+    print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
+    return 0
+
+
+def m2p_size(name: str, bare: bool = False) -> M2PSize:
+    """`small` runs in real time on two CPU cores; `paper` has the paper's widths (128 and 512) for a GPU."""
+    sizes = {"small": M2PSize(), "paper": M2PSize(dim=128, layers=4, heads=4, head_tokens=32, head_dim=512)}
+    if name not in sizes:
+        raise ConfigError(f"--size '{name}' is unknown; choose from {', '.join(sizes)}")
+    return M2PSize(**asdict(sizes[name]) | {"bare_landmarks": NUM_LANDMARKS * CHANNELS if bare else 0})
+
+
+def _banks(pairs: Path, held_back: Path, landmarks: Floats | None) -> tuple[PairBank, PairBank]:
+    body = load_body(None)
+    mesh = coarse_of(body)
+    bank = PairBank(load_pairs(pairs), body, mesh, landmarks)
+    return bank, PairBank(load_pairs(held_back), body, mesh, bank.landmarks)
+
+
+def _prepare(schedule: Schedule, threads: int) -> None:
+    torch.set_num_threads(threads)
+    if schedule.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"--device {schedule.device}: no CUDA device here; use --device cpu")
+    schedule.out.mkdir(parents=True, exist_ok=True)
+    (schedule.out / "schedule.json").write_text(json.dumps(asdict(schedule), default=str, indent=1), encoding="utf-8")

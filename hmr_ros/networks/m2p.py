@@ -1,0 +1,108 @@
+"""The mesh-to-posture decoder of PostureHMR (section 3.3, Fig. 4): 3D and 2D mesh in, posture change out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_STEP_CHANNELS = 32
+
+
+@dataclass(frozen=True)
+class M2PSize:
+    """Widths of the decoder. The default runs in real time on two CPU cores."""
+
+    points: int = 81  # tokens
+    dim: int = 64
+    layers: int = 2
+    heads: int = 4
+    head_tokens: int = 16  # channels a token brings to the MLP head
+    head_dim: int = 512
+    condition: int = 6  # u, v, log sigma, interpolated landmarks x, y, z
+    bare_landmarks: int = 0  # ablation: so many raw inputs, the same for every token, instead of a 2D mesh
+
+
+class GraphResidual(nn.Module):
+    """Graph residual block of Graphormer: narrow, gather over the neighbours, widen, add."""
+
+    adjacency: Tensor
+
+    def __init__(self, dim: int, adjacency: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("adjacency", adjacency, persistent=False)  # dense: sparse ones do not export
+        self.norm_in, self.norm_mid, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim // 2), nn.LayerNorm(dim // 2)
+        self.narrow, self.gather = nn.Linear(dim, dim // 2), nn.Linear(dim // 2, dim // 2)
+        self.widen = nn.Linear(dim // 2, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,P,D] -> [B,P,D]."""
+        h = self.narrow(functional.relu(self.norm_in(x)))
+        h = self.adjacency @ self.gather(functional.relu(self.norm_mid(h)))
+        return x + self.widen(functional.relu(self.norm_out(h)))
+
+
+class Block(nn.Module):
+    """Attention, graph residual, feed-forward."""
+
+    def __init__(self, dim: int, heads: int, adjacency: Tensor) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_forward = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.graph = GraphResidual(dim, adjacency)
+        self.up, self.down = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,P,D] -> [B,P,D]."""
+        q, k, v = self.qkv(self.norm_attention(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = self.graph(x + self.out(attended))
+        return x + self.down(functional.gelu(self.up(self.norm_forward(x))))
+
+
+class M2P(nn.Module):
+    """F_alpha(M_t, M_2d, t, s) = M_s - M_t, with the log sigma [B,P] of M_s."""
+
+    def __init__(self, size: M2PSize, adjacency: Tensor) -> None:
+        super().__init__()
+        self.size = size
+        inputs = 3 + (size.bare_landmarks or size.condition)
+        self.embed = nn.Linear(inputs, size.dim)
+        self.position = nn.Parameter(0.02 * torch.randn(size.points, size.dim))
+        self.step = nn.Sequential(nn.Linear(2 * _STEP_CHANNELS + 1, size.dim), nn.SiLU(), nn.Linear(size.dim, size.dim))
+        self.blocks = nn.ModuleList(Block(size.dim, size.heads, adjacency) for _ in range(size.layers))
+        self.norm = nn.LayerNorm(size.dim)
+        self.reduce = nn.Linear(size.dim, size.head_tokens)
+        flat, H = size.points * size.head_tokens, size.head_dim
+        self.head = nn.Sequential(
+            nn.Linear(flat, H), nn.LayerNorm(H), nn.GELU(), nn.Linear(H, H), nn.LayerNorm(H), nn.GELU()
+        )
+        self.change = nn.Linear(H, size.points * 4)
+        self.local = nn.Linear(size.dim, 4)
+        for layer in (self.change, self.local):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x_t: Tensor, condition: Tensor, log_scale: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        """`x_t` [B,P,3] m, `condition` [B,P,6] (or [B,bare] for the ablation), `log_scale`, `t`, `s` [B] in [0,1]."""
+        if condition.dim() == 2:
+            condition = condition[:, None].expand(-1, self.size.points, -1)
+        steps = torch.cat([_sinusoid(t), _sinusoid(s), log_scale[:, None]], 1)
+        x = self.embed(torch.cat([x_t, condition], -1)) + self.position + self.step(steps)[:, None]
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        out = self.change(self.head(self.reduce(x).flatten(1))).unflatten(1, (self.size.points, 4)) + self.local(x)
+        return out[..., :3], out[..., 3].clamp(-7.0, 1.0)
+
+
+def _sinusoid(t: Tensor) -> Tensor:
+    """Step embedding [B,32] of t in [0,1]."""
+    half = _STEP_CHANNELS // 2
+    frequencies = torch.exp(torch.arange(half, device=t.device) * (-math.log(100.0) / (half - 1))) * 10.0
+    angles = t[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 1)

@@ -1,0 +1,59 @@
+"""Sparse key points to a 2D mesh: M_2d = C P with C adaptive on the confidences (PostureHMR 3.1, VirtualMarker)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+NUM_LANDMARKS = 33
+CHANNELS = 6  # u, v, confidence, x, y, z; see posture.features
+MAX_LOG_SIGMA = 1.0
+
+
+@dataclass(frozen=True)
+class Mesh2DSize:
+    """Widths of the network."""
+
+    points: int = 448  # 17 joints and 431 vertices
+    hidden: int = 384
+    residual: bool = True  # False: C P alone
+
+
+class Mesh2D(nn.Module):
+    """Key points [B,33,6] -> 2D points [B,P,2], their log sigma [B,P] and interpolated landmarks [B,P,3].
+
+    C is one linear layer from the 33 confidences to P x 33 coefficients whose rows sum to one, so C P moves and grows
+    with the person. What a linear map cannot know (which way the limb bends, the landmarks' own bias) a small residual
+    adds; it also says how uncertain each point is. All lengths in units of the person's size.
+    """
+
+    landmarks: Tensor
+
+    def __init__(self, size: Mesh2DSize) -> None:
+        super().__init__()
+        self.size = size
+        P, H = size.points, size.hidden
+        # which convex mixture of the points each landmark is; learned from the pairs, used by benchmarks and training
+        self.register_buffer("landmarks", torch.zeros(NUM_LANDMARKS, P))
+        self.coefficients = nn.Linear(NUM_LANDMARKS, P * NUM_LANDMARKS)
+        self.trunk = nn.Sequential(
+            nn.Linear(NUM_LANDMARKS * CHANNELS + 1, H), nn.LayerNorm(H), nn.GELU(),
+            nn.Linear(H, H), nn.LayerNorm(H), nn.GELU(),
+        )  # fmt: skip
+        self.residual = nn.Linear(H, P * 3)
+        nn.init.normal_(self.coefficients.weight, std=1e-3)
+        nn.init.zeros_(self.coefficients.bias)
+        nn.init.zeros_(self.residual.weight)
+        nn.init.zeros_(self.residual.bias)
+
+    def forward(self, points: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`points` [B,33,6] as in `posture.features`, `log_scale` [B]."""
+        C = self.coefficients(points[..., 2]).unflatten(1, (self.size.points, NUM_LANDMARKS))
+        C = C + (1.0 - C.sum(-1, keepdim=True)) / NUM_LANDMARKS
+        carried = C @ points[..., [0, 1, 3, 4, 5]]
+        hidden = self.trunk(torch.cat([points.flatten(1), log_scale[:, None]], 1))
+        extra = self.residual(hidden).unflatten(1, (self.size.points, 3))
+        uv = carried[..., :2] + extra[..., :2] if self.size.residual else carried[..., :2]
+        return uv, extra[..., 2].clamp(-5.0, MAX_LOG_SIGMA), carried[..., 2:]

@@ -1,0 +1,43 @@
+"""What the posture networks see: key points as a camera aimed at the person would see them, at unit size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hmr_ros.types import Floats
+
+_FLOOR = 0.1  # weight of key points that are only guessed
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """N people; R_camera_aimed takes directions of the aimed camera to the real one."""
+
+    points: Floats  # [N,33,6] u, v in units of `scale`; confidence; world landmarks m (camera axes)
+    scale: Floats  # [N] size of the person on the plane z = 1 of the aimed camera
+    R_camera_aimed: Floats  # [N,3,3]
+
+
+def normalise(rays: Floats, confidence: Floats, world: Floats) -> Normalised:
+    """`rays` [N,33,2] key points on the plane z = 1 of the real camera, `confidence` [N,33], `world` [N,33,3] m."""
+    weights = (_FLOOR + confidence)[..., None]
+    center = (rays * weights).sum(1) / weights.sum(1)
+    R = aim(center)
+    homogeneous = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) @ R  # rows: R^T ray
+    plane = homogeneous[..., :2] / np.maximum(homogeneous[..., 2:], 0.05)
+    spread = ((plane**2).sum(-1, keepdims=True) * weights).sum(1) / weights.sum(1)
+    scale = np.sqrt(np.maximum(spread[:, 0], 1e-8))
+    points = np.concatenate([plane / scale[:, None, None], confidence[..., None], world], -1)
+    return Normalised(points, scale, R)
+
+
+def aim(center: Floats) -> Floats:
+    """Shortest rotation [N,3,3] that takes the optical axis to the ray through `center` [N,2] on the plane z = 1."""
+    z = np.concatenate([center, np.ones_like(center[:, :1])], -1)
+    z = z / np.linalg.norm(z, axis=-1, keepdims=True)
+    x, y, c = z[:, 0], z[:, 1], z[:, 2]
+    f = 1.0 / (1.0 + c)
+    rows = [1 - f * x * x, -f * x * y, x, -f * x * y, 1 - f * y * y, y, -x, -y, c]
+    return np.stack(rows, -1).reshape(-1, 3, 3)

@@ -1,0 +1,93 @@
+"""`recover: posture`: key points -> 2D mesh -> T-pose moved to the posture -> SMPL parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.body.coarse import JOINT_IDS
+from hmr_ros.body.fitting import Fitted, Observed, PointFitter
+from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.body.model import BodyModel, forward_kinematics
+from hmr_ros.body.points import BodyPoints
+from hmr_ros.geometry.camera import distort_points, project, undistort_points
+from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.posture.features import Normalised, normalise
+from hmr_ros.posture.networks import Posture, PostureNetwork
+from hmr_ros.stages.shapes import TrackShapes
+from hmr_ros.types import Floats, Frame, Human, Track
+
+_MIN_DEPTH_M = 0.1
+
+
+class PostureRecovery:
+    """Learned recovery; all people of a frame in one batch. Remembers each track's shape."""
+
+    def __init__(self, body: BodyModel, sparse: BodyPoints, network: PostureNetwork) -> None:
+        self._body, self._network = body, network
+        self._fitter = PointFitter(sparse)
+        self._shapes = TrackShapes()
+
+    def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
+        """See `Recovery`."""
+        if not tracks:
+            return []
+        seen = self._normalise(frame, tracks)
+        posture = self._network(seen.points, np.log(seen.scale))
+        betas, sigma_betas = self._shapes.expected([t.track_id for t in tracks])
+        size = seen.scale[:, None]
+        fitted = self._fitter(
+            Observed(
+                posture.points, posture.sigma, posture.points_2d * size[..., None], posture.sigma_2d * size,
+                betas, sigma_betas,
+            )
+        )  # fmt: skip
+        self._shapes.learn([t.track_id for t in tracks], fitted.betas, frame.index)
+        return self._humans(frame, tracks, seen, posture, fitted)
+
+    def reset(self) -> None:
+        """Forget all shapes."""
+        self._shapes = TrackShapes()
+
+    def _normalise(self, frame: Frame, tracks: list[Track]) -> Normalised:
+        camera = frame.camera
+        keypoints = np.array([t.keypoints.keypoints_2d for t in tracks])
+        flat = undistort_points(keypoints[..., :2].reshape(-1, 2), camera)
+        rays = (flat - camera.K[:2, 2]) @ np.linalg.inv(camera.K[:2, :2]).T
+        world = np.array([t.keypoints.keypoints_3d for t in tracks])
+        return normalise(rays.reshape(len(tracks), -1, 2), keypoints[..., 2], world)
+
+    def _humans(
+        self, frame: Frame, tracks: list[Track], seen: Normalised, posture: Posture, fitted: Fitted
+    ) -> list[Human]:
+        rotations = fitted.rotations.copy()
+        rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
+        pose = axis_angle_from_matrix(rotations)
+        pelvis = (seen.R_camera_aimed @ fitted.pelvis[..., None])[..., 0]
+        rest = self._body.rest_joints(fitted.betas)
+        transl = pelvis - rest[:, 0]
+        joints = forward_kinematics(rotations, rest)[1] + transl[:, None]
+        too_near = np.minimum(joints[..., 2].min(1) - _MIN_DEPTH_M, 0.0)
+        transl[:, 2] -= too_near
+        joints[..., 2] -= too_near[:, None]
+        sigma = _sigma_of_joints(posture.sigma)
+        camera = frame.camera
+        return [
+            Human(
+                frame=frame.index, stamp_ns=frame.stamp_ns, track_id=track.track_id, state=track.state,
+                score=track.keypoints.score, boxes_xyxy=track.boxes_xyxy, keypoints_2d=track.keypoints.keypoints_2d,
+                global_orient=pose[i, 0], body_pose=pose[i, 1:].reshape(-1), betas=fitted.betas[i], transl=transl[i],
+                joints=joints[i], joints_2d=distort_points(project(joints[i], camera.K), camera),
+                joint_sigma=sigma[i], K=camera.K, body_model=self._body.name,
+            )
+            for i, track in enumerate(tracks)
+        ]  # fmt: skip
+
+
+def _sigma_of_joints(sparse: Floats) -> Floats:
+    """Expected error [N,24] m from that of the 81 points; joints that are none of them take their parent's."""
+    sigma = np.full((len(sparse), len(SMPL_PARENTS)), np.nan)
+    sigma[:, JOINT_IDS] = sparse[:, : len(JOINT_IDS)]
+    for joint in range(1, len(SMPL_PARENTS)):
+        missing = np.isnan(sigma[:, joint])
+        sigma[missing, joint] = sigma[missing, SMPL_PARENTS[joint]]
+    return sigma

@@ -1,0 +1,171 @@
+"""Batches for the posture networks: pairs normalised once, turned, mirrored and mixed every time they are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hmr_ros.body.coarse import CoarseMesh
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LANDMARKS, SMPL, SMPL_JOINTS
+from hmr_ros.body.model import BodyModel
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from hmr_ros.networks.kinematics import PosedPoints
+from hmr_ros.posture.features import normalise
+from hmr_ros.posture.forward import fk_state
+from hmr_ros.train.landmarks import fit_landmarks
+from hmr_ros.train.pairs import PairSet
+from hmr_ros.train.poses import MIRRORED
+from hmr_ros.types import Floats
+
+LANDMARKS_MIRRORED = np.array(
+    [
+        BLAZEPOSE[n.replace("left", "\0").replace("right", "left").replace("\0", "right")] for n in BLAZEPOSE_LANDMARKS
+    ]
+)  # fmt: skip
+_FACING = np.diag([1.0, -1.0, -1.0])
+_LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
+_MIN_SCORE = 0.5  # the tracker would not accept less
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B people in the frame of a camera aimed at them."""
+
+    points: Tensor  # [B,33,6] as in posture.features
+    log_scale: Tensor  # [B]
+    pose: Tensor  # [B,24,3] rad, first row as in posture.forward
+    betas: Tensor  # [B,10]
+    pelvis: Tensor  # [B,3] m
+    scale: Tensor  # [B]
+
+    def to(self, device: str) -> Batch:
+        """The same on another device."""
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How batches are drawn."""
+
+    invented: float = 0.4  # share of people whose landmarks come from the noise model, with poses mixed anew
+    without_depth: float = 0.25  # share whose world landmarks are left out
+    augment: bool = True
+
+
+class PairBank:
+    """Pairs in memory, ready to be drawn from."""
+
+    def __init__(self, pairs: PairSet, body: BodyModel, mesh: CoarseMesh, landmarks: Floats | None = None) -> None:
+        keep = pairs.score > _MIN_SCORE
+        keypoints, K = pairs.keypoints_2d[keep].astype(np.float64), pairs.K[keep].astype(np.float64)
+        focal, center = K[:, [0, 1], [0, 1]], K[:, :2, 2]
+        rays = (keypoints[..., :2] - center[:, None]) / focal[:, None]
+        seen = normalise(rays, keypoints[..., 2], pairs.keypoints_3d[keep].astype(np.float64))
+        pose = pairs.pose[keep].astype(np.float64).reshape(-1, 24, 3)
+        self.betas = pairs.betas[keep].astype(np.float64)
+        aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
+        pelvis = body.rest_joints(self.betas)[:, 0] + pairs.transl[keep]
+        self.pelvis = np.einsum("nab,nb->na", aimed, pelvis)
+        self.root = aimed @ matrix_from_axis_angle(pose[:, 0])  # [N,3,3] body -> aimed camera
+        self.pose, self.points, self.scale = pose, seen.points, seen.scale
+        self.posed = PosedPoints(mesh.points(body))
+        self.landmarks = landmarks  # [33,448]
+        self._measure_noise(fit=landmarks is None)
+
+    def __len__(self) -> int:
+        return len(self.pose)
+
+    def batch(self, index: Floats, rng: np.random.Generator, mix: Mix) -> Batch:
+        """People with these indices; a part of them re-posed and given landmarks by the noise model."""
+        points, pose, root = self.points[index], self.pose[index], self.root[index]
+        betas, pelvis, scale = self.betas[index], self.pelvis[index], self.scale[index]
+        if mix.augment:
+            count = round(mix.invented * len(index))
+            if count:
+                invented = self._invent(index[:count], rng)
+                points, pose, root, betas, pelvis, scale = (
+                    np.concatenate([new, old[count:]])
+                    for new, old in zip(invented, (points, pose, root, betas, pelvis, scale), strict=True)
+                )
+            points, pose, root, pelvis = _turned(points, pose, root, pelvis, rng)
+            points[rng.random(len(points)) < mix.without_depth, :, 3:] = 0.0
+        pose = pose.copy()
+        pose[:, 0] = axis_angle_from_matrix(_FACING @ root)
+        tensors = (points, np.log(scale), pose, betas, pelvis, scale)
+        return Batch(*(torch.as_tensor(a, dtype=torch.float32) for a in tensors))
+
+    def truth(self, pose: Floats, root: Floats, betas: Floats) -> Floats:
+        """The 448 points [B,448,3] m of people, aimed camera axes, pelvis at the origin."""
+        full = pose.copy()
+        full[:, 0] = axis_angle_from_matrix(_FACING @ root)
+        with torch.no_grad():
+            out = fk_state(
+                self.posed, torch.as_tensor(full, dtype=torch.float32), torch.as_tensor(betas, dtype=torch.float32),
+                torch.zeros(len(full)),
+            )  # fmt: skip
+        return out.numpy().astype(np.float64)
+
+    def _measure_noise(self, fit: bool) -> None:
+        """What BlazePose says minus what is true, in units of the person's size and in metres."""
+        residual_2d, residual_3d = np.zeros((len(self), 33, 2)), np.zeros((len(self), 33, 3))
+        if fit:
+            some = np.linspace(0, len(self) - 1, min(len(self), 4000)).astype(int)
+            xyz = self.truth(self.pose[some], self.root[some], self.betas[some]) + self.pelvis[some, None]
+            uv = xyz[..., :2] / xyz[..., 2:] / self.scale[some, None, None]
+            self.landmarks = fit_landmarks(uv, self.points[some, :, :2], self.points[some, :, 2])
+        for start in range(0, len(self), 1000):
+            rows = slice(start, start + 1000)
+            body = self.truth(self.pose[rows], self.root[rows], self.betas[rows])
+            true_3d = self.landmarks @ body
+            hip = (true_3d[:, [23]] + true_3d[:, [24]]) / 2
+            placed = true_3d + self.pelvis[rows, None]
+            uv = placed[..., :2] / placed[..., 2:] / self.scale[rows, None, None]
+            residual_2d[rows] = self.points[rows, :, :2] - uv
+            residual_3d[rows] = self.points[rows, :, 3:] - (true_3d - hip)
+        self._residual_2d, self._residual_3d = residual_2d, residual_3d
+
+    def _invent(self, index: Floats, rng: np.random.Generator) -> tuple[Floats, ...]:
+        """People mixed from two of the bank, seen from another side, with another person's landmark errors."""
+        count = len(index)
+        other, noisy = rng.integers(0, len(self), (2, count))
+        pose, root = self.pose[index].copy(), self.root[index]
+        swap = rng.random(count) < 0.5
+        pose[np.ix_(swap, _LOWER)] = self.pose[other[swap]][:, _LOWER]
+        turn = np.zeros((count, 3))
+        turn[:, 1] = rng.uniform(-np.pi, np.pi, count)
+        root = root @ matrix_from_axis_angle(turn)
+        betas = self.betas[other]
+        pelvis = self.pelvis[index] * np.exp(rng.normal(0, 0.15, count))[:, None]
+        body = self.truth(pose, root, betas)
+        xyz = self.landmarks @ body
+        placed = xyz + pelvis[:, None]
+        rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
+        strength = rng.uniform(0.0, 1.2, (count, 1, 1)) * (rng.random((count, 1, 1)) > 0.1)
+        rays = rays + strength * self._residual_2d[noisy] * self.scale[index, None, None]
+        confidence = self.points[noisy, :, 2] ** strength[:, 0]
+        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self._residual_3d[noisy]
+        seen = normalise(rays, confidence, world)
+        aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
+        return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale
+
+
+def _turned(
+    points: Floats, pose: Floats, root: Floats, pelvis: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Half of the people mirrored, all of them rolled about the optical axis."""
+    count = len(points)
+    flip = rng.random(count) < 0.5
+    points, pose, root, pelvis = points.copy(), pose.copy(), root.copy(), pelvis.copy()
+    points[flip] = points[flip][:, LANDMARKS_MIRRORED] * np.array([-1.0, 1, 1, -1, 1, 1])
+    pose[flip] = pose[flip][:, MIRRORED] * np.array([1.0, -1.0, -1.0])
+    M = np.diag([-1.0, 1.0, 1.0])
+    root[flip] = M @ root[flip] @ M
+    pelvis[flip] *= [-1.0, 1.0, 1.0]
+    angle = np.where(rng.random(count) < 0.15, rng.uniform(-np.pi, np.pi, count), rng.normal(0, 0.15, count))
+    roll = matrix_from_axis_angle(np.stack([0 * angle, 0 * angle, angle], -1))
+    points[..., :2] = np.einsum("nab,npb->npa", roll[:, :2, :2], points[..., :2])
+    points[..., 3:] = np.einsum("nab,npb->npa", roll, points[..., 3:])
+    return points, pose, roll @ root, np.einsum("nab,nb->na", roll, pelvis)

@@ -1,0 +1,125 @@
+"""The training loop: cosine schedule, moving average, checkpoints to resume from, curves as CSV."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hmr_ros.errors import ConfigError, InputError
+
+_EMA = 0.998
+_WARM_UP = 100
+_CLIP = 1.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast; the same run continues when `out` holds its checkpoint."""
+
+    out: Path
+    steps: int
+    batch: int = 256
+    learning_rate: float = 1e-3
+    seed: int = 0
+    every: int = 250  # steps between validation, curve point and checkpoint
+    device: str = "cpu"
+
+
+Losses = dict[str, Tensor]
+StepLoss = Callable[[nn.Module, np.random.Generator], Losses]
+Validate = Callable[[nn.Module], dict[str, float]]
+
+
+def train(model: nn.Module, step_loss: StepLoss, validate: Validate, schedule: Schedule) -> nn.Module:
+    """Minimise the sum of `step_loss`; returns the moving average of the weights.
+
+    The random numbers of step n follow from (seed, n): a resumed run sees the same batches as an unbroken one.
+    """
+    if schedule.steps < 1 or schedule.batch < 1:
+        raise ConfigError("--steps and --batch must be 1 or more")
+    schedule.out.mkdir(parents=True, exist_ok=True)
+    model.to(schedule.device)
+    average = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=0.01)
+    checkpoint = schedule.out / "checkpoint.pt"
+    start = _resume(checkpoint, model, average, optimizer)
+    began = time.perf_counter()
+    sums: dict[str, float] = {}
+    bf16 = schedule.device.startswith("cuda")
+    bar = tqdm(range(start, schedule.steps), initial=start, total=schedule.steps, unit="step", mininterval=2.0)
+    for step in bar:
+        rng = np.random.default_rng([schedule.seed, step])
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.learning_rate * _cosine(step, schedule.steps)
+        model.train()
+        with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+            losses = step_loss(model, rng)
+        total = torch.stack(list(losses.values())).sum()
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+        optimizer.step()
+        _follow(average, model, min(_EMA, (1 + step) / (10 + step)))
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach())
+        if (step + 1) % schedule.every == 0 or step + 1 == schedule.steps:
+            row = {k: v / schedule.every for k, v in sums.items()} | validate(average.eval())
+            sums = {}
+            bar.set_postfix({k: f"{v:.3g}" for k, v in row.items()})
+            _append(
+                schedule.out / "curve.csv", {"step": step + 1, "seconds": round(time.perf_counter() - began, 1)} | row
+            )
+            _save(checkpoint, step + 1, model, average, optimizer)
+    return average.eval()
+
+
+def _cosine(step: int, steps: int) -> float:
+    return min(1.0, (step + 1) / _WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for a, m in zip(average.parameters(), model.parameters(), strict=True):
+        a.lerp_(m, 1.0 - decay)
+
+
+def _save(path: Path, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    state = {
+        "step": step, "model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
+    }  # fmt: skip
+    partial = path.with_suffix(".part")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _resume(path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path} does not fit this training ({str(error).splitlines()[0]}); remove it") from error
+    return int(state["step"])
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})

@@ -1,0 +1,123 @@
+"""Training of the mesh-to-posture decoder along its own reverse path."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, CoarseMesh
+from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.networks.kinematics import PosedPoints
+from hmr_ros.networks.m2p import M2P, M2PSize
+from hmr_ros.networks.mesh2d import Mesh2D
+from hmr_ros.posture.condition import condition, sparse_adjacency
+from hmr_ros.posture.forward import fk_state, vertex_state
+from hmr_ros.posture.reverse import reverse, step_times
+from hmr_ros.train.batches import Batch, Mix, PairBank
+from hmr_ros.train.loop import Losses, Schedule, train
+
+_COUNTS = (1, 2, 4, 10)  # step counts the weights must serve
+_COUNT_SHARES = (0.25, 0.5, 0.2, 0.05)
+_JOINTS = len(JOINT_IDS)
+_LIMBS = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]  # the twelve limb joints among the sparse points
+_WEIGHTS = {"posture": 1.0, "joint": 1.0, "vertex": 0.5, "edge": 0.5, "sigma": 0.02}
+_PATHS: dict[str, Callable[..., Tensor]] = {"fk": fk_state, "vertex": vertex_state}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What the ablations change."""
+
+    path: str = "fk"  # or "vertex": straight lines between the meshes
+    bare_keypoints: bool = False  # condition on the landmarks instead of the 2D mesh
+
+
+def train_m2p(
+    bank: PairBank, held_back: PairBank, mesh2d: Mesh2D, mesh: CoarseMesh, size: M2PSize, schedule: Schedule,
+    mix: Mix, variant: Variant,
+) -> M2P:  # fmt: skip
+    """Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of sigma.
+
+    The states are the decoder's own, not the true ones: a decoder that has only seen true states trusts them and never
+    corrects its own errors. A random step of a random step count is trained each time.
+    """
+    torch.manual_seed(schedule.seed)
+    adjacency = sparse_adjacency(bank.posed)
+    model = M2P(size, torch.as_tensor(adjacency, dtype=torch.float32))
+    path, device = _PATHS[variant.path], schedule.device
+    posed, mesh2d = copy.deepcopy(bank.posed).to(device), copy.deepcopy(mesh2d).to(device)
+    to_coarse = torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32, device=device)
+    edges = torch.as_tensor(np.argwhere(np.triu(adjacency, 1) > 0), device=device)
+
+    def step(net: nn.Module, rng: np.random.Generator) -> Losses:
+        batch = bank.batch(rng.integers(0, len(bank), schedule.batch), rng, mix).to(device)
+        count = int(rng.choice(_COUNTS, p=_COUNT_SHARES))
+        times = step_times(count)
+        at = count - 1 if rng.random() < 0.6 else int(rng.integers(count))
+        decoder = _bound(net, mesh2d, batch, variant)
+        template = _state(path, posed, batch, 1.0, NUM_SPARSE)
+        with torch.no_grad():
+            x, _ = reverse(decoder, template, times[: at + 1])
+        truth = _state(path, posed, batch, times[at + 1], None)
+        result, log_sigma = reverse(decoder, x, times[at : at + 2])
+        return _losses(result, log_sigma, truth, to_coarse, edges)
+
+    check = held_back.batch(np.arange(min(len(held_back), 1000)), np.random.default_rng(0), Mix(augment=False)).to(
+        device
+    )
+    target = _state(fk_state, posed, check, 0.0, NUM_SPARSE)[:, _LIMBS].cpu().numpy()
+
+    @torch.inference_mode()
+    def validate(net: nn.Module) -> dict[str, float]:
+        decoder = _bound(net, mesh2d, check, variant)
+        template = _state(path, posed, check, 1.0, NUM_SPARSE)
+        out = {}
+        for count in (1, 2, 4):
+            joints = reverse(decoder, template, step_times(count))[0][:, _LIMBS].cpu().numpy()
+            error = procrustes_errors(joints, target).mean(1)
+            out[f"pa_{count}"] = float(error.mean())
+            if count == 2:
+                out["pa_2_median"] = float(np.median(error))
+        return out
+
+    trained = train(model, step, validate, schedule)
+    assert isinstance(trained, M2P)
+    return trained
+
+
+def _bound(net: nn.Module, mesh2d: Mesh2D, batch: Batch, variant: Variant) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The decoder with its condition."""
+    with torch.no_grad():
+        given = batch.points.flatten(1) if variant.bare_keypoints else condition(mesh2d, batch.points, batch.log_scale)
+
+    def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        change, log_sigma = net(x, given, batch.log_scale, t, s)
+        return change, log_sigma
+
+    return decoder
+
+
+@torch.no_grad()
+def _state(path: Callable[..., Tensor], posed: PosedPoints, batch: Batch, t: float, rows: int | None) -> Tensor:
+    return path(posed, batch.pose, batch.betas, torch.full_like(batch.scale, t), rows)
+
+
+def _losses(result: Tensor, log_sigma: Tensor, truth: Tensor, to_coarse: Tensor, edges: Tensor) -> Losses:
+    sparse, dense = truth[:, :NUM_SPARSE], truth[:, _JOINTS:]
+    distance = (result - sparse).norm(dim=-1)
+    a, b = edges[:, 0], edges[:, 1]
+    lengths = (result[:, a] - result[:, b]).norm(dim=-1), (sparse[:, a] - sparse[:, b]).norm(dim=-1)
+    likelihood = distance.detach() * torch.exp(-log_sigma) + 3 * log_sigma
+    losses = {
+        "posture": distance.mean(),
+        "joint": distance[:, :_JOINTS].mean(),
+        "vertex": (to_coarse @ result - dense).abs().mean(),
+        "edge": (lengths[0] - lengths[1]).abs().mean(),
+        "sigma": likelihood.mean(),
+    }
+    return {name: _WEIGHTS[name] * value for name, value in losses.items()}

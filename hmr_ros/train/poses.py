@@ -1,0 +1,127 @@
+"""Poses to train on: recorded motion, widened by mirroring, mixing, joint noise and procedural limbs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hmr_ros.body.joints import SMPL, SMPL_JOINTS
+from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from hmr_ros.io.results import load_arrays
+from hmr_ros.types import Floats, Ints
+
+MIRRORED = np.array(
+    [SMPL[n.replace("left", "right") if n.startswith("left") else n.replace("right", "left")] for n in SMPL_JOINTS]
+)
+_UPPER = np.array(
+    [SMPL[n] for n in SMPL_JOINTS if not any(part in n for part in ("hip", "knee", "ankle", "foot", "pelvis"))]
+)
+# spread [deg] of the noise on every joint: small where motion capture is good, wide where it is blind
+_NOISE_DEG = {
+    "left_collar": 6, "right_collar": 6, "head": 10, "neck": 8, "left_wrist": 20, "right_wrist": 20,
+    "left_ankle": 8, "right_ankle": 8, "left_shoulder": 8, "right_shoulder": 8,
+}  # fmt: skip
+_DEFAULT_NOISE_DEG = 4
+# procedural limits [deg] about x, y, z for the left side; the right side is their mirror image
+_LIMITS_DEG = {
+    "hip": ((-120, 25), (-30, 30), (-20, 60)),
+    "knee": ((0, 145), (-5, 5), (-3, 3)),
+    "ankle": ((-25, 35), (-15, 15), (-10, 10)),
+    "shoulder": ((-60, 60), (-110, 40), (-85, 85)),
+    "elbow": ((-60, 60), (-145, 0), (-5, 5)),
+    "wrist": ((-40, 40), (-30, 30), (-50, 50)),
+}  # fmt: skip
+_SPINE_DEG = ((-10, 28), (-15, 15), (-14, 14))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Frames of motion files with the bad ones left out."""
+
+    poses: Floats  # [F,24,3] rad, y up
+    clip: Ints  # [F]
+
+
+def load_recorded(path: Path) -> Recorded:
+    """Read poses [F,72], and where present clip_id [F] and bad_frame [F], of a motion file (AMASS keys do as well)."""
+    arrays = load_arrays(path)
+    if "poses" not in arrays or arrays["poses"].ndim != 2 or arrays["poses"].shape[1] < 66:
+        raise InputError(f"{path} has no 'poses' [F,72]; give a motion file in SMPL form (axis-angle)")
+    poses = arrays["poses"].astype(np.float64)
+    full = np.zeros((len(poses), 72))
+    full[:, : min(72, poses.shape[1])] = poses[:, :72]
+    bad = arrays["bad_frame"].astype(bool) if "bad_frame" in arrays else np.zeros(len(poses), bool)
+    good = ~bad & np.isfinite(full).all(1)
+    if not good.any():
+        raise InputError(f"{path} has no usable frame")
+    clip = arrays["clip_id"].astype(np.int64) if "clip_id" in arrays else np.zeros(len(poses), np.int64)
+    return Recorded(full[good].reshape(-1, 24, 3), clip[good])
+
+
+def mirror(poses: Floats) -> Floats:
+    """Poses [...,24,3] reflected at the body's x = 0 plane: left and right change places."""
+    return poses[..., MIRRORED, :] * np.array([1.0, -1.0, -1.0])
+
+
+class PoseSampler:
+    """Draws poses of the whole body, pelvis included (turned in the y-up world)."""
+
+    def __init__(self, recorded: Recorded, rng: np.random.Generator) -> None:
+        self._recorded, self._rng = recorded, rng
+        _, inverse, counts = np.unique(recorded.clip, return_inverse=True, return_counts=True)
+        weight = counts[inverse] ** -0.5  # long clips (half of the data is one dance) count less
+        self._cumulative = np.cumsum(weight / weight.sum())
+
+    def plain(self) -> Floats:
+        """One recorded pose [24,3]."""
+        frame = np.searchsorted(self._cumulative, self._rng.random() * self._cumulative[-1])
+        pose = self._recorded.poses[min(int(frame), len(self._recorded.poses) - 1)].copy()
+        return mirror(pose) if self._rng.random() < 0.5 else pose
+
+    def augmented(self) -> Floats:
+        """One pose [24,3]: recorded, mixed of two, or partly procedural, always with joint noise."""
+        rng, pose = self._rng, self.plain()
+        if rng.random() < 0.35:
+            pose[_UPPER] = self.plain()[_UPPER]
+        if rng.random() < 0.4:
+            self._invent(pose)
+        sigma = np.array([_NOISE_DEG.get(name, _DEFAULT_NOISE_DEG) for name in SMPL_JOINTS], np.float64)
+        noise = np.radians(rng.normal(0.0, sigma[:, None], (24, 3)))
+        noise[[SMPL["left_hand"], SMPL["right_hand"]]] = 0.0
+        noise[0] = 0.0
+        return axis_angle_from_matrix(matrix_from_axis_angle(pose) @ matrix_from_axis_angle(noise))
+
+    def _invent(self, pose: Floats) -> None:
+        """Replace some limbs of `pose` [24,3] in place by procedural ones: sitting, squatting, reaching."""
+        rng = self._rng
+        kind = rng.random()
+        if kind < 0.3:  # sitting and squatting: both legs alike
+            hip, knee = rng.uniform(50, 125), rng.uniform(30, 145)
+            for side, sign in (("left", 1.0), ("right", -1.0)):
+                flex, apart = hip + rng.normal(0, 10), rng.uniform(-5, 35)
+                pose[SMPL[f"{side}_hip"]] = _euler((-flex, rng.normal(0, 8), sign * apart))
+                pose[SMPL[f"{side}_knee"]] = _euler((np.clip(knee + rng.normal(0, 12), 0, 150), 0.0, 0.0))
+                pose[SMPL[f"{side}_ankle"]] = self._limb("ankle", side)
+            return
+        chain = {"leg": ("hip", "knee", "ankle"), "arm": ("shoulder", "elbow", "wrist")}
+        for side in ("left", "right"):
+            for limb in ("leg", "arm"):
+                if rng.random() < 0.45:
+                    for name in chain[limb]:
+                        pose[SMPL[f"{side}_{name}"]] = self._limb(name, side)
+        if rng.random() < 0.3:
+            for name in ("spine1", "spine2", "spine3"):
+                pose[SMPL[name]] = _euler([rng.uniform(*limit) for limit in _SPINE_DEG])
+
+    def _limb(self, name: str, side: str) -> Floats:
+        turn = _euler([self._rng.uniform(*limit) for limit in _LIMITS_DEG[name]])
+        return turn if side == "left" else turn * np.array([1.0, -1.0, -1.0])
+
+
+def _euler(degrees: tuple[float, ...] | list[float]) -> Floats:
+    """Rotations about y, then z, then x of the limb itself -> axis-angle [3]."""
+    x, y, z = (matrix_from_axis_angle(np.radians(a) * np.eye(3)[i]) for i, a in enumerate(degrees))
+    return axis_angle_from_matrix(y @ z @ x)
