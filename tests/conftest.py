@@ -24,6 +24,12 @@ def shared():
 
 
 @pytest.fixture(scope="session")
+def open_body():
+    """The body that ships with the package."""
+    return load_body()
+
+
+@pytest.fixture(scope="session")
 def rendered():
     """Twenty-five pictures of the walking open body at 15 Hz with their truth, and the camera."""
     motion = demo_motion(15.0)

@@ -61,10 +61,8 @@ def build_coarse(body: BodyModel, seed: int = 0) -> CoarseMesh:
     """Symmetric geodesic farthest points, Voronoi neighbours, ridge weights learned on random poses and shapes."""
     graph = _edge_graph(body)
     twin = _twins(body)
-    ids = _farthest_points(graph, body, twin)
+    ids, mirrored = _farthest_points(graph, body, twin)
     distances = dijkstra(graph, indices=ids)  # [431,V]
-    order = {int(v): i for i, v in enumerate(ids)}
-    mirrored = np.array([order.get(int(twin[v]), i) for i, v in enumerate(ids)])
     index = np.argsort(distances, axis=0, kind="stable")[:_NEIGHBOURS].T
     samples = _random_bodies(body, ids, seed)
     coarse = samples[1][:, len(JOINT_IDS) :]
@@ -116,21 +114,25 @@ def _twins(body: BodyModel) -> Ints:
     return np.asarray(cKDTree(body.v_template).query(body.v_template * [-1.0, 1.0, 1.0])[1], np.int64)
 
 
-def _farthest_points(graph: coo_matrix, body: BodyModel, twin: Ints) -> Ints:
-    """431 vertices, each followed by its twin; any even prefix is symmetric too."""
+def _farthest_points(graph: coo_matrix, body: BodyModel, twin: Ints) -> tuple[Ints, Ints]:
+    """431 vertices, each followed by its twin, and the index of every one's twin; the first 64 are symmetric too."""
     middle = np.abs(body.v_template[:, 0]) < _MIDLINE_M
     first = int(np.argmax(np.where(middle, body.v_template[:, 1], -np.inf)))  # top of the head
-    ids, nearest = [first], dijkstra(graph, indices=first)
+    ids, mirrored, nearest = [first], [0], dijkstra(graph, indices=first)
     while len(ids) < NUM_VERTICES:
         # a pair must not straddle the end of the markers or of the list
-        single = len(ids) in (NUM_MARKERS - 1, NUM_VERTICES - 1)
+        alone = len(ids) in (NUM_MARKERS - 1, NUM_VERTICES - 1)
         far = np.where(np.isfinite(nearest), nearest, 1e9)
-        v = int(np.argmax(np.where(middle, far, -1.0) if single else far))
-        new = [v] if single or middle[v] or twin[v] == v or nearest[twin[v]] == 0 else [v, int(twin[v])]
-        for n in new:
-            ids.append(n)
-            nearest = np.minimum(nearest, dijkstra(graph, indices=n))
-    return np.array(ids)
+        v = int(np.argmax(np.where(middle, far, -1.0) if alone else far))
+        n, other = len(ids), int(twin[v])
+        if alone or middle[v] or other == v or nearest[other] == 0:
+            new, partners = [v], [n]
+        else:
+            new, partners = [v, other], [n + 1, n]
+        ids, mirrored = ids + new, mirrored + partners
+        for vertex in new:
+            nearest = np.minimum(nearest, dijkstra(graph, indices=vertex))
+    return np.array(ids), np.array(mirrored)
 
 
 def _voronoi_neighbours(graph: coo_matrix, distances: Floats) -> Floats:

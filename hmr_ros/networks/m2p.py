@@ -19,7 +19,7 @@ class M2PSize:
     points: int = 81  # tokens
     dim: int = 64
     layers: int = 2
-    heads: int = 4
+    heads: int = 2
     head_tokens: int = 16  # channels a token brings to the MLP head
     head_dim: int = 512
     condition: int = 6  # u, v, log sigma, interpolated landmarks x, y, z

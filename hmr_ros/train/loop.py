@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -111,8 +112,8 @@ def _resume(path: Path, model: nn.Module, average: nn.Module, optimizer: torch.o
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path} does not fit this training ({str(error).splitlines()[0]}); remove it") from error
+    except (RuntimeError, KeyError, ValueError, OSError, EOFError, UnpicklingError) as error:
+        raise InputError(f"{path} does not fit this training ({type(error).__name__}); remove it") from error
     return int(state["step"])
 
 

@@ -51,7 +51,10 @@ def make_pairs(motion: Path, out: Path, *, count: int, seed: int, workers: int, 
         raise InputError(f"cannot write {out}: {error.strerror}; choose another folder") from error
     shards = [k for k in range(-(-count // SHARD)) if not _file(out, k).exists()]
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_shard, motion, _file(out, k), seed, k, plain, body) for k in shards]
+        jobs = [
+            pool.submit(_shard, motion, _file(out, k), min(SHARD, count - k * SHARD), seed, k, plain, body)
+            for k in shards
+        ]
         for job in tqdm(as_completed(jobs), total=len(jobs), unit=f"x{SHARD}", desc="pairs"):
             job.result()
     print(f"{count} pairs in {out}")
@@ -71,14 +74,14 @@ def _file(out: Path, index: int) -> Path:
     return out / f"pairs_{index:05d}.npz"
 
 
-def _shard(motion: Path, path: Path, seed: int, index: int, plain: bool, body_file: str | None) -> None:
+def _shard(motion: Path, path: Path, count: int, seed: int, index: int, plain: bool, body_file: str | None) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     body = load_body(body_file)
     landmarker = Landmarker(blazepose_models().landmarks, 1)
     rng = np.random.default_rng([seed, index])
     sampler = PoseSampler(load_recorded(motion), rng)
     rows: list[dict[str, Any]] = []
-    while len(rows) < SHARD:
+    while len(rows) < count:
         person = random_person(body, sampler, rng, plain)
         found = landmarker(picture(body, person, rng), person.roi)
         rows.append(

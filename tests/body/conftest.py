@@ -11,13 +11,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import SMPL_PARENTS
-from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
-
-
-@pytest.fixture(scope="session")
-def open_body() -> BodyModel:
-    return load_body()
 
 
 @pytest.fixture(scope="session")

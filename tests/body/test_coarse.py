@@ -1,0 +1,83 @@
+"""The coarse mesh: symmetric, connected, and close to the surface it stands for."""
+
+import numpy as np
+import pytest
+from scipy.sparse.csgraph import connected_components
+
+from hmr_ros.body.coarse import (
+    JOINT_IDS,
+    NUM_MARKERS,
+    NUM_SPARSE,
+    NUM_VERTICES,
+    build_coarse,
+    load_coarse,
+    save_coarse,
+    sparse_pairs,
+)
+from hmr_ros.body.model import pose_matrices
+from hmr_ros.body.points import points_of
+from hmr_ros.errors import AssetError
+from hmr_ros.posture.networks import coarse_of
+
+
+@pytest.fixture(scope="module")
+def mesh(open_body):
+    return coarse_of(open_body)
+
+
+def test_counts(mesh, open_body):
+    assert len(set(mesh.vertex_ids.tolist())) == NUM_VERTICES == 431
+    assert len(JOINT_IDS) + NUM_MARKERS == NUM_SPARSE == 81
+    assert len(mesh.points(open_body)) == 448
+
+
+def test_weights_sum_to_one(mesh):
+    for rows in (mesh.upsample_weight, mesh.sparse_to_coarse, mesh.adjacency):
+        np.testing.assert_allclose(rows.sum(1), 1.0, atol=1e-6)
+
+
+def test_neighbours_are_mutual_and_connected(mesh):
+    linked = mesh.adjacency > 0
+    assert (linked == linked.T).all()
+    assert linked.diagonal().all()
+    assert connected_components(linked)[0] == 1
+
+
+def test_pairs_lie_on_opposite_sides(mesh, open_body):
+    pairs = sparse_pairs(mesh)
+    np.testing.assert_array_equal(pairs[pairs], np.arange(NUM_SPARSE))
+    at = points_of(open_body, JOINT_IDS, mesh.vertex_ids[:NUM_MARKERS]).template
+    np.testing.assert_allclose(at[pairs] * [-1, 1, 1], at, atol=0.03)
+
+
+def test_dense_mesh_from_the_coarse_one(mesh, open_body):
+    rng = np.random.default_rng(11)
+    errors, sparse_errors = [], []
+    for _ in range(10):
+        pose, betas = rng.normal(0, 0.35, (24, 3)), rng.normal(0, 1, 10)
+        pose[[3, 6, 9, 13, 14]] *= 0.4
+        whole = open_body.vertices(pose[0], pose[1:].reshape(-1), betas, np.zeros(3))
+        coarse = whole[mesh.vertex_ids]
+        errors.append(np.linalg.norm(mesh.dense(coarse) - whole, axis=1).mean())
+        points = mesh.points(open_body).posed(pose_matrices(pose[0], pose[1:].reshape(-1)), betas)
+        sparse_errors.append(np.linalg.norm(mesh.sparse_to_coarse @ points[:NUM_SPARSE] - coarse, axis=1).mean())
+    assert np.mean(errors) < 0.001
+    assert np.mean(sparse_errors) < 0.012
+
+
+def test_the_shipped_choice_is_what_the_builder_gives(mesh, open_body):
+    built = build_coarse(open_body)
+    np.testing.assert_array_equal(built.vertex_ids, mesh.vertex_ids)
+    np.testing.assert_allclose(built.sparse_to_coarse, mesh.sparse_to_coarse, atol=1e-4)
+
+
+def test_file_round_trip(mesh, tmp_path):
+    save_coarse(mesh, tmp_path / "mesh.npz")
+    again = load_coarse(tmp_path / "mesh.npz")
+    np.testing.assert_array_equal(again.upsample_index, mesh.upsample_index)
+    np.testing.assert_allclose(again.adjacency, mesh.adjacency)
+
+
+def test_a_missing_file_names_the_cure(tmp_path):
+    with pytest.raises(AssetError, match="reinstall"):
+        load_coarse(tmp_path / "none.npz")

@@ -1,0 +1,88 @@
+"""Fitting undoes posing: round trips, and what noise and missing evidence do to them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.model import forward_kinematics
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.posture.networks import coarse_of, sparse_points
+from hmr_ros.synth.motion import demo_motion
+
+PELVIS = np.array([0.3, -0.2, 3.0])
+
+
+@pytest.fixture(scope="module")
+def sparse(open_body):
+    return sparse_points(open_body, coarse_of(open_body))
+
+
+def observe(sparse, count, seed=0, noise=0.0):
+    """People in demo poses, turned anyhow, and what is seen of them."""
+    rng = np.random.default_rng(seed)
+    poses = demo_motion().poses.reshape(-1, 24, 3)
+    rotations = matrix_from_axis_angle(poses[rng.integers(0, len(poses), count)])
+    rotations[:, 0] = matrix_from_axis_angle(rng.normal(0, 1.5, (count, 3)))
+    betas = rng.normal(0, 0.8, (count, 10))
+    points = np.array(
+        [sparse.posed(R, b) - sparse.rest(b)[1][0] for R, b in zip(rotations, betas, strict=True)]
+    )  # fmt: skip
+    rays = points + PELVIS
+    rays = rays[..., :2] / rays[..., 2:]
+    shape = points.shape[:2]
+    seen = Observed(
+        points + rng.normal(0, noise, points.shape), np.full(shape, 0.01 + noise), rays, np.full(shape, 0.01),
+        np.zeros((count, 10)), np.ones(count),
+    )  # fmt: skip
+    return seen, points, rotations, betas
+
+
+def joints(sparse, rotations, betas):
+    rest = sparse.J_template + np.einsum("jck,nk->njc", sparse.J_shapedirs, betas)
+    placed = forward_kinematics(rotations, rest)[1]
+    return placed - placed[:, :1]
+
+
+def test_exact_points_give_the_person_back(sparse):
+    seen, points, rotations, betas = observe(sparse, 20)
+    fitted = PointFitter(sparse)(seen)
+    assert np.linalg.norm(fitted.points - points, axis=-1).mean() < 0.003
+    error = np.linalg.norm(joints(sparse, fitted.rotations, fitted.betas) - joints(sparse, rotations, betas), axis=-1)
+    assert error.mean() < 0.005
+    np.testing.assert_allclose(fitted.pelvis, np.tile(PELVIS, (20, 1)), atol=0.03)
+
+
+def test_results_are_rotations(sparse):
+    R = PointFitter(sparse)(observe(sparse, 5, noise=0.05)[0]).rotations
+    np.testing.assert_allclose(R @ np.swapaxes(R, -1, -2), np.tile(np.eye(3), (5, 24, 1, 1)), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(R), 1.0)
+
+
+def test_fit_is_nearer_to_the_truth_than_noisy_points_are(sparse):
+    seen, points, _, _ = observe(sparse, 20, noise=0.03)
+    fitted = PointFitter(sparse)(seen)
+    before = np.linalg.norm(seen.points - points, axis=-1).mean()
+    assert np.linalg.norm(fitted.points - points, axis=-1).mean() < 0.5 * before
+
+
+def test_each_person_is_fitted_alone(sparse):
+    seen = observe(sparse, 4, noise=0.02)[0]
+    together = PointFitter(sparse)(seen)
+    order = [2, 0, 3, 1]
+    shuffled = replace(seen, **{k: getattr(seen, k)[order] for k in seen.__dataclass_fields__})
+    np.testing.assert_allclose(PointFitter(sparse)(shuffled).points, together.points[order], atol=1e-9)
+
+
+def test_staying_near_a_given_pose_keeps_what_points_do_not_show(sparse):
+    seen, _, rotations, _ = observe(sparse, 3)
+    blind = replace(seen, sigma=np.full(seen.sigma.shape, 1e3), sigma_rays=np.full(seen.sigma.shape, np.inf))
+    fitted = PointFitter(sparse)(blind, 3, rotations)
+    np.testing.assert_allclose(fitted.rotations[:, 1:], rotations[:, 1:], atol=1e-3)
+
+
+def test_the_closed_form_start_is_already_close(sparse):
+    seen, points, _, _ = observe(sparse, 10)
+    fitted = PointFitter(sparse)(replace(seen, betas=np.zeros((10, 10))), 0)
+    assert np.linalg.norm(fitted.points - points, axis=-1).mean() < 0.08

@@ -1,0 +1,69 @@
+"""The loop learns, and a resumed run is the unbroken one."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.train.loop import Schedule, train
+
+
+def problem():
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+
+    def step(net, rng):
+        x = torch.as_tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
+        return {"square": (net(x) - x.sum(1, keepdim=True)).square().mean()}
+
+    def validate(net):
+        x = torch.eye(3)
+        with torch.no_grad():
+            return {"val": float((net(x) - 1).square().mean())}
+
+    return model, step, validate
+
+
+def run(out, steps, total=None, every=20):
+    model, step, validate = problem()
+    schedule = Schedule(out, total or steps, learning_rate=0.05, every=every)
+    return train(model, step, validate, replace(schedule, steps=steps)) if total is None else None
+
+
+def test_it_learns_and_writes_a_curve(tmp_path):
+    _, _, validate = problem()
+    trained = run(tmp_path, 400)
+    assert validate(trained)["val"] < 0.01
+    lines = (tmp_path / "curve.csv").read_text().splitlines()
+    assert lines[0].split(",") == ["step", "seconds", "square", "val"]
+    assert lines[-1].startswith("400,")
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
+    whole = run(tmp_path / "whole", 40)
+    model, step, validate = problem()
+    stopped = 0
+
+    def interrupted(net, rng):
+        nonlocal stopped
+        stopped += 1
+        if stopped > 25:
+            raise KeyboardInterrupt
+        return step(net, rng)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(model, interrupted, validate, Schedule(tmp_path / "parts", 40, learning_rate=0.05, every=20))
+    again = run(tmp_path / "parts", 40)
+    torch.testing.assert_close(again.weight, whole.weight)
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(InputError, match="remove it"):
+        run(tmp_path, 20)
+
+
+def test_bad_numbers(tmp_path):
+    with pytest.raises(ConfigError, match="--steps"):
+        run(tmp_path, 0)

@@ -1,0 +1,62 @@
+"""Pose sampling: mirror laws, limits of what comes out, and bad files."""
+
+import numpy as np
+import pytest
+
+from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.synth.motion import demo_motion
+from hmr_ros.train.poses import MIRRORED, PoseSampler, load_recorded, mirror
+
+
+@pytest.fixture(scope="module")
+def motion_file(tmp_path_factory):
+    motion = demo_motion()
+    path = tmp_path_factory.mktemp("motion") / "m.npz"
+    bad = np.zeros(len(motion.poses), bool)
+    bad[:10] = True
+    poses = motion.poses.copy()
+    poses[:10] = 9.0
+    np.savez(path, poses=poses, trans=motion.trans, bad_frame=bad)
+    return path
+
+
+def test_mirroring_twice_changes_nothing():
+    pose = np.random.default_rng(0).normal(0, 1, (3, 24, 3))
+    np.testing.assert_allclose(mirror(mirror(pose)), pose)
+
+
+def test_mirrored_people_are_mirror_images(open_body):
+    pose = np.random.default_rng(0).normal(0, 0.4, (24, 3))
+    other = mirror(pose)
+    at = open_body.joints(pose[0], pose[1:].reshape(-1), np.zeros(10), np.zeros(3))
+    mirrored = open_body.joints(other[0], other[1:].reshape(-1), np.zeros(10), np.zeros(3))
+    np.testing.assert_allclose(mirrored[MIRRORED] * [-1, 1, 1], at, atol=0.01)  # the body is not quite symmetric
+
+
+def test_bad_frames_are_left_out(motion_file):
+    recorded = load_recorded(motion_file)
+    assert np.abs(recorded.poses).max() < 7.0
+    sampler = PoseSampler(recorded, np.random.default_rng(0))
+    assert all(np.abs(sampler.plain()).max() < 7.0 for _ in range(50))
+
+
+def test_augmented_poses_are_poses_and_differ(motion_file):
+    sampler = PoseSampler(load_recorded(motion_file), np.random.default_rng(0))
+    poses = np.array([sampler.augmented() for _ in range(100)])
+    assert poses.shape == (100, 24, 3)
+    assert np.isfinite(poses).all()
+    knees = matrix_from_axis_angle(poses[:, 4])
+    bend = np.degrees(np.arccos(np.clip(knees[:, 1, 1], -1, 1)))
+    assert bend.max() < 170
+    assert bend.std() > 15
+    assert (poses[:, 22:] == 0).all()
+
+
+def test_files_without_poses_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.zeros(3))
+    with pytest.raises(InputError, match="poses"):
+        load_recorded(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", poses=np.full((4, 72), np.nan))
+    with pytest.raises(InputError, match="no usable frame"):
+        load_recorded(tmp_path / "y.npz")
