@@ -119,6 +119,12 @@ def _train(args: argparse.Namespace) -> int:
     )  # fmt: skip
 
 
+def _bench(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.bench import bench
+
+    return bench(configuration(args), args.people, args.repeats, args.json)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hmr", description="Human mesh recovery: people in video as SMPL bodies.")
     parser.add_argument("--version", action="version", version=f"hmr_ros {__version__}")
@@ -164,6 +170,13 @@ def _parser() -> argparse.ArgumentParser:
     p.set_defaults(command=_evaluate)
 
     _train_commands(commands.add_parser("train", help="retrain the shipped networks, stage by stage"))
+
+    p = commands.add_parser("bench", help="cost of every stage on this machine, by number of people")
+    p.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
+    p.add_argument("--repeats", type=int, default=100)
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    _pipeline_options(p)
+    p.set_defaults(command=_bench)
 
     p = commands.add_parser("doctor", help="what of the environment is there, and what to do about what is not")
     p.set_defaults(command=_doctor)

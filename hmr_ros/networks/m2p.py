@@ -17,13 +17,20 @@ class M2PSize:
     """Widths of the decoder. The default runs in real time on two CPU cores."""
 
     points: int = 81  # tokens
-    dim: int = 64
+    dim: int = 32
     layers: int = 2
-    heads: int = 2
+    heads: int = 1
     head_tokens: int = 16  # channels a token brings to the MLP head
-    head_dim: int = 512
+    head_dim: int = 768
+    head_blocks: int = 1
     condition: int = 6  # u, v, log sigma, interpolated landmarks x, y, z
     bare_landmarks: int = 0  # ablation: so many raw inputs, the same for every token, instead of a 2D mesh
+
+
+def _silence(layer: nn.Linear) -> None:
+    """Start a residual branch at zero."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
 
 
 class GraphResidual(nn.Module):
@@ -37,6 +44,7 @@ class GraphResidual(nn.Module):
         self.norm_in, self.norm_mid, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim // 2), nn.LayerNorm(dim // 2)
         self.narrow, self.gather = nn.Linear(dim, dim // 2), nn.Linear(dim // 2, dim // 2)
         self.widen = nn.Linear(dim // 2, dim)
+        _silence(self.widen)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,P,D] -> [B,P,D]."""
@@ -55,6 +63,8 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.graph = GraphResidual(dim, adjacency)
         self.up, self.down = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
+        _silence(self.out)
+        _silence(self.down)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,P,D] -> [B,P,D]."""
@@ -62,6 +72,18 @@ class Block(nn.Module):
         attended = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = self.graph(x + self.out(attended))
         return x + self.down(functional.gelu(self.up(self.norm_forward(x))))
+
+
+class HeadBlock(nn.Module):
+    """Residual layer of the MLP head."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,D] -> [B,D]."""
+        return x + self.down(functional.gelu(self.up(self.norm(x))))
 
 
 class M2P(nn.Module):
@@ -78,14 +100,11 @@ class M2P(nn.Module):
         self.norm = nn.LayerNorm(size.dim)
         self.reduce = nn.Linear(size.dim, size.head_tokens)
         flat, H = size.points * size.head_tokens, size.head_dim
-        self.head = nn.Sequential(
-            nn.Linear(flat, H), nn.LayerNorm(H), nn.GELU(), nn.Linear(H, H), nn.LayerNorm(H), nn.GELU()
-        )
+        self.head = nn.Sequential(nn.Linear(flat, H), *(HeadBlock(H) for _ in range(size.head_blocks)), nn.LayerNorm(H))
         self.change = nn.Linear(H, size.points * 4)
         self.local = nn.Linear(size.dim, 4)
-        for layer in (self.change, self.local):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        _silence(self.change)
+        _silence(self.local)
 
     def forward(self, x_t: Tensor, condition: Tensor, log_scale: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """`x_t` [B,P,3] m, `condition` [B,P,6] (or [B,bare] for the ablation), `log_scale`, `t`, `s` [B] in [0,1]."""

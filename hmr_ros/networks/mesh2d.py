@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 NUM_LANDMARKS = 33
 CHANNELS = 6  # u, v, confidence, x, y, z; see posture.features
@@ -48,12 +49,15 @@ class Mesh2D(nn.Module):
         nn.init.zeros_(self.residual.weight)
         nn.init.zeros_(self.residual.bias)
 
-    def forward(self, points: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`points` [B,33,6] as in `posture.features`, `log_scale` [B]."""
-        C = self.coefficients(points[..., 2]).unflatten(1, (self.size.points, NUM_LANDMARKS))
+    def forward(self, points: Tensor, log_scale: Tensor, rows: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """`points` [B,33,6] as in `posture.features`, `log_scale` [B]; `rows` = only the first so many points."""
+        P = rows or self.size.points
+        linear, residual = self.coefficients, self.residual
+        C = functional.linear(points[..., 2], linear.weight[: P * NUM_LANDMARKS], linear.bias[: P * NUM_LANDMARKS])
+        C = C.reshape(-1, P, NUM_LANDMARKS)
         C = C + (1.0 - C.sum(-1, keepdim=True)) / NUM_LANDMARKS
         carried = C @ points[..., [0, 1, 3, 4, 5]]
         hidden = self.trunk(torch.cat([points.flatten(1), log_scale[:, None]], 1))
-        extra = self.residual(hidden).unflatten(1, (self.size.points, 3))
+        extra = functional.linear(hidden, residual.weight[: P * 3], residual.bias[: P * 3]).reshape(-1, P, 3)
         uv = carried[..., :2] + extra[..., :2] if self.size.residual else carried[..., :2]
         return uv, extra[..., 2].clamp(-5.0, MAX_LOG_SIGMA), carried[..., 2:]

@@ -20,6 +20,7 @@ def save_weights(path: Path, name: str, network: nn.Module, size: Any, notes: di
     tensors = {k: v.detach().cpu().half().contiguous() for k, v in network.state_dict().items()}
     header = {"network": name, "size": json.dumps(asdict(size)), "notes": json.dumps(notes, default=str)}
     save_file(tensors, str(path), metadata=header)
+    path.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def read_weights(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:

@@ -17,9 +17,8 @@ _NEAREST = 5
 
 def condition(mesh2d: Mesh2D, points: Tensor, log_scale: Tensor) -> Tensor:
     """[B,81,6]: u, v, log sigma and the world landmarks carried to the points (zero where there are none)."""
-    uv, log_sigma, carried = mesh2d(points, log_scale)
-    rows = slice(0, NUM_SPARSE)
-    return torch.cat([uv[:, rows], log_sigma[:, rows, None], carried[:, rows]], -1)
+    uv, log_sigma, carried = mesh2d(points, log_scale, NUM_SPARSE)
+    return torch.cat([uv, log_sigma[..., None], carried], -1)
 
 
 def sparse_adjacency(posed: PosedPoints) -> Floats:

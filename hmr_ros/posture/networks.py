@@ -50,19 +50,28 @@ class TorchPosture:
         self._template = template  # [81,3]
         self._times = step_times(steps)
 
-    @torch.inference_mode()
     def __call__(self, points: Floats, log_scale: Floats) -> Posture:
         """See `PostureNetwork`."""
         given = torch.as_tensor(points, dtype=torch.float32)
         log = torch.as_tensor(log_scale, dtype=torch.float32)
-        seen = condition(self._mesh2d, given, log)
+        seen = self.mesh(given, log)
+        x, log_sigma = self.decode(seen, log)
+        return Posture(*(a.double().numpy() for a in (seen[..., :2], seen[..., 2].exp(), x, log_sigma.exp())))
+
+    @torch.inference_mode()
+    def mesh(self, points: torch.Tensor, log_scale: torch.Tensor) -> torch.Tensor:
+        """The 2D mesh at the sparse points, as `posture.condition` has it."""
+        return condition(self._mesh2d, points, log_scale)
+
+    @torch.inference_mode()
+    def decode(self, seen: torch.Tensor, log_scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """From the T-pose to points [N,81,3] m and their log sigma."""
 
         def decoder(x: torch.Tensor, t: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            change, log_sigma = self._m2p(x, seen, log, t, s)
+            change, log_sigma = self._m2p(x, seen, log_scale, t, s)
             return change, log_sigma
 
-        x, log_sigma = reverse(decoder, self._template.expand(len(given), -1, -1), self._times)
-        return Posture(*(a.double().numpy() for a in (seen[..., :2], seen[..., 2].exp(), x, log_sigma.exp())))
+        return reverse(decoder, self._template.expand(len(seen), -1, -1), self._times)
 
 
 def sparse_points(body: BodyModel, mesh: CoarseMesh) -> BodyPoints:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from hmr_ros.body.coarse import JOINT_IDS
@@ -26,13 +28,16 @@ class PostureRecovery:
         self._body, self._network = body, network
         self._fitter = PointFitter(sparse)
         self._shapes = TrackShapes()
+        self.stage_seconds: dict[str, float] = {}  # cost of each part in the last frame
 
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
         """See `Recovery`."""
         if not tracks:
             return []
+        start = time.perf_counter()
         seen = self._normalise(frame, tracks)
         posture = self._network(seen.points, np.log(seen.scale))
+        decoded = time.perf_counter()
         betas, sigma_betas = self._shapes.expected([t.track_id for t in tracks])
         size = seen.scale[:, None]
         fitted = self._fitter(
@@ -42,7 +47,9 @@ class PostureRecovery:
             )
         )  # fmt: skip
         self._shapes.learn([t.track_id for t in tracks], fitted.betas, frame.index)
-        return self._humans(frame, tracks, seen, posture, fitted)
+        humans = self._humans(frame, tracks, seen, posture, fitted)
+        self.stage_seconds = {"mesh2d + decoder": decoded - start, "fit": time.perf_counter() - decoded}
+        return humans
 
     def reset(self) -> None:
         """Forget all shapes."""

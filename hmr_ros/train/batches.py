@@ -18,7 +18,7 @@ from hmr_ros.posture.forward import fk_state
 from hmr_ros.train.landmarks import fit_landmarks
 from hmr_ros.train.pairs import PairSet
 from hmr_ros.train.poses import MIRRORED
-from hmr_ros.types import Floats
+from hmr_ros.types import Floats, Ints
 
 LANDMARKS_MIRRORED = np.array(
     [
@@ -78,7 +78,7 @@ class PairBank:
     def __len__(self) -> int:
         return len(self.pose)
 
-    def batch(self, index: Floats, rng: np.random.Generator, mix: Mix) -> Batch:
+    def batch(self, index: Ints, rng: np.random.Generator, mix: Mix) -> Batch:
         """People with these indices; a part of them re-posed and given landmarks by the noise model."""
         points, pose, root = self.points[index], self.pose[index], self.root[index]
         betas, pelvis, scale = self.betas[index], self.pelvis[index], self.scale[index]
@@ -108,6 +108,11 @@ class PairBank:
             )  # fmt: skip
         return out.numpy().astype(np.float64)
 
+    def posed_truth(self, batch: Batch) -> Floats:
+        """The 448 points [B,448,3] m of a batch, pelvis at the origin, in the axes of its cameras."""
+        with torch.no_grad():
+            return fk_state(self.posed, batch.pose, batch.betas, 0 * batch.scale).double().numpy()
+
     def _measure_noise(self, fit: bool) -> None:
         """What BlazePose says minus what is true, in units of the person's size and in metres."""
         residual_2d, residual_3d = np.zeros((len(self), 33, 2)), np.zeros((len(self), 33, 3))
@@ -127,7 +132,7 @@ class PairBank:
             residual_3d[rows] = self.points[rows, :, 3:] - (true_3d - hip)
         self._residual_2d, self._residual_3d = residual_2d, residual_3d
 
-    def _invent(self, index: Floats, rng: np.random.Generator) -> tuple[Floats, ...]:
+    def _invent(self, index: Ints, rng: np.random.Generator) -> tuple[Floats, ...]:
         """People mixed from two of the bank, seen from another side, with another person's landmark errors."""
         count = len(index)
         other, noisy = rng.integers(0, len(self), (2, count))
@@ -150,6 +155,23 @@ class PairBank:
         seen = normalise(rays, confidence, world)
         aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
         return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale
+
+
+def with_true_keypoints(bank: PairBank, index: Ints, depth: bool) -> Batch:
+    """The people of `index` with the projections of what the landmarks stand for, instead of what BlazePose says;
+    `depth`: with the true 3D landmarks too."""
+    root, pose, betas, pelvis = bank.root[index], bank.pose[index].copy(), bank.betas[index], bank.pelvis[index]
+    assert bank.landmarks is not None
+    xyz = bank.landmarks @ bank.truth(pose, root, betas)
+    placed = xyz + pelvis[:, None]
+    world = (xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2) * float(depth)
+    seen = normalise(placed[..., :2] / placed[..., 2:], np.ones(xyz.shape[:2]), world)
+    aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
+    pose[:, 0] = axis_angle_from_matrix(_FACING @ aimed @ root)
+    tensors = (
+        seen.points, np.log(seen.scale), pose, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale,
+    )  # fmt: skip
+    return Batch(*(torch.as_tensor(a, dtype=torch.float32) for a in tensors))
 
 
 def _turned(

@@ -38,7 +38,7 @@ class Schedule:
 
 
 Losses = dict[str, Tensor]
-StepLoss = Callable[[nn.Module, np.random.Generator], Losses]
+StepLoss = Callable[[nn.Module, np.random.Generator, int], Losses]
 Validate = Callable[[nn.Module], dict[str, float]]
 
 
@@ -65,7 +65,7 @@ def train(model: nn.Module, step_loss: StepLoss, validate: Validate, schedule: S
             group["lr"] = schedule.learning_rate * _cosine(step, schedule.steps)
         model.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
-            losses = step_loss(model, rng)
+            losses = step_loss(model, rng, step)
         total = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]

@@ -22,7 +22,7 @@ from hmr_ros.train.batches import Batch, Mix, PairBank
 from hmr_ros.train.loop import Losses, Schedule, train
 
 _COUNTS = (1, 2, 4, 10)  # step counts the weights must serve
-_COUNT_SHARES = (0.25, 0.5, 0.2, 0.05)
+_COUNT_SHARES = (0.3, 0.5, 0.15, 0.05)
 _JOINTS = len(JOINT_IDS)
 _LIMBS = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]  # the twelve limb joints among the sparse points
 _WEIGHTS = {"posture": 1.0, "joint": 1.0, "vertex": 0.5, "edge": 0.5, "sigma": 0.02}
@@ -54,7 +54,7 @@ def train_m2p(
     to_coarse = torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32, device=device)
     edges = torch.as_tensor(np.argwhere(np.triu(adjacency, 1) > 0), device=device)
 
-    def step(net: nn.Module, rng: np.random.Generator) -> Losses:
+    def step(net: nn.Module, rng: np.random.Generator, number: int) -> Losses:
         batch = bank.batch(rng.integers(0, len(bank), schedule.batch), rng, mix).to(device)
         count = int(rng.choice(_COUNTS, p=_COUNT_SHARES))
         times = step_times(count)
@@ -62,8 +62,8 @@ def train_m2p(
         decoder = _bound(net, mesh2d, batch, variant)
         template = _state(path, posed, batch, 1.0, NUM_SPARSE)
         with torch.no_grad():
-            x, _ = reverse(decoder, template, times[: at + 1])
-        truth = _state(path, posed, batch, times[at + 1], None)
+            x = reverse(decoder, template, times[: at + 1])[0]
+        truth = _state(path, posed, batch, times[at + 1], NUM_SPARSE)
         result, log_sigma = reverse(decoder, x, times[at : at + 2])
         return _losses(result, log_sigma, truth, to_coarse, edges)
 
@@ -108,15 +108,14 @@ def _state(path: Callable[..., Tensor], posed: PosedPoints, batch: Batch, t: flo
 
 
 def _losses(result: Tensor, log_sigma: Tensor, truth: Tensor, to_coarse: Tensor, edges: Tensor) -> Losses:
-    sparse, dense = truth[:, :NUM_SPARSE], truth[:, _JOINTS:]
-    distance = (result - sparse).norm(dim=-1)
+    distance = (result - truth).norm(dim=-1)
     a, b = edges[:, 0], edges[:, 1]
-    lengths = (result[:, a] - result[:, b]).norm(dim=-1), (sparse[:, a] - sparse[:, b]).norm(dim=-1)
+    lengths = (result[:, a] - result[:, b]).norm(dim=-1), (truth[:, a] - truth[:, b]).norm(dim=-1)
     likelihood = distance.detach() * torch.exp(-log_sigma) + 3 * log_sigma
     losses = {
         "posture": distance.mean(),
         "joint": distance[:, :_JOINTS].mean(),
-        "vertex": (to_coarse @ result - dense).abs().mean(),
+        "vertex": (to_coarse @ (result - truth)).abs().mean(),
         "edge": (lengths[0] - lengths[1]).abs().mean(),
         "sigma": likelihood.mean(),
     }

@@ -25,7 +25,7 @@ def train_mesh2d(bank: PairBank, held_back: PairBank, size: Mesh2DSize, schedule
     device = schedule.device
     posed = copy.deepcopy(bank.posed).to(device)
 
-    def step(net: nn.Module, rng: np.random.Generator) -> Losses:
+    def step(net: nn.Module, rng: np.random.Generator, _: int) -> Losses:
         batch = bank.batch(rng.integers(0, len(bank), schedule.batch), rng, mix).to(device)
         truth = true_points_2d(posed, batch)
         uv, log_sigma, _ = net(batch.points, batch.log_scale)

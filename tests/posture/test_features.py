@@ -8,7 +8,7 @@ from hmr_ros.posture.features import aim, normalise
 
 def people(count=4, seed=0):
     rng = np.random.default_rng(seed)
-    body = rng.normal(0, 0.4, (count, 33, 3)) + [0, 0, 4.0]
+    body = rng.normal(0, 0.4, (count, 33, 3)) + np.array([0, 0, 4.0])
     return body, rng.uniform(0.2, 1, (count, 33)), rng.normal(0, 0.4, (count, 33, 3))
 
 

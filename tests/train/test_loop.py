@@ -13,7 +13,7 @@ def problem():
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 1)
 
-    def step(net, rng):
+    def step(net, rng, _):
         x = torch.as_tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
         return {"square": (net(x) - x.sum(1, keepdim=True)).square().mean()}
 
@@ -45,12 +45,12 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
     model, step, validate = problem()
     stopped = 0
 
-    def interrupted(net, rng):
+    def interrupted(net, rng, number):
         nonlocal stopped
         stopped += 1
         if stopped > 25:
             raise KeyboardInterrupt
-        return step(net, rng)
+        return step(net, rng, number)
 
     with pytest.raises(KeyboardInterrupt):
         train(model, interrupted, validate, Schedule(tmp_path / "parts", 40, learning_rate=0.05, every=20))

@@ -1,0 +1,94 @@
+"""The posture networks on held-back pairs: PA-MPJPE of the 12 limb joints with BlazePose's and with true key points.
+
+`python benchmarks/posture.py PAIRS [--m2p FILE] [--mesh2d FILE]`; PAIRS comes from `hmr train pairs --plain` on motion
+of people that were not trained on. Rows: step counts 1, 2, 4, 10, before and after the SMPL fit. "true 2D" gives the
+networks the projections of the body points that the landmarks stand for and no depth at all.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hmr_ros.body.coarse import JOINT_IDS
+from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
+from hmr_ros.body.loading import load_body
+from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.posture.networks import (
+    Posture,
+    TorchPosture,
+    asset,
+    coarse_of,
+    facing_template,
+    load_m2p,
+    load_mesh2d,
+    sparse_points,
+)
+from hmr_ros.train.batches import Batch, Mix, PairBank, with_true_keypoints
+from hmr_ros.train.pairs import load_pairs
+from hmr_ros.types import Floats
+
+LIMBS = [list(JOINT_IDS).index(j) for j in SMPL_LIMBS]
+CHUNK = 200
+
+
+def main() -> None:
+    """Print one line a kind of input, step count and stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("--m2p", type=Path, default=asset("m2p.safetensors"))
+    parser.add_argument("--mesh2d", type=Path, default=asset("mesh2d.safetensors"))
+    parser.add_argument("--count", type=int, default=1000)
+    args = parser.parse_args()
+    body = load_body(None)
+    sparse = sparse_points(body, coarse_of(body))
+    mesh2d, m2p = load_mesh2d(args.mesh2d), load_m2p(args.m2p, sparse)
+    bank = PairBank(load_pairs(args.pairs), body, coarse_of(body), mesh2d.landmarks.double().numpy())
+    index = np.arange(min(len(bank), args.count))
+    blazepose = bank.batch(index, np.random.default_rng(0), Mix(augment=False))
+    true_2d = with_true_keypoints(bank, index, depth=False)
+    template = torch.as_tensor(facing_template(sparse), dtype=torch.float32)
+    truth = true_limbs(blazepose, bank)
+    report("BlazePose's 3D landmarks", blazepose.points[:, BLAZEPOSE_LIMBS, 3:].double().numpy(), truth)
+    no_depth = replace(blazepose, points=torch.cat([blazepose.points[..., :3], 0 * blazepose.points[..., 3:]], -1))
+    for name, batch in (("BlazePose", blazepose), ("BlazePose, no depth", no_depth), ("true 2D", true_2d)):
+        true = true_limbs(batch, bank)
+        for steps in (1, 2, 4, 10):
+            network = TorchPosture(mesh2d, m2p, template, steps)
+            posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
+            report(f"{name}, {steps} steps", posture.points[:, LIMBS], true)
+            if steps == 2:
+                fitted = fit(PointFitter(sparse), posture, batch)
+                report(f"{name}, {steps} steps, fitted", fitted[:, LIMBS], true)
+
+
+def true_limbs(batch: Batch, bank: PairBank) -> Floats:
+    """True limb joints [N,12,3] in the axes of the batch's cameras."""
+    return bank.posed_truth(batch)[:, LIMBS]
+
+
+def fit(fitter: PointFitter, posture: Posture, batch: Batch) -> Floats:
+    """Points [N,81,3] of the SMPL bodies fitted to what the networks say."""
+    size, count = batch.scale.double().numpy()[:, None], len(batch.scale)
+    seen = Observed(
+        posture.points, posture.sigma, posture.points_2d * size[..., None], posture.sigma_2d * size,
+        np.zeros((count, 10)), np.ones(count),
+    )  # fmt: skip
+    names = seen.__dataclass_fields__
+    parts = [Observed(*(getattr(seen, n)[k : k + CHUNK] for n in names)) for k in range(0, count, CHUNK)]
+    return np.concatenate([fitter(part).points for part in parts])
+
+
+def report(name: str, predicted: Floats, truth: Floats) -> None:
+    """One line."""
+    errors = procrustes_errors(predicted, truth).mean(1)
+    root = truth[:, :2].mean(1, keepdims=True), predicted[:, :2].mean(1, keepdims=True)
+    plain = 1e3 * np.linalg.norm((predicted - root[1]) - (truth - root[0]), axis=-1).mean()
+    print(f"{name:<32} PA-MPJPE mean {errors.mean():6.1f}  median {np.median(errors):6.1f}  MPJPE {plain:6.1f} mm")
+
+
+if __name__ == "__main__":
+    main()

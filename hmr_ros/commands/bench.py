@@ -1,0 +1,105 @@
+"""`hmr bench`: what each stage costs on this machine, for one person and for several."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hmr_ros.body.loading import load_body
+from hmr_ros.config import HmrConfig
+from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.stages.posture import PostureRecovery
+from hmr_ros.synth.motion import demo_motion
+from hmr_ros.synth.render import render_motion
+from hmr_ros.synth.scene import look_at
+from hmr_ros.types import Frame, Track
+
+_WARM_UP = 10
+
+
+def bench(config: HmrConfig, people: list[int], repeats: int, json_path: Path | None) -> int:
+    """Print a table of p50/p95 in milliseconds a stage and number of people; optionally write it as JSON."""
+    if repeats < 1 or not people or min(people) < 1:
+        raise ConfigError("--repeats and --people must be 1 or more")
+    pipeline = build_pipeline(offline(config))
+    frame = _frame()
+    tracks = pipeline.tracker.step(frame)
+    if not tracks:
+        raise InputError("nobody found in the rendered test picture; run: hmr doctor")
+    rows: list[dict[str, Any]] = []
+    rows.append(_row("track", 1, _times(lambda: pipeline.tracker.step(frame), repeats)))
+    for count in people:
+        crowd = [replace(tracks[0], track_id=i) for i in range(count)]
+        recovery = pipeline.recovery
+        if isinstance(recovery, PostureRecovery):
+            rows += [_row(name, count, t) for name, t in _posture_stages(recovery, frame, crowd, repeats).items()]
+        rows.append(_row(f"recover ({config.recover})", count, _times(lambda c=crowd: recovery(frame, c), repeats)))  # type: ignore[misc]
+    report = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads, "steps": config.steps,
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "stages": rows,
+    }  # fmt: skip
+    _print(report)
+    if json_path is not None:
+        try:
+            json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write {json_path}: {error.strerror}; choose another file") from error
+    return 0
+
+
+def _posture_stages(
+    recovery: PostureRecovery, frame: Frame, tracks: list[Track], repeats: int
+) -> dict[str, list[float]]:
+    """Seconds of each part of the learned recovery over repeated frames."""
+    spent: dict[str, list[float]] = {}
+    for k in range(_WARM_UP + repeats):
+        recovery(frame, tracks)
+        if k >= _WARM_UP:
+            for name, seconds in recovery.stage_seconds.items():
+                spent.setdefault(name, []).append(seconds)
+    return spent
+
+
+def _times(call: Callable[[], object], repeats: int) -> list[float]:
+    for _ in range(_WARM_UP):
+        call()
+    spent = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        spent.append(time.perf_counter() - start)
+    return spent
+
+
+def _row(stage: str, people: int, seconds: list[float]) -> dict[str, Any]:
+    p50, p95 = 1e3 * np.percentile(seconds, [50, 95])
+    return {"stage": stage, "people": people, "p50_ms": round(float(p50), 2), "p95_ms": round(float(p95), 2)}
+
+
+def _frame() -> Frame:
+    """The demo's person in a 640x480 picture."""
+    camera = guess_camera(640, 480)
+    motion = demo_motion()
+    view = look_at(camera, np.array([0.2, 1.1, 3.2]), np.array([0.2, 0.95, 0.0]))
+    one = replace(motion, poses=motion.poses[:1], trans=motion.trans[:1])
+    picture, _ = next(render_motion(one, load_body(), view))
+    return Frame(image=picture, stamp_ns=0, index=0, camera=camera)
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(f"{report['machine']}, {report['threads']} threads, {report['steps']} steps of the posture decoder")
+    print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8}")
+    for row in report["stages"]:
+        print(f"{row['stage']:<20} {row['people']:>6} {row['p50_ms']:>8.2f} {row['p95_ms']:>8.2f}")
+    print(f"peak memory {report['peak_memory_mb']} MB")
