@@ -112,10 +112,12 @@ def _train(args: argparse.Namespace) -> int:
         args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device
     )
     if args.network == "mesh2d":
-        return train.mesh2d(args.pairs, args.val, schedule, residual=not args.no_residual, threads=args.threads)
+        return train.mesh2d(
+            args.pairs, args.val, schedule, motion=args.motion, residual=not args.no_residual, threads=args.threads
+        )
     return train.m2p(
         args.pairs, args.val, args.mesh2d, schedule,
-        size=args.size, path=args.path, bare=args.bare_keypoints, threads=args.threads,
+        motion=args.motion, size=args.size, path=args.path, bare=args.bare_keypoints, threads=args.threads,
     )  # fmt: skip
 
 
@@ -206,6 +208,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     for name, steps in (("mesh2d", 3500), ("m2p", 5000)):
         p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")
         p.add_argument("--pairs", type=Path, required=True, metavar="DIR")
+        p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
         p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
         p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")
         p.add_argument("--steps", type=int, default=steps)

@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,13 @@ def bench(config: HmrConfig, people: list[int], repeats: int, json_path: Path | 
     tracks = pipeline.tracker.step(frame)
     if not tracks:
         raise InputError("nobody found in the rendered test picture; run: hmr doctor")
-    rows: list[dict[str, Any]] = []
-    rows.append(_row("track", 1, _times(lambda: pipeline.tracker.step(frame), repeats)))
+    rows = [_row("track", 1, _times(partial(pipeline.tracker.step, frame), repeats))]
+    recovery = pipeline.recovery
     for count in people:
         crowd = [replace(tracks[0], track_id=i) for i in range(count)]
-        recovery = pipeline.recovery
         if isinstance(recovery, PostureRecovery):
             rows += [_row(name, count, t) for name, t in _posture_stages(recovery, frame, crowd, repeats).items()]
-        rows.append(_row(f"recover ({config.recover})", count, _times(lambda c=crowd: recovery(frame, c), repeats)))  # type: ignore[misc]
+        rows.append(_row(f"recover ({config.recover})", count, _times(partial(recovery, frame, crowd), repeats)))
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads, "steps": config.steps,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "stages": rows,

@@ -19,13 +19,16 @@ from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
 from hmr_ros.train.mesh2d import train_mesh2d
 from hmr_ros.train.pairs import load_pairs
+from hmr_ros.train.poses import load_recorded
 from hmr_ros.types import Floats
 
 
-def mesh2d(pairs: Path, held_back: Path, schedule: Schedule, *, residual: bool, threads: int) -> int:
+def mesh2d(
+    pairs: Path, held_back: Path, schedule: Schedule, *, motion: Path | None, residual: bool, threads: int
+) -> int:
     """`hmr train mesh2d`: writes mesh2d.safetensors into the schedule's folder."""
     _prepare(schedule, threads)
-    bank, val = _banks(pairs, held_back, None)
+    bank, val = _banks(pairs, held_back, None, motion)
     size = Mesh2DSize(residual=residual)
     network = train_mesh2d(bank, val, size, schedule, Mix())
     path = schedule.out / "mesh2d.safetensors"
@@ -35,13 +38,13 @@ def mesh2d(pairs: Path, held_back: Path, schedule: Schedule, *, residual: bool, 
 
 
 def m2p(
-    pairs: Path, held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, size: str, path: str, bare: bool,
+    pairs: Path, held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, size: str, path: str, bare: bool,
     threads: int,
 ) -> int:  # fmt: skip
     """`hmr train m2p`: writes m2p.safetensors into the schedule's folder."""
     _prepare(schedule, threads)
     front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
-    bank, val = _banks(pairs, held_back, front.landmarks.double().numpy())
+    bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
     chosen = m2p_size(size, bare)
     mesh = coarse_of(load_body(None))
     network = train_m2p(bank, val, front, mesh, chosen, schedule, Mix(), Variant(path, bare))
@@ -60,10 +63,10 @@ def m2p_size(name: str, bare: bool = False) -> M2PSize:
     return M2PSize(**asdict(sizes[name]) | {"bare_landmarks": NUM_LANDMARKS * CHANNELS if bare else 0})
 
 
-def _banks(pairs: Path, held_back: Path, landmarks: Floats | None) -> tuple[PairBank, PairBank]:
+def _banks(pairs: Path, held_back: Path, landmarks: Floats | None, motion: Path | None) -> tuple[PairBank, PairBank]:
     body = load_body(None)
     mesh = coarse_of(body)
-    bank = PairBank(load_pairs(pairs), body, mesh, landmarks)
+    bank = PairBank(load_pairs(pairs), body, mesh, landmarks, None if motion is None else load_recorded(motion))
     return bank, PairBank(load_pairs(held_back), body, mesh, bank.landmarks)
 
 

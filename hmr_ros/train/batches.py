@@ -17,7 +17,7 @@ from hmr_ros.posture.features import normalise
 from hmr_ros.posture.forward import fk_state
 from hmr_ros.train.landmarks import fit_landmarks
 from hmr_ros.train.pairs import PairSet
-from hmr_ros.train.poses import MIRRORED
+from hmr_ros.train.poses import MIRRORED, Recorded
 from hmr_ros.types import Floats, Ints
 
 LANDMARKS_MIRRORED = np.array(
@@ -27,6 +27,7 @@ LANDMARKS_MIRRORED = np.array(
 )  # fmt: skip
 _FACING = np.diag([1.0, -1.0, -1.0])
 _LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
+_RECORDED_SHARE = 0.6  # of the invented people, where motion is given
 _MIN_SCORE = 0.5  # the tracker would not accept less
 
 
@@ -50,7 +51,7 @@ class Batch:
 class Mix:
     """How batches are drawn."""
 
-    invented: float = 0.4  # share of people whose landmarks come from the noise model, with poses mixed anew
+    invented: float = 0.5  # share of people whose landmarks come from the noise model, in other poses
     without_depth: float = 0.25  # share whose world landmarks are left out
     augment: bool = True
 
@@ -58,7 +59,11 @@ class Mix:
 class PairBank:
     """Pairs in memory, ready to be drawn from."""
 
-    def __init__(self, pairs: PairSet, body: BodyModel, mesh: CoarseMesh, landmarks: Floats | None = None) -> None:
+    def __init__(
+        self, pairs: PairSet, body: BodyModel, mesh: CoarseMesh, landmarks: Floats | None = None,
+        recorded: Recorded | None = None,
+    ) -> None:  # fmt: skip
+        self._recorded = recorded  # motion whose poses are seen as they are, for the noise model
         keep = pairs.score > _MIN_SCORE
         keypoints, K = pairs.keypoints_2d[keep].astype(np.float64), pairs.K[keep].astype(np.float64)
         focal, center = K[:, [0, 1], [0, 1]], K[:, :2, 2]
@@ -133,7 +138,7 @@ class PairBank:
         self._residual_2d, self._residual_3d = residual_2d, residual_3d
 
     def _invent(self, index: Ints, rng: np.random.Generator) -> tuple[Floats, ...]:
-        """People mixed from two of the bank, seen from another side, with another person's landmark errors."""
+        """People in recorded poses, or mixed from two of the bank, with another person's landmark errors."""
         count = len(index)
         other, noisy = rng.integers(0, len(self), (2, count))
         pose, root = self.pose[index].copy(), self.root[index]
@@ -142,6 +147,10 @@ class PairBank:
         turn = np.zeros((count, 3))
         turn[:, 1] = rng.uniform(-np.pi, np.pi, count)
         root = root @ matrix_from_axis_angle(turn)
+        if self._recorded is not None:
+            natural = np.flatnonzero(rng.random(count) < _RECORDED_SHARE)
+            pose[natural] = self._recorded.poses[self._recorded.draw(len(natural), rng)]
+            root[natural] = _upright_views(matrix_from_axis_angle(pose[natural, 0]), rng)
         betas = self.betas[other]
         pelvis = self.pelvis[index] * np.exp(rng.normal(0, 0.15, count))[:, None]
         body = self.truth(pose, root, betas)
@@ -155,6 +164,16 @@ class PairBank:
         seen = normalise(rays, confidence, world)
         aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
         return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale
+
+
+def _upright_views(root: Floats, rng: np.random.Generator) -> Floats:
+    """Rotations [N,3,3] of the y-up world seen from any side by a camera that is nearly level."""
+    count = len(root)
+    turns = np.zeros((2, count, 3))
+    turns[0, :, 1] = rng.uniform(-np.pi, np.pi, count)
+    turns[1, :, 0] = rng.normal(0.05, 0.2, count)
+    yaw, pitch = matrix_from_axis_angle(turns)
+    return np.asarray(pitch @ _FACING @ yaw @ root)
 
 
 def with_true_keypoints(bank: PairBank, index: Ints, depth: bool) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,16 @@ class Recorded:
     poses: Floats  # [F,24,3] rad, y up
     clip: Ints  # [F]
 
+    @cached_property
+    def _cumulative(self) -> Floats:
+        _, inverse, counts = np.unique(self.clip, return_inverse=True, return_counts=True)
+        return np.cumsum(counts[inverse] ** -0.5)  # long clips (half of the data is one dance) count less
+
+    def draw(self, count: int, rng: np.random.Generator) -> Ints:
+        """Indices [count] of frames; every clip has a say."""
+        at = np.searchsorted(self._cumulative, rng.random(count) * self._cumulative[-1])
+        return np.minimum(at, len(self.poses) - 1)
+
 
 def load_recorded(path: Path) -> Recorded:
     """Read poses [F,72], and where present clip_id [F] and bad_frame [F], of a motion file (AMASS keys do as well)."""
@@ -71,14 +82,10 @@ class PoseSampler:
 
     def __init__(self, recorded: Recorded, rng: np.random.Generator) -> None:
         self._recorded, self._rng = recorded, rng
-        _, inverse, counts = np.unique(recorded.clip, return_inverse=True, return_counts=True)
-        weight = counts[inverse] ** -0.5  # long clips (half of the data is one dance) count less
-        self._cumulative = np.cumsum(weight / weight.sum())
 
     def plain(self) -> Floats:
         """One recorded pose [24,3]."""
-        frame = np.searchsorted(self._cumulative, self._rng.random() * self._cumulative[-1])
-        pose = self._recorded.poses[min(int(frame), len(self._recorded.poses) - 1)].copy()
+        pose = self._recorded.poses[self._recorded.draw(1, self._rng)[0]].copy()
         return mirror(pose) if self._rng.random() < 0.5 else pose
 
     def augmented(self) -> Floats:

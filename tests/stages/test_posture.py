@@ -1,0 +1,84 @@
+"""Learned recovery on rendered people: nearer to the truth than the closed form, and consistent with itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.config import HmrConfig
+from hmr_ros.errors import AssetError
+from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.geometry.camera import project
+from hmr_ros.types import Frame
+
+
+@pytest.fixture(scope="module")
+def seen(rendered):
+    """Tracks of the rendered clip, and recoveries by both methods."""
+    pictures, truths, camera = rendered
+    pipelines = {name: build_pipeline(offline(HmrConfig(recover=name))) for name in ("posture", "kinematic")}
+    rows = []
+    for i, (picture, truth) in enumerate(zip(pictures, truths, strict=True)):
+        frame = Frame(i, i * 66_000_000, picture, camera)
+        tracks = pipelines["posture"].tracker.step(frame)
+        rows.append((frame, tracks, truth, {name: p.recovery(frame, tracks) for name, p in pipelines.items()}))
+    return pipelines, rows
+
+
+def pa(rows, method):
+    found = [(people[method][0].joints, truth.joints) for _, tracks, truth, people in rows if tracks]
+    a, b = (np.array(x)[:, SMPL_LIMBS] for x in zip(*found, strict=True))
+    return procrustes_errors(a, b).mean()
+
+
+def test_nearer_to_the_truth_than_the_closed_form(seen):
+    _, rows = seen
+    assert pa(rows, "posture") < 0.9 * pa(rows, "kinematic")
+    assert pa(rows, "posture") < 60
+
+
+def test_parameters_joints_and_pixels_agree(seen, open_body):
+    _, rows = seen
+    for frame, tracks, _, people in rows:
+        for human in people["posture"][: len(tracks)]:
+            joints = open_body.joints(human.global_orient, human.body_pose, human.betas, human.transl)
+            np.testing.assert_allclose(joints, human.joints, atol=1e-6)
+            np.testing.assert_allclose(project(joints, frame.camera.K), human.joints_2d, atol=1e-4)
+            assert (human.joint_sigma > 0).all()
+
+
+def test_shape_settles_over_a_track(seen):
+    _, rows = seen
+    betas = np.array([people["posture"][0].betas for _, tracks, _, people in rows if tracks])
+    assert np.abs(betas[-1] - betas[-2]).max() < 0.1
+
+
+def test_people_of_a_batch_do_not_touch_each_other(seen):
+    pipelines, rows = seen
+    recovery = pipelines["posture"].recovery
+    frame = rows[0][0]
+    tracks = [replace(t, track_id=100 + i) for i, t in enumerate((rows[0][1][0], rows[12][1][0]))]
+    recovery.reset()
+    together = recovery(frame, tracks)
+    recovery.reset()
+    apart = [recovery(frame, [track])[0] for track in tracks]
+    for a, b in zip(together, apart, strict=True):
+        np.testing.assert_allclose(a.joints, b.joints, atol=1e-4)
+    assert recovery(frame, []) == []
+
+
+@pytest.mark.parametrize("steps", [1, 4, 10])
+def test_other_step_counts_find_the_same_person(seen, steps):
+    _, rows = seen
+    recovery = build_pipeline(HmrConfig(steps=steps)).recovery
+    frame, tracks, _, people = rows[0]
+    difference = procrustes_errors(recovery(frame, tracks)[0].joints[None], people["posture"][0].joints[None])
+    assert difference.mean() < 60
+
+
+def test_missing_weights_name_the_cure(monkeypatch, tmp_path):
+    monkeypatch.setattr("hmr_ros.posture.networks.asset", lambda name: tmp_path / name)
+    with pytest.raises(AssetError, match="reinstall"):
+        build_pipeline(HmrConfig())
