@@ -20,7 +20,7 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "ai-edge-litert>=2.0", "filterpy>=1.4.5", "numpy>=1.26", "opencv-python-headless>=4.8", "PyYAML>=6.0",
-        "rosbags>=0.10", "scipy>=1.11", "tqdm>=4.60",
+        "rosbags>=0.10", "safetensors>=0.4", "scipy>=1.11", "torch>=2.2", "tqdm>=4.60",
     ],
     entry_points={"console_scripts": ["hmr = hmr_ros.cli:main"]},
 )  # fmt: skip

@@ -13,10 +13,10 @@ from posture import LIMBS, report, true_limbs
 from torch import Tensor, nn
 
 from hmr_ros.body.coarse import NUM_SPARSE
-from hmr_ros.body.loading import load_body
+from hmr_ros.body.loading import asset, load_body
 from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS
 from hmr_ros.posture.forward import fk_state
-from hmr_ros.posture.networks import asset, coarse_of, load_mesh2d
+from hmr_ros.posture.networks import coarse_of, load_mesh2d
 from hmr_ros.train.batches import Mix, PairBank, with_true_keypoints
 from hmr_ros.train.loop import Losses, Schedule, train
 from hmr_ros.train.pairs import load_pairs

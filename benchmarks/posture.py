@@ -15,12 +15,11 @@ import torch
 from hmr_ros.body.coarse import JOINT_IDS
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
-from hmr_ros.body.loading import load_body
+from hmr_ros.body.loading import asset, load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.posture.networks import (
     Posture,
     TorchPosture,
-    asset,
     coarse_of,
     facing_template,
     load_m2p,

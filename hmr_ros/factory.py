@@ -7,7 +7,7 @@ from dataclasses import replace
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import NotBuiltError
+from hmr_ros.errors import AssetError, NotBuiltError
 from hmr_ros.io.assets import blazepose_models
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.stages.convert import BodyConversion
@@ -46,9 +46,13 @@ def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     """Learned recovery works on the open body, for which its networks were trained; another body is refitted."""
     if config.recover == "kinematic":
         return KinematicRecovery(body)
-    from hmr_ros.posture.networks import coarse_of, load_torch_posture, sparse_points
-    from hmr_ros.stages.posture import PostureRecovery
-
+    try:
+        from hmr_ros.posture.networks import coarse_of, load_torch_posture, sparse_points
+        from hmr_ros.stages.posture import PostureRecovery
+    except ModuleNotFoundError as error:
+        raise AssetError(
+            f"recover 'posture' needs {error.name}: pip install {error.name}, or use 'kinematic'"
+        ) from error
     trained_on = load_body(None)
     sparse = sparse_points(trained_on, coarse_of(trained_on))
     recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps, config.threads))

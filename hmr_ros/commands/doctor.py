@@ -6,7 +6,7 @@ import importlib.util
 import platform
 from importlib import metadata
 
-from hmr_ros.body.loading import load_body
+from hmr_ros.body.loading import asset, load_body
 from hmr_ros.errors import HmrError
 from hmr_ros.io.assets import asset_status
 from hmr_ros.ros.doctor import ros_checks
@@ -15,7 +15,8 @@ Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
 
 _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "ai-edge-litert": ("ai_edge_litert", "detector and landmarks", "pip install ai-edge-litert"),
-    "torch": ("torch", "training and the torch engine (optional)", "pip install torch"),
+    "torch": ("torch", "recover: posture, training", "pip install torch, or use recover: kinematic"),
+    "safetensors": ("safetensors", "recover: posture", "pip install safetensors"),
     "onnxruntime": ("onnxruntime", "ONNX engine (optional)", "pip install onnxruntime"),
     "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install tensorrt"),
     "rosbags": ("rosbags", "hmr bag", "pip install rosbags"),
@@ -23,10 +24,13 @@ _PACKAGES = {  # distribution -> (module, what it is for, cure)
 }
 
 
+_NEEDED = ("ai-edge-litert", "torch", "safetensors")
+
+
 def doctor() -> int:
     """Print one line a check; 0 if everything that the default needs is there, else 1."""
-    needed = [*_assets(), *_body(), _package("ai-edge-litert")]
-    optional = [*ros_checks(), *(_package(name) for name in _PACKAGES if name != "ai-edge-litert"), _cuda()]
+    needed = [*_assets(), *_body(), *_weights(), *(_package(name) for name in _NEEDED)]
+    optional = [*ros_checks(), *(_package(name) for name in _PACKAGES if name not in _NEEDED), _cuda()]
     print(f"hmr_ros {metadata_version()} on Python {platform.python_version()}, {platform.machine()}")
     for title, checks in (("needed", needed), ("optional", optional)):
         print(f"\n{title}:")
@@ -43,7 +47,7 @@ def metadata_version() -> str:
 
 
 def _assets() -> list[Check]:
-    cure = "run any `hmr run`, or `hmr doctor --fetch`, with access to the package index"
+    cure = "run `hmr run` once with access to the package index"
     return [(name, ok, str(path), cure) for name, path, _, ok in asset_status()]
 
 
@@ -53,6 +57,11 @@ def _body() -> list[Check]:
     except HmrError as error:
         return [("open body", False, str(error), "install the package again")]
     return [("open body", True, f"{len(body.v_template)} vertices", "")]
+
+
+def _weights() -> list[Check]:
+    names = ("mesh2d.safetensors", "m2p.safetensors", "open_coarse.npz")
+    return [(name, asset(name).is_file(), "recover: posture", "install the package again") for name in names]
 
 
 def _package(name: str) -> Check:

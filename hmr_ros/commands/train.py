@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from hmr_ros.body.loading import load_body
+from hmr_ros.body.loading import asset, load_body
 from hmr_ros.errors import ConfigError
 from hmr_ros.networks.m2p import M2PSize
 from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
 from hmr_ros.networks.weights import save_weights
-from hmr_ros.posture.networks import asset, coarse_of, load_mesh2d
+from hmr_ros.posture.networks import coarse_of, load_mesh2d
 from hmr_ros.train.batches import Mix, PairBank
 from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
@@ -38,8 +38,8 @@ def mesh2d(
 
 
 def m2p(
-    pairs: Path, held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, size: str, path: str, bare: bool,
-    threads: int,
+    pairs: Path, held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, size: str,
+    path: str, bare: bool, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train m2p`: writes m2p.safetensors into the schedule's folder."""
     _prepare(schedule, threads)

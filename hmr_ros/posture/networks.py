@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from hmr_ros.body.coarse import JOINT_IDS, NUM_MARKERS, NUM_SPARSE, CoarseMesh, load_coarse
+from hmr_ros.body.loading import asset
 from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import BodyPoints, points_of
 from hmr_ros.errors import AssetError
@@ -92,11 +92,6 @@ def coarse_of(body: BodyModel) -> CoarseMesh:
 def facing_template(sparse: BodyPoints) -> Floats:
     """T-pose [81,3] m of the mean shape, facing the camera, pelvis at the origin."""
     return np.asarray((sparse.template - sparse.J_template[0]) @ FACING.numpy())
-
-
-def asset(name: str) -> Path:
-    """Path of a file that ships with the package."""
-    return Path(str(resources.files("hmr_ros") / "assets" / name))
 
 
 def load_torch_posture(body: BodyModel, steps: int, threads: int) -> TorchPosture:

@@ -33,7 +33,7 @@ def bank(folder, open_body):
 
 
 def load_mesh2d_weights():
-    from hmr_ros.posture.networks import asset
+    from hmr_ros.body.loading import asset
 
     return load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
 
