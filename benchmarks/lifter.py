@@ -1,6 +1,6 @@
 """The honest baseline: a plain MLP from the same 33 key points straight to the 81 points, no mesh, no steps.
 
-`python benchmarks/lifter.py PAIRS VAL --out DIR --steps N` trains it on the same batches as the decoder and prints its
+`python benchmarks/lifter.py PAIRS --val VAL --motion NPZ --out DIR --steps N` trains it on the same batches as the decoder and prints its
 PA-MPJPE on VAL with BlazePose's and with true key points.
 """
 
@@ -17,9 +17,10 @@ from hmr_ros.body.loading import asset, load_body
 from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS
 from hmr_ros.posture.forward import fk_state
 from hmr_ros.posture.networks import coarse_of, load_mesh2d
-from hmr_ros.train.batches import Mix, PairBank, with_true_keypoints
+from hmr_ros.train.batches import Batch, Mix, PairBank, with_true_keypoints
 from hmr_ros.train.loop import Losses, Schedule, train
 from hmr_ros.train.pairs import load_pairs
+from hmr_ros.train.poses import load_recorded
 
 
 class Lifter(nn.Module):
@@ -41,23 +42,28 @@ class Lifter(nn.Module):
 def main() -> None:
     """Train and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pairs", type=Path)
-    parser.add_argument("val", type=Path)
+    parser.add_argument("pairs", type=Path, nargs="+")
+    parser.add_argument("--val", type=Path, required=True)
+    parser.add_argument("--motion", type=Path, help="motion whose poses are mixed in, as for the decoder")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=256)
     args = parser.parse_args()
     body = load_body(None)
     landmarks = load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
-    bank, val = (PairBank(load_pairs(p), body, coarse_of(body), landmarks) for p in (args.pairs, args.val))
+    recorded = None if args.motion is None else load_recorded(args.motion)
+    bank = PairBank(load_pairs(*args.pairs), body, coarse_of(body), landmarks, recorded)
+    val = PairBank(load_pairs(args.val), body, coarse_of(body), landmarks)
 
-    def step(net: nn.Module, rng: np.random.Generator, number: int) -> Losses:
-        batch = bank.batch(rng.integers(0, len(bank), args.batch), rng, Mix())
+    def prepare(rng: np.random.Generator) -> Batch:
+        return bank.batch(rng.integers(0, len(bank), args.batch), rng, Mix())
+
+    def step(net: nn.Module, batch: Batch) -> Losses:
         truth = fk_state(bank.posed, batch.pose, batch.betas, 0 * batch.scale, NUM_SPARSE)
         return {"posture": (net(batch.points, batch.log_scale) - truth).norm(dim=-1).mean()}
 
     torch.manual_seed(0)
-    net = train(Lifter(), step, lambda _: {}, Schedule(args.out, args.steps, args.batch, every=500))
+    net = train(Lifter(), prepare, step, lambda _: {}, Schedule(args.out, args.steps, args.batch, every=500))
     index = np.arange(min(len(val), 1000))
     inputs = {
         "BlazePose": val.batch(index, np.random.default_rng(0), Mix(augment=False)),

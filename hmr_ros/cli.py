@@ -207,7 +207,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     p.set_defaults(command=_pairs)
     for name, steps in (("mesh2d", 3500), ("m2p", 5000)):
         p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")
-        p.add_argument("--pairs", type=Path, required=True, metavar="DIR")
+        p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
         p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
         p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
         p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")

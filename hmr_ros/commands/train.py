@@ -24,7 +24,7 @@ from hmr_ros.types import Floats
 
 
 def mesh2d(
-    pairs: Path, held_back: Path, schedule: Schedule, *, motion: Path | None, residual: bool, threads: int
+    pairs: list[Path], held_back: Path, schedule: Schedule, *, motion: Path | None, residual: bool, threads: int
 ) -> int:
     """`hmr train mesh2d`: writes mesh2d.safetensors into the schedule's folder."""
     _prepare(schedule, threads)
@@ -38,7 +38,7 @@ def mesh2d(
 
 
 def m2p(
-    pairs: Path, held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, size: str,
+    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, size: str,
     path: str, bare: bool, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train m2p`: writes m2p.safetensors into the schedule's folder."""
@@ -63,10 +63,12 @@ def m2p_size(name: str, bare: bool = False) -> M2PSize:
     return M2PSize(**asdict(sizes[name]) | {"bare_landmarks": NUM_LANDMARKS * CHANNELS if bare else 0})
 
 
-def _banks(pairs: Path, held_back: Path, landmarks: Floats | None, motion: Path | None) -> tuple[PairBank, PairBank]:
+def _banks(
+    pairs: list[Path], held_back: Path, landmarks: Floats | None, motion: Path | None
+) -> tuple[PairBank, PairBank]:
     body = load_body(None)
     mesh = coarse_of(body)
-    bank = PairBank(load_pairs(pairs), body, mesh, landmarks, None if motion is None else load_recorded(motion))
+    bank = PairBank(load_pairs(*pairs), body, mesh, landmarks, None if motion is None else load_recorded(motion))
     return bank, PairBank(load_pairs(held_back), body, mesh, bank.landmarks)
 
 

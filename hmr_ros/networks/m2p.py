@@ -18,7 +18,7 @@ class M2PSize:
 
     points: int = 81  # tokens
     dim: int = 32
-    layers: int = 2
+    layers: int = 1
     heads: int = 1
     head_tokens: int = 16  # channels a token brings to the MLP head
     head_dim: int = 768

@@ -27,7 +27,7 @@ LANDMARKS_MIRRORED = np.array(
 )  # fmt: skip
 _FACING = np.diag([1.0, -1.0, -1.0])
 _LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
-_RECORDED_SHARE = 0.6  # of the invented people, where motion is given
+_RECORDED_SHARE = 0.75  # of the invented people, where motion is given
 _MIN_SCORE = 0.5  # the tracker would not accept less
 
 
@@ -157,7 +157,7 @@ class PairBank:
         xyz = self.landmarks @ body
         placed = xyz + pelvis[:, None]
         rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
-        strength = rng.uniform(0.0, 1.2, (count, 1, 1)) * (rng.random((count, 1, 1)) > 0.1)
+        strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
         rays = rays + strength * self._residual_2d[noisy] * self.scale[index, None, None]
         confidence = self.points[noisy, :, 2] ** strength[:, 0]
         world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self._residual_3d[noisy]

@@ -7,6 +7,7 @@ import csv
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -38,11 +39,12 @@ class Schedule:
 
 
 Losses = dict[str, Tensor]
-StepLoss = Callable[[nn.Module, np.random.Generator, int], Losses]
+Prepare = Callable[[np.random.Generator], Any]  # draws what one step needs; runs beside the step before
+StepLoss = Callable[[nn.Module, Any], Losses]
 Validate = Callable[[nn.Module], dict[str, float]]
 
 
-def train(model: nn.Module, step_loss: StepLoss, validate: Validate, schedule: Schedule) -> nn.Module:
+def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Validate, schedule: Schedule) -> nn.Module:
     """Minimise the sum of `step_loss`; returns the moving average of the weights.
 
     The random numbers of step n follow from (seed, n): a resumed run sees the same batches as an unbroken one.
@@ -59,13 +61,16 @@ def train(model: nn.Module, step_loss: StepLoss, validate: Validate, schedule: S
     sums: dict[str, float] = {}
     bf16 = schedule.device.startswith("cuda")
     bar = tqdm(range(start, schedule.steps), initial=start, total=schedule.steps, unit="step", mininterval=2.0)
+    helper = ThreadPoolExecutor(1)
+    drawn = helper.submit(prepare, _rng(schedule, start))
     for step in bar:
-        rng = np.random.default_rng([schedule.seed, step])
+        prepared = drawn.result()
+        drawn = helper.submit(prepare, _rng(schedule, step + 1))
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * _cosine(step, schedule.steps)
         model.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
-            losses = step_loss(model, rng, step)
+            losses = step_loss(model, prepared)
         total = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
@@ -82,7 +87,12 @@ def train(model: nn.Module, step_loss: StepLoss, validate: Validate, schedule: S
                 schedule.out / "curve.csv", {"step": step + 1, "seconds": round(time.perf_counter() - began, 1)} | row
             )
             _save(checkpoint, step + 1, model, average, optimizer)
+    helper.shutdown()
     return average.eval()
+
+
+def _rng(schedule: Schedule, step: int) -> np.random.Generator:
+    return np.random.default_rng([schedule.seed, step])
 
 
 def _cosine(step: int, steps: int) -> float:

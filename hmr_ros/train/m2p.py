@@ -18,14 +18,14 @@ from hmr_ros.networks.mesh2d import Mesh2D
 from hmr_ros.posture.condition import condition, sparse_adjacency
 from hmr_ros.posture.forward import fk_state, vertex_state
 from hmr_ros.posture.reverse import reverse, step_times
-from hmr_ros.train.batches import Batch, Mix, PairBank
+from hmr_ros.train.batches import Batch, Mix, PairBank, with_true_keypoints
 from hmr_ros.train.loop import Losses, Schedule, train
 
 _COUNTS = (1, 2, 4, 10)  # step counts the weights must serve
-_COUNT_SHARES = (0.3, 0.5, 0.15, 0.05)
+_COUNT_SHARES = (0.35, 0.5, 0.1, 0.05)
 _JOINTS = len(JOINT_IDS)
 _LIMBS = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]  # the twelve limb joints among the sparse points
-_WEIGHTS = {"posture": 1.0, "joint": 1.0, "vertex": 0.5, "edge": 0.5, "sigma": 0.02}
+_WEIGHTS = {"posture": 1.0, "joint": 1.0, "vertex": 0.5, "edge": 0.5, "likelihood": 0.2}
 _PATHS: dict[str, Callable[..., Tensor]] = {"fk": fk_state, "vertex": vertex_state}
 
 
@@ -54,46 +54,65 @@ def train_m2p(
     to_coarse = torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32, device=device)
     edges = torch.as_tensor(np.argwhere(np.triu(adjacency, 1) > 0), device=device)
 
-    def step(net: nn.Module, rng: np.random.Generator, number: int) -> Losses:
+    @torch.no_grad()
+    def prepare(rng: np.random.Generator) -> _Drawn:
         batch = bank.batch(rng.integers(0, len(bank), schedule.batch), rng, mix).to(device)
         count = int(rng.choice(_COUNTS, p=_COUNT_SHARES))
         times = step_times(count)
         at = count - 1 if rng.random() < 0.6 else int(rng.integers(count))
-        decoder = _bound(net, mesh2d, batch, variant)
+        given = _condition(mesh2d, batch, variant)
         template = _state(path, posed, batch, 1.0, NUM_SPARSE)
-        with torch.no_grad():
-            x = reverse(decoder, template, times[: at + 1])[0]
-        truth = _state(path, posed, batch, times[at + 1], NUM_SPARSE)
-        result, log_sigma = reverse(decoder, x, times[at : at + 2])
-        return _losses(result, log_sigma, truth, to_coarse, edges)
+        return _Drawn(batch, given, times, at, template, _state(path, posed, batch, times[at + 1], NUM_SPARSE))
 
-    check = held_back.batch(np.arange(min(len(held_back), 1000)), np.random.default_rng(0), Mix(augment=False)).to(
-        device
-    )
-    target = _state(fk_state, posed, check, 0.0, NUM_SPARSE)[:, _LIMBS].cpu().numpy()
+    def step(net: nn.Module, drawn: _Drawn) -> Losses:
+        decoder, times, at = _bound(net, drawn.given, drawn.batch), drawn.times, drawn.at
+        with torch.no_grad():
+            x = reverse(decoder, drawn.template, times[: at + 1])[0]
+        result, log_sigma = reverse(decoder, x, times[at : at + 2])
+        return _losses(result, log_sigma, drawn.truth, to_coarse, edges)
+
+    index = np.arange(min(len(held_back), 1000))
+    checks = {
+        "seen": held_back.batch(index, np.random.default_rng(0), Mix(augment=False)).to(device),
+        "true": with_true_keypoints(held_back, index, depth=False).to(device),
+    }
 
     @torch.inference_mode()
     def validate(net: nn.Module) -> dict[str, float]:
-        decoder = _bound(net, mesh2d, check, variant)
-        template = _state(path, posed, check, 1.0, NUM_SPARSE)
         out = {}
-        for count in (1, 2, 4):
-            joints = reverse(decoder, template, step_times(count))[0][:, _LIMBS].cpu().numpy()
-            error = procrustes_errors(joints, target).mean(1)
-            out[f"pa_{count}"] = float(error.mean())
-            if count == 2:
-                out["pa_2_median"] = float(np.median(error))
+        for name, check in checks.items():
+            decoder = _bound(net, _condition(mesh2d, check, variant), check)
+            template = _state(path, posed, check, 1.0, NUM_SPARSE)
+            target = _state(fk_state, posed, check, 0.0, NUM_SPARSE)[:, _LIMBS].cpu().numpy()
+            for count in (1, 2):
+                joints = reverse(decoder, template, step_times(count))[0][:, _LIMBS].cpu().numpy()
+                out[f"{name}_{count}"] = float(procrustes_errors(joints, target).mean())
         return out
 
-    trained = train(model, step, validate, schedule)
+    trained = train(model, prepare, step, validate, schedule)
     assert isinstance(trained, M2P)
     return trained
 
 
-def _bound(net: nn.Module, mesh2d: Mesh2D, batch: Batch, variant: Variant) -> Callable[..., tuple[Tensor, Tensor]]:
+@dataclass(frozen=True)
+class _Drawn:
+    """One step's people, their condition, and where on which path they are trained."""
+
+    batch: Batch
+    given: Tensor
+    times: list[float]
+    at: int
+    template: Tensor
+    truth: Tensor
+
+
+@torch.no_grad()
+def _condition(mesh2d: Mesh2D, batch: Batch, variant: Variant) -> Tensor:
+    return batch.points.flatten(1) if variant.bare_keypoints else condition(mesh2d, batch.points, batch.log_scale)
+
+
+def _bound(net: nn.Module, given: Tensor, batch: Batch) -> Callable[..., tuple[Tensor, Tensor]]:
     """The decoder with its condition."""
-    with torch.no_grad():
-        given = batch.points.flatten(1) if variant.bare_keypoints else condition(mesh2d, batch.points, batch.log_scale)
 
     def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         change, log_sigma = net(x, given, batch.log_scale, t, s)
@@ -111,12 +130,12 @@ def _losses(result: Tensor, log_sigma: Tensor, truth: Tensor, to_coarse: Tensor,
     distance = (result - truth).norm(dim=-1)
     a, b = edges[:, 0], edges[:, 1]
     lengths = (result[:, a] - result[:, b]).norm(dim=-1), (truth[:, a] - truth[:, b]).norm(dim=-1)
-    likelihood = distance.detach() * torch.exp(-log_sigma) + 3 * log_sigma
+    likelihood = distance * torch.exp(-log_sigma) + 2 * log_sigma
     losses = {
         "posture": distance.mean(),
         "joint": distance[:, :_JOINTS].mean(),
         "vertex": (to_coarse @ (result - truth)).abs().mean(),
         "edge": (lengths[0] - lengths[1]).abs().mean(),
-        "sigma": likelihood.mean(),
+        "likelihood": likelihood.mean(),
     }
     return {name: _WEIGHTS[name] * value for name, value in losses.items()}

@@ -25,9 +25,12 @@ def train_mesh2d(bank: PairBank, held_back: PairBank, size: Mesh2DSize, schedule
     device = schedule.device
     posed = copy.deepcopy(bank.posed).to(device)
 
-    def step(net: nn.Module, rng: np.random.Generator, _: int) -> Losses:
+    def prepare(rng: np.random.Generator) -> tuple[Batch, Tensor]:
         batch = bank.batch(rng.integers(0, len(bank), schedule.batch), rng, mix).to(device)
-        truth = true_points_2d(posed, batch)
+        return batch, true_points_2d(posed, batch)
+
+    def step(net: nn.Module, drawn: tuple[Batch, Tensor]) -> Losses:
+        batch, truth = drawn
         uv, log_sigma, _ = net(batch.points, batch.log_scale)
         error = (uv - truth).norm(dim=-1).clamp(max=_MAX_ERROR)
         return {"nll": (error * torch.exp(-log_sigma) + 2 * log_sigma).mean(), "l1": 4.0 * error.mean()}
@@ -43,7 +46,7 @@ def train_mesh2d(bank: PairBank, held_back: PairBank, size: Mesh2DSize, schedule
         error = (uv - target).norm(dim=-1)
         return {"val_mean": float(error.mean()), "val_median": float(error.median())}
 
-    trained = train(model, step, validate, schedule)
+    trained = train(model, prepare, step, validate, schedule)
     assert isinstance(trained, Mesh2D)
     return trained
 

@@ -61,11 +61,14 @@ def make_pairs(motion: Path, out: Path, *, count: int, seed: int, workers: int, 
     return 0
 
 
-def load_pairs(folder: Path) -> PairSet:
-    """All finished files of a folder, in order."""
-    files = sorted(folder.glob("pairs_*.npz"))
-    if not files:
-        raise InputError(f"no pairs in {folder}; make them with: hmr train pairs --motion FILE --out {folder}")
+def load_pairs(*folders: Path) -> PairSet:
+    """All finished files of the folders, in order."""
+    files: list[Path] = []
+    for folder in folders:
+        found = sorted(folder.glob("pairs_*.npz"))
+        if not found:
+            raise InputError(f"no pairs in {folder}; make them with: hmr train pairs --motion FILE --out {folder}")
+        files += found
     parts = [load_arrays(f) for f in files]
     return PairSet(**{k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in PairSet.__annotations__})
 

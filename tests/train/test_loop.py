@@ -1,7 +1,5 @@
 """The loop learns, and a resumed run is the unbroken one."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -13,8 +11,10 @@ def problem():
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 1)
 
-    def step(net, rng, _):
-        x = torch.as_tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
+    def prepare(rng):
+        return torch.as_tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
+
+    def step(net, x):
         return {"square": (net(x) - x.sum(1, keepdim=True)).square().mean()}
 
     def validate(net):
@@ -22,17 +22,16 @@ def problem():
         with torch.no_grad():
             return {"val": float((net(x) - 1).square().mean())}
 
-    return model, step, validate
+    return model, prepare, step, validate
 
 
-def run(out, steps, total=None, every=20):
-    model, step, validate = problem()
-    schedule = Schedule(out, total or steps, learning_rate=0.05, every=every)
-    return train(model, step, validate, replace(schedule, steps=steps)) if total is None else None
+def run(out, steps):
+    model, prepare, step, validate = problem()
+    return train(model, prepare, step, validate, Schedule(out, steps, learning_rate=0.05, every=20))
 
 
 def test_it_learns_and_writes_a_curve(tmp_path):
-    _, _, validate = problem()
+    *_, validate = problem()
     trained = run(tmp_path, 400)
     assert validate(trained)["val"] < 0.01
     lines = (tmp_path / "curve.csv").read_text().splitlines()
@@ -42,18 +41,18 @@ def test_it_learns_and_writes_a_curve(tmp_path):
 
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
     whole = run(tmp_path / "whole", 40)
-    model, step, validate = problem()
+    model, prepare, step, validate = problem()
     stopped = 0
 
-    def interrupted(net, rng, number):
+    def interrupted(net, x):
         nonlocal stopped
         stopped += 1
         if stopped > 25:
             raise KeyboardInterrupt
-        return step(net, rng, number)
+        return step(net, x)
 
     with pytest.raises(KeyboardInterrupt):
-        train(model, interrupted, validate, Schedule(tmp_path / "parts", 40, learning_rate=0.05, every=20))
+        train(model, prepare, interrupted, validate, Schedule(tmp_path / "parts", 40, learning_rate=0.05, every=20))
     again = run(tmp_path / "parts", 40)
     torch.testing.assert_close(again.weight, whole.weight)
 
