@@ -1,7 +1,7 @@
 """The honest baseline: a plain MLP from the same 33 key points straight to the 81 points, no mesh, no steps.
 
-`python benchmarks/lifter.py PAIRS --val VAL --motion NPZ --out DIR --steps N` trains it on the same batches as the decoder and prints its
-PA-MPJPE on VAL with BlazePose's and with true key points.
+`python benchmarks/lifter.py PAIRS --val VAL --motion NPZ --out DIR --steps N` trains it on the decoder's batches and
+prints its PA-MPJPE on VAL with BlazePose's and with true key points.
 """
 
 import argparse

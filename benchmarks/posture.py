@@ -19,11 +19,9 @@ from hmr_ros.body.loading import asset, load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.posture.networks import (
     Posture,
-    TorchPosture,
     coarse_of,
-    facing_template,
-    load_m2p,
     load_mesh2d,
+    load_torch_posture,
     sparse_points,
 )
 from hmr_ros.train.batches import Batch, Mix, PairBank, with_true_keypoints
@@ -44,19 +42,18 @@ def main() -> None:
     args = parser.parse_args()
     body = load_body(None)
     sparse = sparse_points(body, coarse_of(body))
-    mesh2d, m2p = load_mesh2d(args.mesh2d), load_m2p(args.m2p, sparse)
-    bank = PairBank(load_pairs(args.pairs), body, coarse_of(body), mesh2d.landmarks.double().numpy())
+    landmarks = load_mesh2d(args.mesh2d).landmarks.double().numpy()
+    bank = PairBank(load_pairs(args.pairs), body, coarse_of(body), landmarks)
     index = np.arange(min(len(bank), args.count))
     blazepose = bank.batch(index, np.random.default_rng(0), Mix(augment=False))
     true_2d = with_true_keypoints(bank, index, depth=False)
-    template = torch.as_tensor(facing_template(sparse), dtype=torch.float32)
     truth = true_limbs(blazepose, bank)
     report("BlazePose's 3D landmarks", blazepose.points[:, BLAZEPOSE_LIMBS, 3:].double().numpy(), truth)
     no_depth = replace(blazepose, points=torch.cat([blazepose.points[..., :3], 0 * blazepose.points[..., 3:]], -1))
     for name, batch in (("BlazePose", blazepose), ("BlazePose, no depth", no_depth), ("true 2D", true_2d)):
         true = true_limbs(batch, bank)
         for steps in (1, 2, 4, 10):
-            network = TorchPosture(mesh2d, m2p, template, steps)
+            network = load_torch_posture(body, steps, args.mesh2d, args.m2p)
             posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
             report(f"{name}, {steps} steps", posture.points[:, LIMBS], true)
             if steps == 2:

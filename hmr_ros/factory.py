@@ -47,15 +47,18 @@ def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     if config.recover == "kinematic":
         return KinematicRecovery(body)
     try:
+        import torch
+
         from hmr_ros.posture.networks import coarse_of, load_torch_posture, sparse_points
         from hmr_ros.stages.posture import PostureRecovery
     except ModuleNotFoundError as error:
         raise AssetError(
             f"recover 'posture' needs {error.name}: pip install {error.name}, or use 'kinematic'"
         ) from error
+    torch.set_num_threads(config.threads)
     trained_on = load_body(None)
     sparse = sparse_points(trained_on, coarse_of(trained_on))
-    recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps, config.threads))
+    recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps))
     return BodyConversion(recovery, body) if config.body else recovery
 
 

@@ -46,8 +46,8 @@ def m2p(
     front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
     bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
     chosen = m2p_size(size, bare)
-    mesh = coarse_of(load_body(None))
-    network = train_m2p(bank, val, front, mesh, chosen, schedule, Mix(), Variant(path, bare))
+    body = load_body(None)
+    network = train_m2p(bank, val, front, body, coarse_of(body), chosen, schedule, Mix(), Variant(path, bare))
     target = schedule.out / "m2p.safetensors"
     notes = {"pairs": len(bank), "schedule": asdict(schedule), "path": path, "bare_keypoints": bare}
     save_weights(target, "m2p", network, chosen, notes)
@@ -56,8 +56,8 @@ def m2p(
 
 
 def m2p_size(name: str, bare: bool = False) -> M2PSize:
-    """`small` runs in real time on two CPU cores; `paper` has the paper's widths (128 and 512) for a GPU."""
-    sizes = {"small": M2PSize(), "paper": M2PSize(dim=128, layers=4, heads=4, head_tokens=32, head_dim=512)}
+    """`small` runs in real time on two CPU cores; `paper` has all 431 vertices and the paper's widths."""
+    sizes = {"small": M2PSize(), "paper": M2PSize(points=448, dim=128, layers=4, heads=4, head_tokens=16, head_dim=512)}
     if name not in sizes:
         raise ConfigError(f"--size '{name}' is unknown; choose from {', '.join(sizes)}")
     return M2PSize(**asdict(sizes[name]) | {"bare_landmarks": NUM_LANDMARKS * CHANNELS if bare else 0})

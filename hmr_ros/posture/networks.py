@@ -9,16 +9,15 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from hmr_ros.body.coarse import JOINT_IDS, NUM_MARKERS, NUM_SPARSE, CoarseMesh, load_coarse
+from hmr_ros.body.coarse import JOINT_IDS, NUM_MARKERS, NUM_SPARSE, NUM_VERTICES, CoarseMesh, load_coarse
 from hmr_ros.body.loading import asset
 from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import BodyPoints, points_of
-from hmr_ros.errors import AssetError
-from hmr_ros.networks.kinematics import PosedPoints
+from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.networks.m2p import M2P, M2PSize
 from hmr_ros.networks.mesh2d import Mesh2D, Mesh2DSize
 from hmr_ros.networks.weights import read_weights
-from hmr_ros.posture.condition import condition, sparse_adjacency
+from hmr_ros.posture.condition import condition, token_adjacency
 from hmr_ros.posture.forward import FACING
 from hmr_ros.posture.reverse import reverse, step_times
 from hmr_ros.types import Floats
@@ -45,33 +44,27 @@ class PostureNetwork(Protocol):
 class TorchPosture:
     """Both networks in torch."""
 
-    def __init__(self, mesh2d: Mesh2D, m2p: M2P, template: torch.Tensor, steps: int) -> None:
+    def __init__(self, mesh2d: Mesh2D, m2p: M2P, points: BodyPoints, steps: int) -> None:
         self._mesh2d, self._m2p = mesh2d.eval(), m2p.eval()
-        self._template = template  # [81,3]
+        self._rows = m2p.size.points
+        self._template = torch.as_tensor(facing_template(points)[: self._rows], dtype=torch.float32)
         self._times = step_times(steps)
 
+    @torch.inference_mode()
     def __call__(self, points: Floats, log_scale: Floats) -> Posture:
         """See `PostureNetwork`."""
         given = torch.as_tensor(points, dtype=torch.float32)
         log = torch.as_tensor(log_scale, dtype=torch.float32)
-        seen = self.mesh(given, log)
-        x, log_sigma = self.decode(seen, log)
-        return Posture(*(a.double().numpy() for a in (seen[..., :2], seen[..., 2].exp(), x, log_sigma.exp())))
-
-    @torch.inference_mode()
-    def mesh(self, points: torch.Tensor, log_scale: torch.Tensor) -> torch.Tensor:
-        """The 2D mesh at the sparse points, as `posture.condition` has it."""
-        return condition(self._mesh2d, points, log_scale)
-
-    @torch.inference_mode()
-    def decode(self, seen: torch.Tensor, log_scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """From the T-pose to points [N,81,3] m and their log sigma."""
+        seen = condition(self._mesh2d, given, log, self._rows)
+        bound = given.flatten(1) if self._m2p.size.bare_landmarks else seen
 
         def decoder(x: torch.Tensor, t: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            change, log_sigma = self._m2p(x, seen, log_scale, t, s)
+            change, log_sigma = self._m2p(x, bound, log, t, s)
             return change, log_sigma
 
-        return reverse(decoder, self._template.expand(len(seen), -1, -1), self._times)
+        x, log_sigma = reverse(decoder, self._template.expand(len(given), -1, -1), self._times)
+        found = (seen[..., :2], seen[..., 2].exp(), x, log_sigma.exp())
+        return Posture(*(a[:, :NUM_SPARSE].double().numpy() for a in found))
 
 
 def sparse_points(body: BodyModel, mesh: CoarseMesh) -> BodyPoints:
@@ -89,18 +82,18 @@ def coarse_of(body: BodyModel) -> CoarseMesh:
     return mesh
 
 
-def facing_template(sparse: BodyPoints) -> Floats:
-    """T-pose [81,3] m of the mean shape, facing the camera, pelvis at the origin."""
-    return np.asarray((sparse.template - sparse.J_template[0]) @ FACING.numpy())
+def facing_template(points: BodyPoints) -> Floats:
+    """T-pose [P,3] m of the mean shape, facing the camera, pelvis at the origin."""
+    return np.asarray((points.template - points.J_template[0]) @ FACING.numpy())
 
 
-def load_torch_posture(body: BodyModel, steps: int, threads: int) -> TorchPosture:
-    """The shipped weights."""
-    torch.set_num_threads(threads)
-    sparse = sparse_points(body, coarse_of(body))
-    mesh2d, m2p = load_mesh2d(asset("mesh2d.safetensors")), load_m2p(asset("m2p.safetensors"), sparse)
-    template = torch.as_tensor(facing_template(sparse), dtype=torch.float32)
-    return TorchPosture(mesh2d, m2p, template, steps)
+def load_torch_posture(
+    body: BodyModel, steps: int, mesh2d: Path | None = None, m2p: Path | None = None
+) -> TorchPosture:
+    """The shipped weights, or those of the given files."""
+    mesh = coarse_of(body)
+    front = load_mesh2d(mesh2d or asset("mesh2d.safetensors"))
+    return TorchPosture(front, load_m2p(m2p or asset("m2p.safetensors"), body, mesh), mesh.points(body), steps)
 
 
 def load_mesh2d(path: Path) -> Mesh2D:
@@ -111,12 +104,17 @@ def load_mesh2d(path: Path) -> Mesh2D:
     return network.eval()
 
 
-def load_m2p(path: Path, sparse: BodyPoints) -> M2P:
-    """Decoder of a weights file for the 81 points of the body it was trained on."""
+def load_m2p(path: Path, body: BodyModel, mesh: CoarseMesh) -> M2P:
+    """Decoder of a weights file; `body` and `mesh` are those it was trained on."""
     state, size, _ = read_weights(path, "m2p")
-    if size["points"] != NUM_SPARSE:
-        raise AssetError(f"{path} works on {size['points']} points, not {NUM_SPARSE}; train it anew")
-    adjacency = sparse_adjacency(PosedPoints(sparse))
-    network = M2P(M2PSize(**size), torch.as_tensor(adjacency, dtype=torch.float32))
+    network = new_m2p(M2PSize(**size), body, mesh)
     network.load_state_dict(state)
     return network.eval()
+
+
+def new_m2p(size: M2PSize, body: BodyModel, mesh: CoarseMesh) -> M2P:
+    """Untrained decoder whose graph blocks know the body's neighbours."""
+    if size.points not in (NUM_SPARSE, len(JOINT_IDS) + NUM_VERTICES):
+        raise ConfigError(f"the decoder works on 81 or 448 points, not {size.points}")
+    adjacency = token_adjacency(mesh, mesh.points(body).template, size.points)
+    return M2P(size, torch.as_tensor(adjacency, dtype=torch.float32))

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, CoarseMesh
+from hmr_ros.body.model import BodyModel
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.networks.kinematics import PosedPoints
 from hmr_ros.networks.m2p import M2P, M2PSize
 from hmr_ros.networks.mesh2d import Mesh2D
-from hmr_ros.posture.condition import condition, sparse_adjacency
+from hmr_ros.posture.condition import condition, token_adjacency
 from hmr_ros.posture.forward import fk_state, vertex_state
+from hmr_ros.posture.networks import new_m2p
 from hmr_ros.posture.reverse import reverse, step_times
 from hmr_ros.train.batches import Batch, Mix, PairBank, with_true_keypoints
 from hmr_ros.train.loop import Losses, Schedule, train
@@ -38,8 +40,8 @@ class Variant:
 
 
 def train_m2p(
-    bank: PairBank, held_back: PairBank, mesh2d: Mesh2D, mesh: CoarseMesh, size: M2PSize, schedule: Schedule,
-    mix: Mix, variant: Variant,
+    bank: PairBank, held_back: PairBank, mesh2d: Mesh2D, body: BodyModel, mesh: CoarseMesh, size: M2PSize,
+    schedule: Schedule, mix: Mix, variant: Variant,
 ) -> M2P:  # fmt: skip
     """Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of sigma.
 
@@ -47,8 +49,9 @@ def train_m2p(
     corrects its own errors. A random step of a random step count is trained each time.
     """
     torch.manual_seed(schedule.seed)
-    adjacency = sparse_adjacency(bank.posed)
-    model = M2P(size, torch.as_tensor(adjacency, dtype=torch.float32))
+    model = new_m2p(size, body, mesh)
+    adjacency = token_adjacency(mesh, mesh.points(body).template, size.points)
+    rows = size.points
     path, device = _PATHS[variant.path], schedule.device
     posed, mesh2d = copy.deepcopy(bank.posed).to(device), copy.deepcopy(mesh2d).to(device)
     to_coarse = torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32, device=device)
@@ -60,9 +63,9 @@ def train_m2p(
         count = int(rng.choice(_COUNTS, p=_COUNT_SHARES))
         times = step_times(count)
         at = count - 1 if rng.random() < 0.6 else int(rng.integers(count))
-        given = _condition(mesh2d, batch, variant)
-        template = _state(path, posed, batch, 1.0, NUM_SPARSE)
-        return _Drawn(batch, given, times, at, template, _state(path, posed, batch, times[at + 1], NUM_SPARSE))
+        given = _condition(mesh2d, batch, variant, rows)
+        template = _state(path, posed, batch, 1.0, rows)
+        return _Drawn(batch, given, times, at, template, _state(path, posed, batch, times[at + 1], rows))
 
     def step(net: nn.Module, drawn: _Drawn) -> Losses:
         decoder, times, at = _bound(net, drawn.given, drawn.batch), drawn.times, drawn.at
@@ -81,8 +84,8 @@ def train_m2p(
     def validate(net: nn.Module) -> dict[str, float]:
         out = {}
         for name, check in checks.items():
-            decoder = _bound(net, _condition(mesh2d, check, variant), check)
-            template = _state(path, posed, check, 1.0, NUM_SPARSE)
+            decoder = _bound(net, _condition(mesh2d, check, variant, rows), check)
+            template = _state(path, posed, check, 1.0, rows)
             target = _state(fk_state, posed, check, 0.0, NUM_SPARSE)[:, _LIMBS].cpu().numpy()
             for count in (1, 2):
                 joints = reverse(decoder, template, step_times(count))[0][:, _LIMBS].cpu().numpy()
@@ -107,8 +110,10 @@ class _Drawn:
 
 
 @torch.no_grad()
-def _condition(mesh2d: Mesh2D, batch: Batch, variant: Variant) -> Tensor:
-    return batch.points.flatten(1) if variant.bare_keypoints else condition(mesh2d, batch.points, batch.log_scale)
+def _condition(mesh2d: Mesh2D, batch: Batch, variant: Variant, rows: int) -> Tensor:
+    if variant.bare_keypoints:
+        return batch.points.flatten(1)
+    return condition(mesh2d, batch.points, batch.log_scale, rows)
 
 
 def _bound(net: nn.Module, given: Tensor, batch: Batch) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -134,7 +139,7 @@ def _losses(result: Tensor, log_sigma: Tensor, truth: Tensor, to_coarse: Tensor,
     losses = {
         "posture": distance.mean(),
         "joint": distance[:, :_JOINTS].mean(),
-        "vertex": (to_coarse @ (result - truth)).abs().mean(),
+        "vertex": (to_coarse @ (result - truth)[:, :NUM_SPARSE]).abs().mean(),
         "edge": (lengths[0] - lengths[1]).abs().mean(),
         "likelihood": likelihood.mean(),
     }

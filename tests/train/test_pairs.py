@@ -7,7 +7,7 @@ import torch
 from hmr_ros.cli import main
 from hmr_ros.errors import InputError
 from hmr_ros.posture.forward import fk_state
-from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d, sparse_points
+from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.train.batches import Mix, PairBank, with_true_keypoints
 from hmr_ros.train.mesh2d import true_points_2d
@@ -82,8 +82,11 @@ def test_both_networks_train_from_the_command_line(folder, open_body):
     weights = folder / "mesh2d" / "mesh2d.safetensors"
     argv = ["train", "m2p", *common, "--out", str(folder / "m2p"), "--mesh2d", str(weights), "--threads", "2"]
     assert main(argv) == 0
+    ablation = ["--path", "vertex", "--bare-keypoints", "--size", "paper", "--steps", "1", "--batch", "2"]
+    assert main([*argv[:-8], *ablation, "--out", str(folder / "large"), *argv[-4:]]) == 0
+    load_m2p(folder / "large" / "m2p.safetensors", open_body, coarse_of(open_body))
     load_mesh2d(weights)
-    load_m2p(folder / "m2p" / "m2p.safetensors", sparse_points(open_body, coarse_of(open_body)))
+    load_m2p(folder / "m2p" / "m2p.safetensors", open_body, coarse_of(open_body))
     assert (folder / "m2p" / "curve.csv").read_text().count("\n") == 2
 
 
