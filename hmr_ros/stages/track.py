@@ -13,6 +13,7 @@ from hmr_ros.stages.detect import BODY_SCALE, Detector, without_duplicates
 from hmr_ros.stages.keypoints import Landmarker
 from hmr_ros.stages.motion import RoiMotion
 from hmr_ros.stages.search import Search
+from hmr_ros.stages.sides import SideMemory
 from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track, TrackingState
 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
@@ -234,6 +235,8 @@ class _Person:
         self.unseen_s = 0.0
         self.surprise = 0.0  # distance from the prediction, in crop sides
         self.last = keypoints  # when last seen
+        self._dt_s = 0.0  # since the last frame
+        self._sides = SideMemory(keypoints)
         self._bones: deque[Floats] = deque(maxlen=_BONE_HISTORY)
         self._remember_bones(keypoints)
 
@@ -241,6 +244,7 @@ class _Person:
         if self.seen is None:
             self.unseen_s += dt_s
         self.motion.predict(dt_s)
+        self._dt_s = dt_s
         self._was_seen, self.seen = self.seen is not None, None
 
     def expected_roi(self) -> Roi:
@@ -257,6 +261,7 @@ class _Person:
         if self.answered:
             self.state = TrackingState.TRACKED if self._was_seen else TrackingState.RECOVERED
         self.motion.update(keypoints.next_roi)
+        keypoints = self._sides.corrected(keypoints, self._dt_s + self.unseen_s)
         self.seen = self.last = keypoints
         self.unseen_s = 0.0
         self.age += 1
