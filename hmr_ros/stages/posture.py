@@ -8,7 +8,7 @@ import numpy as np
 
 from hmr_ros.body.coarse import JOINT_IDS
 from hmr_ros.body.fitting import Fitted, Observed, PointFitter
-from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.points import BodyPoints
 from hmr_ros.geometry.camera import distort_points, project, undistort_points
@@ -19,6 +19,10 @@ from hmr_ros.stages.shapes import TrackShapes
 from hmr_ros.types import Floats, Frame, Human, Track
 
 _MIN_DEPTH_M = 0.1
+_SIGMA_LANDMARK = 0.012  # of a landmark seen for certain, in units of the person's size (about half a metre)
+_LEAST_CONFIDENCE = 0.05
+_MESH_DISCOUNT = 3.0  # the errors of neighbouring mesh points are one error
+_LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])
 
 
 class PostureRecovery:
@@ -39,13 +43,8 @@ class PostureRecovery:
         posture = self._network(seen.points, np.log(seen.scale))
         decoded = time.perf_counter()
         betas, sigma_betas = self._shapes.expected([t.track_id for t in tracks])
-        size = seen.scale[:, None]
-        fitted = self._fitter(
-            Observed(
-                posture.points, posture.sigma, posture.points_2d * size[..., None], posture.sigma_2d * size,
-                betas, sigma_betas,
-            )
-        )  # fmt: skip
+        rays, sigma_rays = _evidence_2d(seen, posture)
+        fitted = self._fitter(Observed(posture.points, posture.sigma, rays, sigma_rays, betas, sigma_betas))
         self._shapes.learn([t.track_id for t in tracks], fitted.betas, frame.index)
         humans = self._humans(frame, tracks, seen, posture, fitted)
         self.stage_seconds = {"mesh2d + decoder": decoded - start, "fit": time.perf_counter() - decoded}
@@ -88,6 +87,20 @@ class PostureRecovery:
             )
             for i, track in enumerate(tracks)
         ]  # fmt: skip
+
+
+def _evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
+    """Where the 81 points are seen: rays [N,81,2] and their sigma [N,81].
+
+    The limb joints from the landmarks themselves, the rest from the 2D mesh: trained on rendered people, the mesh
+    carries over what the landmark network does wrong there, which is not what it does wrong in real pictures.
+    """
+    points, sigma = posture.points_2d.copy(), _MESH_DISCOUNT * posture.sigma_2d
+    landmarks = seen.points[:, BLAZEPOSE_LIMBS]
+    points[:, _LIMBS] = landmarks[..., :2]
+    sigma[:, _LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5
+    size = seen.scale[:, None]
+    return points * size[..., None], sigma * size
 
 
 def _sigma_of_joints(sparse: Floats) -> Floats:
