@@ -14,6 +14,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.cli import main
 from hmr_ros.io.results import load_humans, save_arrays
 from hmr_ros.io.share import share_file
@@ -77,7 +78,7 @@ def test_nobody_in_the_video_is_a_result_too(tmp_path):
     ("arguments", "said"),
     [
         (["run", "nothing.mp4", "--out", "o"], "does not exist"),
-        (["run", "CLIP", "--out", "o", "--recover", "posture"], "'posture' is not part of this version"),
+        (["run", "CLIP", "--out", "o", "--refine", "temporal"], "'temporal' is not part of this version"),
         (["run", "CLIP", "--out", "o", "--refine", "temporal"], "use 'none'"),
         (["run", "CLIP", "--out", "o", "--engine", "tensorrt"], "use 'auto'"),
         (["run", "CLIP", "--out", "o", "--camera", "0,0,0,0"], "not a camera matrix"),
@@ -144,3 +145,48 @@ def test_bag_in_bag_out(tmp_path, rendered, capsys):
         found = [(stamp, reader.deserialize(raw, c.msgtype)) for c, stamp, raw in reader.messages()]
     assert [s for s, _ in found] == [100 * 10**9 + i * 66_000_000 for i in range(5)]
     assert {m.humans[0].track_id for _, m in found} == {0}
+
+
+def test_bench_prints_every_stage_and_writes_json(tmp_path, capsys):
+    assert main(["bench", "--people", "1", "2", "--repeats", "2", "--json", str(tmp_path / "bench.json")]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("track", "mesh2d + decoder", "fit", "recover (posture)", "peak memory"))
+    report = json.loads((tmp_path / "bench.json").read_text())
+    assert {row["people"] for row in report["stages"]} == {1, 2}
+    assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in report["stages"])
+
+
+def test_bench_refuses_nobody(capsys):
+    assert main(["bench", "--people", "0"]) == 1
+    assert "1 or more" in capsys.readouterr().err
+
+
+def test_another_smpl_file_gets_the_same_people(clip, tmp_path, open_body):
+    """Parameters of the user's body, joints where they were."""
+    parents = np.where(SMPL_PARENTS < 0, 2**32 - 1, SMPL_PARENTS).astype(np.uint32)
+    v_template = open_body.v_template * [0.96, 1.08, 1.0]
+    np.savez(
+        tmp_path / "other.npz", v_template=v_template, shapedirs=open_body.shapedirs,
+        posedirs=np.zeros((len(v_template), 3, 207)), J_regressor=open_body.J_regressor, weights=open_body.weights,
+        f=open_body.faces.astype(np.uint32), kintree_table=np.stack([parents, np.arange(24, dtype=np.uint32)]),
+    )  # fmt: skip
+    found = []
+    for extra in ([], ["--body", str(tmp_path / "other.npz")]):
+        argv = [
+            "run",
+            str(clip),
+            "--out",
+            str(tmp_path / str(len(extra))),
+            "--no-overlay",
+            "--max-frames",
+            "12",
+            *extra,
+        ]
+        assert main(argv) == 0
+        found.append(load_humans(tmp_path / str(len(extra)) / "humans.npz"))
+    a, b = found
+    assert a.body_model != b.body_model
+    np.testing.assert_array_equal(a.frame, b.frame)
+    error = np.linalg.norm(a.joints - b.joints, axis=-1)[:, SMPL_LIMBS]
+    assert error[-1].mean() < 0.010
+    assert np.abs(a.betas - b.betas).max() > 0.1

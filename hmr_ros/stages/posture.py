@@ -19,7 +19,7 @@ from hmr_ros.stages.shapes import TrackShapes
 from hmr_ros.types import Floats, Frame, Human, Track
 
 _MIN_DEPTH_M = 0.1
-_SIGMA_LANDMARK = 0.012  # of a landmark seen for certain, in units of the person's size (about half a metre)
+_SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
 _LEAST_CONFIDENCE = 0.05
 _MESH_DISCOUNT = 3.0  # the errors of neighbouring mesh points are one error
 _LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])
