@@ -174,7 +174,7 @@ def test_another_smpl_file_gets_the_same_people(clip, tmp_path, open_body):
     for extra in ([], ["--body", str(tmp_path / "other.npz")]):
         argv = [
             "run",
-            str(clip),
+            str(clip[0] / "clip.mp4"),
             "--out",
             str(tmp_path / str(len(extra))),
             "--no-overlay",

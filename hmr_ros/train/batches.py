@@ -54,6 +54,7 @@ class Mix:
     invented: float = 0.5  # share of people whose landmarks come from the noise model, in other poses
     without_depth: float = 0.25  # share whose world landmarks are left out
     augment: bool = True
+    jitter: float = 0.03  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is known by heart
 
 
 class PairBank:
@@ -96,6 +97,7 @@ class PairBank:
                     for new, old in zip(invented, (points, pose, root, betas, pelvis, scale), strict=True)
                 )
             points, pose, root, pelvis = _turned(points, pose, root, pelvis, rng)
+            _jitter(points, mix.jitter, rng)
             points[rng.random(len(points)) < mix.without_depth, :, 3:] = 0.0
         pose = pose.copy()
         pose[:, 0] = axis_angle_from_matrix(_FACING @ root)
@@ -191,6 +193,16 @@ def with_true_keypoints(bank: PairBank, index: Ints, depth: bool) -> Batch:
         seen.points, np.log(seen.scale), pose, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale,
     )  # fmt: skip
     return Batch(*(torch.as_tensor(a, dtype=torch.float32) for a in tensors))
+
+
+def _jitter(points: Floats, spread: float, rng: np.random.Generator) -> None:
+    """Noise on key points [B,33,6] in place, by a random part of `spread` a person; a quarter stays as it is."""
+    count = len(points)
+    part = spread * rng.random((count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
+    points[..., :2] += part * rng.normal(size=(count, 33, 2))
+    points[..., 3:] += 1.5 * part * rng.normal(size=(count, 33, 3))
+    confidence = points[..., 2] + 3 * part[..., 0] * rng.normal(size=(count, 33))
+    points[..., 2] = np.where(part[..., 0] > 0, np.clip(confidence, 0.0, 1.0), points[..., 2])
 
 
 def _turned(
