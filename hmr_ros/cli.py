@@ -117,7 +117,7 @@ def _train(args: argparse.Namespace) -> int:
         )
     return train.m2p(
         args.pairs, args.val, args.mesh2d, schedule,
-        motion=args.motion, size=args.size, path=args.path, bare=args.bare_keypoints, threads=args.threads,
+        motion=args.motion, jitter=args.jitter, size=args.size, path=args.path, bare=args.bare_keypoints, threads=args.threads,
     )  # fmt: skip
 
 
@@ -205,7 +205,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
     p.set_defaults(command=_pairs)
-    for name, steps in (("mesh2d", 3500), ("m2p", 5000)):
+    for name, steps in (("mesh2d", 3500), ("m2p", 11000)):
         p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")
         p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
         p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
@@ -222,6 +222,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
             p.add_argument("--no-residual", action="store_true", help="ablation: C P alone")
             continue
         p.add_argument("--mesh2d", type=Path, metavar="FILE", help="2D mesh weights (default: the shipped ones)")
+        p.add_argument("--jitter", type=float, default=0.0, help="noise on the landmarks, in sizes of the person")
         p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
         p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
         p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")

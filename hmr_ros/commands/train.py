@@ -38,7 +38,7 @@ def mesh2d(
 
 
 def m2p(
-    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, size: str,
+    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, jitter: float, size: str,
     path: str, bare: bool, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train m2p`: writes m2p.safetensors into the schedule's folder."""
@@ -47,7 +47,9 @@ def m2p(
     bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
     chosen = m2p_size(size, bare)
     body = load_body(None)
-    network = train_m2p(bank, val, front, body, coarse_of(body), chosen, schedule, Mix(), Variant(path, bare))
+    network = train_m2p(
+        bank, val, front, body, coarse_of(body), chosen, schedule, Mix(jitter=jitter), Variant(path, bare)
+    )
     target = schedule.out / "m2p.safetensors"
     notes = {"pairs": len(bank), "schedule": asdict(schedule), "path": path, "bare_keypoints": bare}
     save_weights(target, "m2p", network, chosen, notes)

@@ -54,7 +54,7 @@ class Mix:
     invented: float = 0.5  # share of people whose landmarks come from the noise model, in other poses
     without_depth: float = 0.25  # share whose world landmarks are left out
     augment: bool = True
-    jitter: float = 0.03  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is known by heart
+    jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is known by heart
 
 
 class PairBank:
