@@ -117,7 +117,8 @@ def _train(args: argparse.Namespace) -> int:
         )
     return train.m2p(
         args.pairs, args.val, args.mesh2d, schedule,
-        motion=args.motion, jitter=args.jitter, size=args.size, path=args.path, bare=args.bare_keypoints, threads=args.threads,
+        motion=args.motion, jitter=args.jitter, size=args.size, path=args.path, bare=args.bare_keypoints,
+        threads=args.threads,
     )  # fmt: skip
 
 

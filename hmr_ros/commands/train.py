@@ -38,8 +38,8 @@ def mesh2d(
 
 
 def m2p(
-    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None, jitter: float, size: str,
-    path: str, bare: bool, threads: int,
+    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None,
+    jitter: float, size: str, path: str, bare: bool, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train m2p`: writes m2p.safetensors into the schedule's folder."""
     _prepare(schedule, threads)

@@ -167,8 +167,9 @@ def _clothed(body: BodyModel, vertices: Floats, rng: np.random.Generator) -> Flo
     corners = vertices[body.faces]
     normals = np.zeros_like(vertices)
     face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    for k in range(3):
-        np.add.at(normals, body.faces[:, k], face_normals)
+    for corner in body.faces.T:
+        for axis in range(3):
+            normals[:, axis] += np.bincount(corner, face_normals[:, axis], len(vertices))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     cloth = body.weights[:, [0, 1, 2, 3, 4, 5, 6, 9, 13, 14, 16, 17]].sum(1)
     folds = 1 + 0.5 * np.sin(body.v_template @ rng.normal(0, 20, 3) + rng.uniform(0, 6))

@@ -50,15 +50,17 @@ def _visible(vertices: Floats, faces: Ints, K: Floats, width: int, height: int) 
     """Indices of the faces to paint, far ones first, and their corners [N,3,2] px."""
     z = vertices[:, 2]
     px = pixels_in_front(vertices, K)
-    corners = px[faces]  # [F,3,2]
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    i, j, k = faces.T
     with np.errstate(invalid="ignore"):
-        facing = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0  # image y points down
-        low, high = corners.min(1), corners.max(1)
-        inside = (high > 0).all(1) & (low < [width, height]).all(1) & (np.abs(corners) < _LIMIT_PX).all((1, 2))
-    keep = np.flatnonzero(facing & inside)
-    order = keep[np.argsort(-z[faces[keep]].mean(1), kind="stable")]
-    return order, corners[order]
+        a, b = px[j] - px[i], px[k] - px[i]
+        facing = np.flatnonzero(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0)  # image y points down
+    i, j, k = faces[facing].T
+    low, high = np.minimum(np.minimum(px[i], px[j]), px[k]), np.maximum(np.maximum(px[i], px[j]), px[k])
+    inside = (high > 0).all(1) & (low < [width, height]).all(1) & (low > -_LIMIT_PX).all(1) & (high < _LIMIT_PX).all(1)
+    keep = facing[inside]
+    depth = z[i[inside]] + z[j[inside]] + z[k[inside]]
+    order = keep[np.argsort(-depth, kind="stable")]
+    return order, px[faces[order]]
 
 
 def _shading(triangles: Floats, light: Floats | None) -> Floats:
