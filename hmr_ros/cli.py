@@ -100,8 +100,9 @@ def _pairs(args: argparse.Namespace) -> int:
     from hmr_ros.train.pairs import make_pairs
 
     return make_pairs(
-        args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain, body=None
-    )
+        args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain,
+        frames=args.frames, body=None,
+    )  # fmt: skip
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -205,6 +206,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
+    p.add_argument("--frames", type=int, default=1, help="more than 1: pieces of motion of so many frames, tracked")
     p.set_defaults(command=_pairs)
     for name, steps in (("mesh2d", 3500), ("m2p", 11000)):
         p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")

@@ -12,15 +12,19 @@ import numpy as np
 from tqdm import tqdm
 
 from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.io.assets import blazepose_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.stages.keypoints import Landmarker
-from hmr_ros.train.people import picture, random_person
+from hmr_ros.stages.sides import SideMemory
+from hmr_ros.train.looks import picture, random_look
+from hmr_ros.train.people import Person, random_motion, random_person
 from hmr_ros.train.poses import PoseSampler, load_recorded
-from hmr_ros.types import Floats
+from hmr_ros.types import Floats, Keypoints
 
 SHARD = 500  # pairs a file: what is lost when the making is stopped
+_LOST = 0.5  # score below which the tracker searches anew
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,22 @@ class PairSet:
     keypoints_2d: Floats  # [N,33,3] px, px, confidence
     keypoints_3d: Floats  # [N,33,3] m, camera axes, origin at the mid hip
     score: Floats  # [N]
+    sequence: Floats  # [N] number of the moving person in its file; -1 = a single picture
+    time: Floats  # [N] s since the person's first picture
 
     def __len__(self) -> int:
         return len(self.pose)
 
 
-def make_pairs(motion: Path, out: Path, *, count: int, seed: int, workers: int, plain: bool, body: str | None) -> int:
-    """`hmr train pairs`: render `count` people and run the landmark network on them; finished files are kept."""
-    if count < 1 or workers < 1:
-        raise ConfigError("--count and --workers must be 1 or more")
+def make_pairs(
+    motion: Path, out: Path, *, count: int, seed: int, workers: int, plain: bool, frames: int, body: str | None
+) -> int:
+    """`hmr train pairs`: render `count` pictures and run the landmark network on them; finished files are kept.
+
+    `frames` > 1: the pictures are pieces of so many frames, in which the person moves and is tracked.
+    """
+    if count < 1 or workers < 1 or frames < 1:
+        raise ConfigError("--count, --workers and --frames must be 1 or more")
     load_recorded(motion)  # fail here, not in a worker
     blazepose_models()
     try:
@@ -52,7 +63,7 @@ def make_pairs(motion: Path, out: Path, *, count: int, seed: int, workers: int, 
     shards = [k for k in range(-(-count // SHARD)) if not _file(out, k).exists()]
     with ProcessPoolExecutor(workers) as pool:
         jobs = [
-            pool.submit(_shard, motion, _file(out, k), min(SHARD, count - k * SHARD), seed, k, plain, body)
+            pool.submit(_shard, motion, _file(out, k), min(SHARD, count - k * SHARD), seed, k, plain, frames, body)
             for k in shards
         ]
         for job in tqdm(as_completed(jobs), total=len(jobs), unit=f"x{SHARD}", desc="pairs"):
@@ -70,6 +81,9 @@ def load_pairs(*folders: Path) -> PairSet:
             raise InputError(f"no pairs in {folder}; make them with: hmr train pairs --motion FILE --out {folder}")
         files += found
     parts = [load_arrays(f) for f in files]
+    for part in parts:  # files of single pictures may lack these
+        part.setdefault("sequence", np.full(len(part["pose"]), -1.0))
+        part.setdefault("time", np.zeros(len(part["pose"])))
     return PairSet(**{k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in PairSet.__annotations__})
 
 
@@ -77,20 +91,47 @@ def _file(out: Path, index: int) -> Path:
     return out / f"pairs_{index:05d}.npz"
 
 
-def _shard(motion: Path, path: Path, count: int, seed: int, index: int, plain: bool, body_file: str | None) -> None:
+def _shard(
+    motion: Path, path: Path, count: int, seed: int, index: int, plain: bool, frames: int, body_file: str | None
+) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     body = load_body(body_file)
     landmarker = Landmarker(blazepose_models().landmarks, 1)
     rng = np.random.default_rng([seed, index])
     sampler = PoseSampler(load_recorded(motion), rng)
     rows: list[dict[str, Any]] = []
+    number = 0
     while len(rows) < count:
-        person = random_person(body, sampler, rng, plain)
-        found = landmarker(picture(body, person, rng), person.roi)
-        rows.append(
-            {
-                "pose": person.pose, "betas": person.betas, "transl": person.transl, "K": person.K,
-                "keypoints_2d": found.keypoints_2d, "keypoints_3d": found.keypoints_3d, "score": found.score,
-            }
-        )  # fmt: skip
-    save_arrays(path, **{k: np.array([r[k] for r in rows], np.float32) for k in rows[0]})
+        if frames > 1:
+            people, seconds = random_motion(body, sampler, rng, plain, frames)
+        else:
+            people, seconds = [random_person(body, sampler, rng, plain)], 0.0
+        found = _follow(landmarker, body, people, seconds, rng)
+        for k, (person, seen) in enumerate(zip(people, found, strict=True)):
+            rows.append(
+                {
+                    "pose": person.pose, "betas": person.betas, "transl": person.transl, "K": person.K,
+                    "keypoints_2d": seen.keypoints_2d, "keypoints_3d": seen.keypoints_3d, "score": seen.score,
+                    "sequence": number if frames > 1 else -1, "time": k * seconds,
+                }
+            )  # fmt: skip
+        number += 1
+    save_arrays(path, **{k: np.array([r[k] for r in rows[:count]], np.float32) for k in rows[0]})
+
+
+def _follow(
+    landmarker: Landmarker, body: BodyModel, people: list[Person], seconds: float, rng: np.random.Generator
+) -> list[Keypoints]:
+    """Landmarks of one person from picture to picture, each searched where the last one says, as the tracker does."""
+    look = random_look(body, people[0], rng)
+    found: list[Keypoints] = []
+    sides: SideMemory | None = None
+    for person in people:
+        lost = not found or found[-1].score < _LOST
+        seen = landmarker(picture(body, person, look, rng), person.roi if lost else found[-1].next_roi)
+        if sides is None:
+            sides = SideMemory(seen)
+        elif seen.score >= _LOST:
+            seen = sides.corrected(seen, seconds)
+        found.append(seen)
+    return found

@@ -44,11 +44,20 @@ class Recorded:
 
     poses: Floats  # [F,24,3] rad, y up
     clip: Ints  # [F]
+    trans: Floats  # [F,3] m
+    frame: Ints  # [F] place in the file; neighbours in time differ by one
 
     @cached_property
     def _cumulative(self) -> Floats:
         _, inverse, counts = np.unique(self.clip, return_inverse=True, return_counts=True)
         return np.cumsum(counts[inverse] ** -0.5)  # long clips (half of the data is one dance) count less
+
+    def follows(self, first: int, length: int) -> bool:
+        """Whether `length` frames from `first` on are one unbroken piece of motion."""
+        last = first + length - 1
+        if last >= len(self.frame):
+            return False
+        return bool(self.clip[first] == self.clip[last] and self.frame[last] - self.frame[first] == length - 1)
 
     def draw(self, count: int, rng: np.random.Generator) -> Ints:
         """Indices [count] of frames; every clip has a say."""
@@ -69,7 +78,8 @@ def load_recorded(path: Path) -> Recorded:
     if not good.any():
         raise InputError(f"{path} has no usable frame")
     clip = arrays["clip_id"].astype(np.int64) if "clip_id" in arrays else np.zeros(len(poses), np.int64)
-    return Recorded(full[good].reshape(-1, 24, 3), clip[good])
+    trans = arrays["trans"].astype(np.float64) if "trans" in arrays else np.zeros((len(poses), 3))
+    return Recorded(full[good].reshape(-1, 24, 3), clip[good], trans[good], np.flatnonzero(good))
 
 
 def mirror(poses: Floats) -> Floats:
@@ -95,23 +105,52 @@ class PoseSampler:
             pose[_UPPER] = self.plain()[_UPPER]
         if rng.random() < 0.4:
             self._invent(pose)
+        return self._shaken(pose)
+
+    def motion(self, frames: int, plain: bool) -> tuple[Floats, Floats, int]:
+        """A piece of motion: poses [frames,24,3], trans [frames,3] m, and how many recorded frames one step is.
+
+        Not plain: trunk and arms of another piece, sitting legs, and joint noise that stays the same throughout.
+        """
+        rng = self._rng
+        step = 1 if rng.random() < 0.75 else 2
+        poses, trans = self._piece(frames, step)
+        if plain:
+            return poses, trans, step
+        if rng.random() < 0.35:
+            poses[:, _UPPER] = self._piece(frames, step)[0][:, _UPPER]
+        if rng.random() < 0.15:
+            sitting = poses[0].copy()
+            self._sit(sitting)
+            legs = [SMPL[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle")]
+            poses[:, legs] = sitting[legs]
+        return self._shaken(poses), trans, step
+
+    def _piece(self, frames: int, step: int) -> tuple[Floats, Floats]:
+        recorded, length = self._recorded, (frames - 1) * step + 1
+        while True:
+            first = int(recorded.draw(1, self._rng)[0])
+            if recorded.follows(first, length):
+                break
+        poses, trans = (a[first : first + length : step].copy() for a in (recorded.poses, recorded.trans))
+        if self._rng.random() < 0.5:
+            return mirror(poses), trans * [-1.0, 1.0, 1.0]
+        return poses, trans
+
+    def _shaken(self, poses: Floats) -> Floats:
+        """Poses [...,24,3], all turned by the same joint noise."""
         sigma = np.array([_NOISE_DEG.get(name, _DEFAULT_NOISE_DEG) for name in SMPL_JOINTS], np.float64)
-        noise = np.radians(rng.normal(0.0, sigma[:, None], (24, 3)))
+        noise = np.radians(self._rng.normal(0.0, sigma[:, None], (24, 3)))
         noise[[SMPL["left_hand"], SMPL["right_hand"]]] = 0.0
         noise[0] = 0.0
-        return axis_angle_from_matrix(matrix_from_axis_angle(pose) @ matrix_from_axis_angle(noise))
+        return axis_angle_from_matrix(matrix_from_axis_angle(poses) @ matrix_from_axis_angle(noise))
 
     def _invent(self, pose: Floats) -> None:
         """Replace some limbs of `pose` [24,3] in place by procedural ones: sitting, squatting, reaching."""
         rng = self._rng
         kind = rng.random()
-        if kind < 0.3:  # sitting and squatting: both legs alike
-            hip, knee = rng.uniform(50, 125), rng.uniform(30, 145)
-            for side, sign in (("left", 1.0), ("right", -1.0)):
-                flex, apart = hip + rng.normal(0, 10), rng.uniform(-5, 35)
-                pose[SMPL[f"{side}_hip"]] = _euler((-flex, rng.normal(0, 8), sign * apart))
-                pose[SMPL[f"{side}_knee"]] = _euler((np.clip(knee + rng.normal(0, 12), 0, 150), 0.0, 0.0))
-                pose[SMPL[f"{side}_ankle"]] = self._limb("ankle", side)
+        if kind < 0.3:
+            self._sit(pose)
             return
         chain = {"leg": ("hip", "knee", "ankle"), "arm": ("shoulder", "elbow", "wrist")}
         for side in ("left", "right"):
@@ -122,6 +161,16 @@ class PoseSampler:
         if rng.random() < 0.3:
             for name in ("spine1", "spine2", "spine3"):
                 pose[SMPL[name]] = _euler([rng.uniform(*limit) for limit in _SPINE_DEG])
+
+    def _sit(self, pose: Floats) -> None:
+        """Sitting and squatting: both legs alike."""
+        rng = self._rng
+        hip, knee = rng.uniform(50, 125), rng.uniform(30, 145)
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            flex, apart = hip + rng.normal(0, 10), rng.uniform(-5, 35)
+            pose[SMPL[f"{side}_hip"]] = _euler((-flex, rng.normal(0, 8), sign * apart))
+            pose[SMPL[f"{side}_knee"]] = _euler((np.clip(knee + rng.normal(0, 12), 0, 150), 0.0, 0.0))
+            pose[SMPL[f"{side}_ankle"]] = self._limb("ankle", side)
 
     def _limb(self, name: str, side: str) -> Floats:
         turn = _euler([self._rng.uniform(*limit) for limit in _LIMITS_DEG[name]])

@@ -52,6 +52,19 @@ def test_finished_files_are_kept(folder):
     assert file.stat().st_mtime_ns == before
 
 
+def test_pieces_of_motion_follow_one_person(folder):
+    argv = ["train", "pairs", "--motion", str(folder / "motion.npz"), "--out", str(folder / "moving"), "--workers", "1"]
+    assert main([*argv, "--count", "10", "--frames", "5", "--plain"]) == 0
+    pairs = load_pairs(folder / "moving")
+    assert pairs.sequence.tolist() == [0] * 5 + [1] * 5
+    for rows in (slice(0, 5), slice(5, 10)):
+        assert (np.diff(pairs.time[rows]) > 0).all()
+        assert np.ptp(pairs.betas[rows], axis=0).max() == 0
+        assert np.ptp(pairs.K[rows], axis=0).max() == 0
+        assert 0 < np.linalg.norm(np.diff(pairs.transl[rows], axis=0), axis=-1).max() < 0.5
+    assert (load_pairs(folder / "set").sequence == -1).all()
+
+
 def test_truth_projects_onto_the_landmarks(bank):
     """Camera, body, mirroring and rolling agree: true points lie where the key points are, in every kind of batch."""
     rng = np.random.default_rng(0)

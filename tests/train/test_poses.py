@@ -60,3 +60,16 @@ def test_files_without_poses_are_refused(tmp_path):
     np.savez(tmp_path / "y.npz", poses=np.full((4, 72), np.nan))
     with pytest.raises(InputError, match="no usable frame"):
         load_recorded(tmp_path / "y.npz")
+
+
+def test_motion_is_unbroken_and_keeps_its_limbs(motion_file):
+    recorded = load_recorded(motion_file)
+    assert recorded.follows(0, 5)
+    assert not recorded.follows(len(recorded.poses) - 2, 3)
+    sampler = PoseSampler(recorded, np.random.default_rng(0))
+    for plain in (True, False):
+        poses, trans, step = sampler.motion(8, plain)
+        assert poses.shape == (8, 24, 3) and trans.shape == (8, 3) and step in (1, 2)
+        turned = np.swapaxes(matrix_from_axis_angle(poses[:-1]), -1, -2) @ matrix_from_axis_angle(poses[1:])
+        angle = np.arccos(np.clip((np.trace(turned, axis1=-2, axis2=-1) - 1) / 2, -1, 1))
+        assert np.degrees(angle).max() < 60.0
