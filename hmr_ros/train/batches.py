@@ -137,7 +137,7 @@ class PairBank:
             uv = placed[..., :2] / placed[..., 2:] / self.scale[rows, None, None]
             residual_2d[rows] = self.points[rows, :, :2] - uv
             residual_3d[rows] = self.points[rows, :, 3:] - (true_3d - hip)
-        self._residual_2d, self._residual_3d = residual_2d, residual_3d
+        self.residual_2d, self.residual_3d = residual_2d, residual_3d
 
     def _invent(self, index: Ints, rng: np.random.Generator) -> tuple[Floats, ...]:
         """People in recorded poses, or mixed from two of the bank, with another person's landmark errors."""
@@ -160,9 +160,9 @@ class PairBank:
         placed = xyz + pelvis[:, None]
         rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
         strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
-        rays = rays + strength * self._residual_2d[noisy] * self.scale[index, None, None]
+        rays = rays + strength * self.residual_2d[noisy] * self.scale[index, None, None]
         confidence = self.points[noisy, :, 2] ** strength[:, 0]
-        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self._residual_3d[noisy]
+        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self.residual_3d[noisy]
         seen = normalise(rays, confidence, world)
         aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
         return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale

@@ -57,14 +57,14 @@ def random_motion(
 def _people(body: BodyModel, poses: Floats, trans: Floats, rng: np.random.Generator, plain: bool) -> list[Person]:
     """One person in poses [F,24,3] at trans [F,3] m of the y-up world, camera frame; empty if it does not fit."""
     betas = np.clip(rng.normal(0.0, 0.6 if plain else 1.0, 10), -2.5, 2.5)
-    R = _orientation(rng, plain)
+    R = view_rotation(rng, plain)
     poses = poses.copy()
     poses[:, 0] = axis_angle_from_matrix(R @ matrix_from_axis_angle(poses[:, 0]))
     walk = (trans - trans[len(trans) // 2]) @ R.T
     return _place(body, poses, betas, walk, rng, plain)
 
 
-def _orientation(rng: np.random.Generator, plain: bool) -> Floats:
+def view_rotation(rng: np.random.Generator, plain: bool) -> Floats:
     """Rotation y-up world -> camera: any side, camera pitched and rolled; now and then anything at all."""
     if not plain and rng.random() < 0.12:
         return np.asarray(_FACING @ matrix_from_axis_angle(_any_rotation(rng)))

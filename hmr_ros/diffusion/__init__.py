@@ -1,0 +1,1 @@
+"""Score guidance: noise schedule, DDIM steps, guidance losses with their gradients."""

@@ -1,0 +1,74 @@
+"""DDIM steps as functions: sampling, inversion and guided sampling (ScoreHMR Eq. 3, 7, 9, 10)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+from torch import Tensor
+
+from hmr_ros.diffusion.schedule import cosine_alphas
+
+Denoiser = Callable[[Tensor, int], Tensor]  # x_t [...,D], t -> predicted noise [...,D]; the condition is bound
+Guide = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> gradient of the guidance loss with respect to it
+
+_ALPHAS = cosine_alphas().tolist()
+
+
+def predicted_x0(x_t: Tensor, noise: Tensor, t: int) -> Tensor:
+    """Eq. 4: the clean sample that `noise` implies."""
+    a = _ALPHAS[t]
+    return (x_t - math.sqrt(1 - a) * noise) / math.sqrt(a)
+
+
+def noised(x0: Tensor, noise: Tensor, t: int) -> Tensor:
+    """x_t of the forward process."""
+    a = _ALPHAS[t]
+    return math.sqrt(a) * x0 + math.sqrt(1 - a) * noise
+
+
+def ddim_step(x_t: Tensor, noise: Tensor, t: int, s: int) -> Tensor:
+    """Deterministic step (Eq. 3 with sigma = 0) from t to s; up or down."""
+    return noised(predicted_x0(x_t, noise, t), noise, s)
+
+
+def invert(x0: Tensor, denoise: Denoiser, times: list[int], corrections: int = 0) -> Tensor:
+    """Eq. 7 along rising `times` (the first is 0): the latent whose sampling gives `x0` back.
+
+    Eq. 7 takes the noise of the lower time. `corrections` fixed-point rounds put the noise of the upper time in its
+    place, as sampling will, so that few large steps come back exactly too.
+    """
+    x = x0
+    for t, s in pairwise(times):
+        upper = ddim_step(x, denoise(x, t), t, s)
+        for _ in range(corrections):
+            upper = ddim_step(x, denoise(upper, s), t, s)
+        x = upper
+    return x
+
+
+def guided(x_t: Tensor, noise: Tensor, t: int, guide: Guide) -> tuple[Tensor, Tensor]:
+    """Eq. 9 and 10: (x0-hat', noise') after guidance.
+
+    The gradient reaches x_t only through x0-hat (d x0-hat / d x_t = 1 / sqrt(a)), not through the denoiser.
+    """
+    a = _ALPHAS[t]
+    gradient = guide(predicted_x0(x_t, noise, t)) / math.sqrt(a)
+    changed = noise + math.sqrt(1 - a) * gradient
+    return predicted_x0(x_t, changed, t), changed
+
+
+def sample(x: Tensor, denoise: Denoiser, times: list[int], guide: Guide | None = None) -> Tensor:
+    """From x_t at the first of the falling `times` to x0; each step guided where `guide` is given.
+
+    Returns the x0-hat of the last step when `times` ends above 0, as ScoreHMR's code does, else x_0 itself.
+    """
+    for t, s in pairwise(times):
+        noise = denoise(x, t)
+        if guide is None:
+            x = ddim_step(x, noise, t, s)
+            continue
+        x0, noise = guided(x, noise, t, guide)
+        x = noised(x0, noise, s)
+    return x

@@ -1,0 +1,139 @@
+"""The diffusion prior: the noise in a 6D pose, given what the frames around say (ScoreHMR section 4.2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hmr_ros.diffusion.schedule import STEPS
+
+POSE_6D = 144
+
+
+@dataclass(frozen=True)
+class PriorSize:
+    """Widths, and how many frames around the one in question are looked at."""
+
+    features: int = 768
+    past: int = 10  # slots of 1/30 s, the frame itself included
+    future: int = 4
+    frame: int = 256
+    token: int = 64
+    context: int = 512
+    width: int = 256
+    blocks: int = 3
+
+    @property
+    def slots(self) -> int:
+        """Frames that the encoder sees."""
+        return self.past + self.future
+
+
+class Evidence(nn.Module):
+    """Frames around one [B,S,768] and which of them there are [B,S] -> context [B,C], pose [B,144], log sigma [B,24].
+
+    Slot `past - 1` is the frame itself. The pose is the mean of what the evidence allows: where guidance starts.
+    """
+
+    mean: Tensor
+    std: Tensor
+    pose_mean: Tensor
+
+    def __init__(self, size: PriorSize) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("mean", torch.zeros(size.features))
+        self.register_buffer("std", torch.ones(size.features))
+        self.register_buffer("pose_mean", torch.zeros(POSE_6D))
+        S, C = size.slots, size.context
+        self.frame = nn.Sequential(nn.Linear(size.features, size.frame), nn.GELU(), nn.Linear(size.frame, size.token))
+        self.own = nn.Linear(size.features, C)
+        self.mix = nn.Linear(S * (size.token + 1), C)
+        self.first, self.second = _Residual(C), _Residual(C)
+        self.norm = nn.LayerNorm(C)
+        self.pose = nn.Linear(C, POSE_6D)
+        self.log_sigma = nn.Linear(C, POSE_6D // 6)
+        nn.init.normal_(self.pose.weight, std=0.01)
+
+    def forward(self, window: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class; absent slots may hold anything finite."""
+        x = ((window - self.mean) / self.std).clamp(-8.0, 8.0)
+        tokens = self.frame(x) * present[..., None]
+        return self.combine(x[:, self.size.past - 1], torch.cat([tokens.flatten(1), present], 1))
+
+    def combine(self, own: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The frame's own features [B,768] and the slots' tokens with their presence [B,S*(token+1)]."""
+        h = self.own(own) + self.mix(mixed)
+        context = self.norm(self.second(self.first(h)))
+        return context, self.pose(context) + self.pose_mean, self.log_sigma(context).clamp(-5.0, 1.0)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(width), nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(nn.functional.gelu(self.up(self.norm(x))))
+
+
+class _Block(nn.Module):
+    """Scale and shift by time, add the condition's share, feed forward."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, x: Tensor, scale: Tensor, shift: Tensor, share: Tensor) -> Tensor:
+        h = self.norm(x) * (1 + scale) + shift + share
+        return x + self.down(nn.functional.gelu(self.up(h)))
+
+
+class Denoiser(nn.Module):
+    """eps(x_t, t, context) [B,144]. The condition's share of every block is computed once a frame, not once a step."""
+
+    def __init__(self, size: PriorSize) -> None:
+        super().__init__()
+        W = size.width
+        self.width, self.count = W, size.blocks
+        self.enter = nn.Linear(POSE_6D, W)
+        self.time = nn.Sequential(nn.Linear(64, 2 * W), nn.SiLU(), nn.Linear(2 * W, size.blocks * 2 * W))
+        self.condition = nn.Linear(size.context, size.blocks * W)
+        self.blocks = nn.ModuleList(_Block(W) for _ in range(size.blocks))
+        self.norm = nn.LayerNorm(W)
+        self.leave = nn.Linear(W, POSE_6D)
+
+    def share(self, context: Tensor) -> Tensor:
+        """[B,C] -> [B,blocks*W]."""
+        return torch.as_tensor(self.condition(context))
+
+    def forward(self, x_t: Tensor, t: Tensor, share: Tensor) -> Tensor:
+        """`x_t` [B,144], `t` [B] in 0..1000, `share` [B,blocks*W]."""
+        times = self.time(_sinusoid(t / STEPS)).reshape(-1, self.count, 2, self.width)
+        shares = share.reshape(-1, self.count, self.width)
+        h = self.enter(x_t)
+        for i, block in enumerate(self.blocks):
+            h = block(h, times[:, i, 0], times[:, i, 1], shares[:, i])
+        return torch.as_tensor(self.leave(self.norm(h)))
+
+
+class Prior(nn.Module):
+    """Both parts under one name on disk."""
+
+    def __init__(self, size: PriorSize) -> None:
+        super().__init__()
+        self.size = size
+        self.evidence, self.denoiser = Evidence(size), Denoiser(size)
+
+
+def _sinusoid(t: Tensor) -> Tensor:
+    """[B] in 0..1 -> [B,64]."""
+    frequencies = torch.exp(torch.arange(32, device=t.device) * (math.log(1000.0) / 31))
+    angles = t[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 1)
