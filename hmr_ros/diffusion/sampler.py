@@ -12,6 +12,7 @@ from hmr_ros.diffusion.schedule import cosine_alphas
 
 Denoiser = Callable[[Tensor, int], Tensor]  # x_t [...,D], t -> predicted noise [...,D]; the condition is bound
 Guide = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> gradient of the guidance loss with respect to it
+Step = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> what a Newton step would add to it
 
 _ALPHAS = cosine_alphas().tolist()
 
@@ -59,16 +60,27 @@ def guided(x_t: Tensor, noise: Tensor, t: int, guide: Guide) -> tuple[Tensor, Te
     return predicted_x0(x_t, changed, t), changed
 
 
-def sample(x: Tensor, denoise: Denoiser, times: list[int], guide: Guide | None = None) -> Tensor:
-    """From x_t at the first of the falling `times` to x0; each step guided where `guide` is given.
+def newton_guided(x_t: Tensor, noise: Tensor, t: int, step: Step) -> tuple[Tensor, Tensor]:
+    """Like `guided` with a gradient scaled so that x0-hat moves by `step`: rho of Eq. 10 becomes a matrix.
 
-    Returns the x0-hat of the last step when `times` ends above 0, as ScoreHMR's code does, else x_0 itself.
+    A fixed rho moves x0-hat by rho (1 - a) / a, next to nothing at small t; a live window has few steps to spend.
     """
+    a = _ALPHAS[t]
+    change = step(predicted_x0(x_t, noise, t))
+    changed = noise - math.sqrt(a / (1 - a)) * change
+    return predicted_x0(x_t, changed, t), changed
+
+
+def sample(
+    x: Tensor, denoise: Denoiser, times: list[int], guide: Guide | None = None, step: Step | None = None
+) -> Tensor:
+    """From x_t at the first of the falling `times` to the last; guided by a gradient or by Newton steps if given."""
     for t, s in pairwise(times):
         noise = denoise(x, t)
-        if guide is None:
+        if guide is not None:
+            x = noised(*guided(x, noise, t, guide), s)
+        elif step is not None:
+            x = noised(*newton_guided(x, noise, t, step), s)
+        else:
             x = ddim_step(x, noise, t, s)
-            continue
-        x0, noise = guided(x, noise, t, guide)
-        x = noised(x0, noise, s)
     return x

@@ -1,0 +1,72 @@
+"""The diffusion prior as calls on arrays: what the frames around say about a pose, and the noise in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hmr_ros.body.loading import asset
+from hmr_ros.networks.prior import Prior, PriorSize
+from hmr_ros.networks.weights import read_weights
+from hmr_ros.types import Floats
+
+SLOT_S = 1 / 30  # the frames around are looked at in steps of this time
+
+
+@dataclass(frozen=True)
+class Expected:
+    """N poses that the evidence speaks for, axes of the aimed cameras."""
+
+    pose: Floats  # [N,144] 6D
+    sigma: Floats  # [N,24] spread of each joint's six numbers
+    share: Tensor  # [N,K] what the denoiser needs of the evidence
+
+
+class TorchPrior:
+    """The prior in torch."""
+
+    def __init__(self, network: Prior) -> None:
+        self._network = network.eval()
+        self.size = network.size
+
+    @torch.inference_mode()
+    def expect(self, window: Floats, present: Floats) -> Expected:
+        """`window` [N,S,768] features at steps of `SLOT_S`, `present` [N,S] which of them there are."""
+        seen = torch.as_tensor(window, dtype=torch.float32), torch.as_tensor(present, dtype=torch.float32)
+        context, pose, log_sigma = self._network.evidence(*seen)
+        share = self._network.denoiser.share(context)
+        return Expected(pose.double().numpy(), log_sigma.exp().double().numpy(), share)
+
+    @torch.inference_mode()
+    def noise(self, x_t: Tensor, t: int, share: Tensor) -> Tensor:
+        """Predicted noise [N,144] of `x_t` [N,144] (axes of the aimed cameras)."""
+        return torch.as_tensor(self._network.denoiser(x_t, x_t.new_full((len(x_t),), float(t)), share))
+
+
+def slots(features: Floats, seconds: Floats, at: float, size: PriorSize) -> tuple[Floats, Floats]:
+    """Frames around the time `at` [s] on the prior's grid: window [S,768] and presence [S].
+
+    `features` [F,768] seen at rising times `seconds` [F]. Between two frames the features are interpolated; before
+    the first and after the last there is nothing.
+    """
+    grid = at + (np.arange(size.slots) - (size.past - 1)) * SLOT_S
+    slack = 0.3 * SLOT_S  # a camera's stamps are never quite even
+    present = (grid >= seconds[0] - slack) & (grid <= seconds[-1] + slack)
+    right = np.clip(np.searchsorted(seconds, grid), 1, max(1, len(seconds) - 1))
+    left = right - 1
+    right = np.minimum(right, len(seconds) - 1)
+    span = np.maximum(seconds[right] - seconds[left], 1e-9)
+    weight = np.clip((grid - seconds[left]) / span, 0.0, 1.0)[:, None]
+    return (1 - weight) * features[left] + weight * features[right], present.astype(np.float64)
+
+
+def load_prior(path: Path | None = None) -> TorchPrior:
+    """The shipped weights, or those of `path`."""
+    state, size, _ = read_weights(path or asset("prior.safetensors"), "prior")
+    network = Prior(PriorSize(**size))
+    network.load_state_dict(state)
+    return TorchPrior(network)
