@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hmr_ros import __version__
 from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
@@ -51,14 +52,17 @@ def _run(args: argparse.Namespace) -> int:
 
     return run(
         args.source, args.out, configuration(args),
-        camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay,
+        camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
     )  # fmt: skip
 
 
 def _bag(args: argparse.Namespace) -> int:
     from hmr_ros.commands.bag import bag
 
-    return bag(args.input, args.output, configuration(args), topic=args.topic, max_frames=args.max_frames)
+    return bag(
+        args.input, args.output, configuration(args),
+        topic=args.topic, max_frames=args.max_frames, quality=args.quality,
+    )  # fmt: skip
 
 
 def _live(args: argparse.Namespace) -> int:
@@ -112,6 +116,10 @@ def _train(args: argparse.Namespace) -> int:
     schedule = Schedule(
         args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device
     )
+    if args.network == "prior":
+        return train.prior(
+            args.pairs, args.val, schedule, motion=args.motion, invented=args.invented, threads=args.threads
+        )
     if args.network == "mesh2d":
         return train.mesh2d(
             args.pairs, args.val, schedule, motion=args.motion, residual=not args.no_residual, threads=args.threads
@@ -134,23 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hmr_ros {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    p = commands.add_parser("run", help="video, image, folder of images or camera -> humans.npz, overlay, summary")
-    p.add_argument("source", help="video file, image, folder of images, or camera index (0) or device")
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
-    p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
-    _pipeline_options(p)
-    p.set_defaults(command=_run)
-
+    _pipeline_commands(commands)
     p = commands.add_parser("live", help="the ROS 2 node; takes ROS arguments: --ros-args -p name:=value -r from:=to")
     p.set_defaults(command=_live)
-
-    p = commands.add_parser("bag", help="rosbag with images -> rosbag with the result topics")
-    p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
-    p.add_argument("output", type=Path, help="folder of the new bag")
-    p.add_argument("--topic", help="image topic (needed only where the bag has several)")
-    _pipeline_options(p)
-    p.set_defaults(command=_bag)
 
     p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
     p.add_argument("motion", type=Path, help=".npz with poses [F,72], trans [F,3] (y up)")
@@ -194,6 +188,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _pipeline_commands(commands: Any) -> None:
+    """`hmr run | bag`."""
+    p = commands.add_parser("run", help="video, image, folder of images or camera -> humans.npz, overlay, summary")
+    p.add_argument("source", help="video file, image, folder of images, or camera index (0) or device")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
+    p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
+    p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
+    _pipeline_options(p)
+    p.set_defaults(command=_run)
+
+    p = commands.add_parser("bag", help="rosbag with images -> rosbag with the result topics")
+    p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
+    p.add_argument("output", type=Path, help="folder of the new bag")
+    p.add_argument("--topic", help="image topic (needed only where the bag has several)")
+    p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
+    _pipeline_options(p)
+    p.set_defaults(command=_bag)
+
+
 def _train_commands(parser: argparse.ArgumentParser) -> None:
     """`hmr train pairs | mesh2d | m2p`."""
     stages = parser.add_subparsers(required=True, metavar="STAGE")
@@ -208,7 +222,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
     p.add_argument("--frames", type=int, default=1, help="more than 1: pieces of motion of so many frames, tracked")
     p.set_defaults(command=_pairs)
-    for name, steps in (("mesh2d", 3500), ("m2p", 11000)):
+    for name, steps in (("mesh2d", 3500), ("m2p", 11000), ("prior", 8000)):
         p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")
         p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
         p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
@@ -221,6 +235,9 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
         p.add_argument("--device", default="cpu", help="cpu or cuda")
         p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
         p.set_defaults(command=_train, network=name)
+        if name == "prior":
+            p.add_argument("--invented", type=int, default=3000, help="recorded motions with others' landmark errors")
+            continue
         if name == "mesh2d":
             p.add_argument("--no-residual", action="store_true", help="ablation: C P alone")
             continue

@@ -74,7 +74,12 @@ class HmrConfig:
     """The whole configuration; file layout = this tree."""
 
     recover: str = option("posture", "how the SMPL pose is found", RECOVER)
-    refine: str = option("none", "how the pose is refined", REFINE)
+    refine: str = option(
+        "temporal",
+        "how the pose is refined (recover: posture): by its key points alone or over a window of frames",
+        REFINE,
+    )
+    window: int = option(16, "frames that refinement looks at together (refine: temporal)")
     engine: str = option("auto", "what runs the networks", ENGINES)
     steps: int = option(2, "steps of the posture decoder (recover: posture)")
     threads: int = option(2, "processor threads of each network")

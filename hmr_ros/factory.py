@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import AssetError, NotBuiltError
+from hmr_ros.errors import AssetError, ConfigError, NotBuiltError
 from hmr_ros.io.assets import blazepose_models
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.stages.convert import BodyConversion
@@ -15,10 +16,10 @@ from hmr_ros.stages.detect import Detector
 from hmr_ros.stages.keypoints import Landmarker
 from hmr_ros.stages.recover import KinematicRecovery, Recovery
 from hmr_ros.stages.track import PersonTracker
+from hmr_ros.types import Camera, Human
 
 # Documented values whose part does not exist yet, and what to use meanwhile.
 _NOT_BUILT = {
-    "refine": {"keypoints": "none", "temporal": "none"},
     "engine": {"torch": "auto", "onnxruntime": "auto", "tensorrt": "auto"},
 }
 
@@ -45,12 +46,15 @@ def build_pipeline(config: HmrConfig) -> Pipeline:
 def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     """Learned recovery works on the open body, for which its networks were trained; another body is refitted."""
     if config.recover == "kinematic":
-        return KinematicRecovery(body)
+        return KinematicRecovery(body)  # leaves no evidence that could be refined
     try:
         import torch
 
         from hmr_ros.posture.networks import coarse_of, load_torch_posture, sparse_points
+        from hmr_ros.posture.prior import load_prior
+        from hmr_ros.stages.guided import Guidance
         from hmr_ros.stages.posture import PostureRecovery
+        from hmr_ros.stages.refine import ScoreRefinement
     except ModuleNotFoundError as error:
         raise AssetError(
             f"recover 'posture' needs {error.name}: pip install {error.name}, or use 'kinematic'"
@@ -58,8 +62,41 @@ def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     torch.set_num_threads(config.threads)
     trained_on = load_body(None)
     sparse = sparse_points(trained_on, coarse_of(trained_on))
-    recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps))
+    recovery: Recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps))
+    if config.refine != "none":
+        frames = 1 if config.refine == "keypoints" else config.window
+        recovery = ScoreRefinement(recovery, load_prior(), trained_on, Guidance(frames=frames))
     return BodyConversion(recovery, body) if config.body else recovery
+
+
+@dataclass(frozen=True)
+class WholeTracks:
+    """What `--quality` does: a pipeline for the first pass, and the refinement of all that it found."""
+
+    pipeline: Pipeline
+    refine: Callable[[list[Human], dict[int, Camera]], list[Human]]
+
+
+def build_quality(config: HmrConfig) -> WholeTracks:
+    """For files: people are found first and refined with the frames before and after them."""
+    if config.recover != "posture":
+        raise ConfigError(f"--quality refines recover 'posture', not '{config.recover}'; leave one of them out")
+    first = build_pipeline(offline(replace(config, refine="none", body="")))
+    from hmr_ros.posture.prior import load_prior
+    from hmr_ros.stages.quality import refine_tracks
+
+    prior, target = load_prior(), load_body(config.body) if config.body else None
+    own = first.body
+    first.body = target or own
+
+    def refine(humans: list[Human], cameras: dict[int, Camera]) -> list[Human]:
+        refined = refine_tracks(humans, cameras, prior, own)
+        if target is None:
+            return refined
+        conversion = BodyConversion(first.recovery, target)
+        return [conversion.convert([h], cameras[h.frame])[0] for h in refined]
+
+    return WholeTracks(first, refine)
 
 
 def offline(config: HmrConfig) -> HmrConfig:

@@ -86,6 +86,15 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What refinement needs to know of a person in a frame beside the answer itself."""
+
+    features: Floats  # [768] as in posture.evidence
+    R_camera_aimed: Floats  # [3,3] camera aimed at the person -> camera
+    rays: Floats  # [33,2] landmarks on the plane z = 1, without lens distortion
+
+
+@dataclass(frozen=True)
 class Human:
     """One recovered person in one frame: SMPL parameters in the camera frame."""
 
@@ -105,3 +114,4 @@ class Human:
     joint_sigma: Floats  # [24] m, one standard deviation
     K: Floats  # [3,3] px
     body_model: str  # name of the body that the parameters belong to
+    evidence: Evidence | None = None  # from learned recovery, for refinement

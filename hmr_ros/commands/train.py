@@ -6,12 +6,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.errors import ConfigError
 from hmr_ros.networks.m2p import M2PSize
 from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
+from hmr_ros.networks.prior import PriorSize
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.posture.networks import coarse_of, load_mesh2d
 from hmr_ros.train.batches import Mix, PairBank
@@ -20,6 +22,8 @@ from hmr_ros.train.m2p import Variant, train_m2p
 from hmr_ros.train.mesh2d import train_mesh2d
 from hmr_ros.train.pairs import load_pairs
 from hmr_ros.train.poses import load_recorded
+from hmr_ros.train.prior import train_prior
+from hmr_ros.train.windows import window_bank
 from hmr_ros.types import Floats
 
 
@@ -53,6 +57,21 @@ def m2p(
     target = schedule.out / "m2p.safetensors"
     notes = {"pairs": len(bank), "schedule": asdict(schedule), "path": path, "bare_keypoints": bare}
     save_weights(target, "m2p", network, chosen, notes)
+    print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
+    return 0
+
+
+def prior(
+    pairs: list[Path], held_back: Path, schedule: Schedule, *, motion: Path | None, invented: int, threads: int
+) -> int:
+    """`hmr train prior`: writes prior.safetensors into the schedule's folder; pairs must be pieces of motion."""
+    _prepare(schedule, threads)
+    size = PriorSize()
+    rng = np.random.default_rng(schedule.seed)
+    bank = window_bank(load_pairs(*pairs), size, None if motion is None else load_recorded(motion), invented, rng)
+    network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng), size, schedule)
+    target = schedule.out / "prior.safetensors"
+    save_weights(target, "prior", network, size, {"sequences": len(bank), "schedule": asdict(schedule)})
     print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hmr_ros.io.video import fit_camera
 from hmr_ros.types import Camera, Frame, Human
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
+Refine = Callable[[list[Human], dict[int, Camera]], list[Human]]
 _MESSAGES = ("Human", "HumanArray")
 
 
@@ -163,10 +164,15 @@ class HumanBagWriter:
 
 
 def process_bag(
-    source: Path, target: Path, pipeline: Any, *, topic: str | None = None, max_frames: int | None = None
-) -> BagCounts:
-    """Every picture of `source` through `pipeline`; people into `target`. What was computed before an error is kept."""
+    source: Path, target: Path, pipeline: Any, *, topic: str | None = None, max_frames: int | None = None,
+    refine: Refine | None = None,
+) -> BagCounts:  # fmt: skip
+    """Every picture of `source` through `pipeline`; people into `target`. What was computed before an error is kept.
+
+    With `refine` the people of all pictures are refined together before any is written.
+    """
     counts = BagCounts()
+    frames: list[tuple[list[Human], int, Camera]] = []
     with BagImages(source, topic) as images, HumanBagWriter(target) as writer:
         total = images.count if max_frames is None else min(images.count, max_frames)
         with tqdm(total=total, unit="frame", desc="people") as bar:
@@ -175,14 +181,29 @@ def process_bag(
                     if max_frames is not None and frame.index >= max_frames:
                         break
                     humans = pipeline.step(frame)
-                    writer.write(humans, frame.stamp_ns, images.frame_id)
+                    if refine is None:
+                        writer.write(humans, frame.stamp_ns, images.frame_id)
+                    else:
+                        frames.append((humans, frame.stamp_ns, frame.camera))
                     counts.frames += 1
                     counts.humans += len(humans)
                     bar.update()
             except KeyboardInterrupt:
                 counts.interrupted = True
+            finally:
+                if refine is not None:
+                    _write_refined(writer, frames, refine, images.frame_id)
         counts.skipped = images.skipped
     return counts
+
+
+def _write_refined(
+    writer: HumanBagWriter, frames: list[tuple[list[Human], int, Camera]], refine: Refine, frame_id: str
+) -> None:
+    cameras = {humans[0].frame: camera for humans, _, camera in frames if humans}
+    refined = iter(refine([h for humans, _, _ in frames for h in humans], cameras))
+    for humans, stamp_ns, _ in frames:
+        writer.write([next(refined) for _ in humans], stamp_ns, frame_id)
 
 
 def _camera(info: Any) -> Camera | None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hmr_ros.diffusion.schedule import STEPS
 
 POSE_6D = 144
+_JOINTS = POSE_6D // 6
 
 
 @dataclass(frozen=True)
@@ -33,42 +34,51 @@ class PriorSize:
 
 
 class Evidence(nn.Module):
-    """Frames around one [B,S,768] and which of them there are [B,S] -> context [B,C], pose [B,144], log sigma [B,24].
+    """Frames around one -> context [B,C], pose [B,144], log sigma [B,24].
 
-    Slot `past - 1` is the frame itself. The pose is the mean of what the evidence allows: where guidance starts.
+    Slot `past - 1` is the frame itself. The pose is the mean of what the evidence allows, where guidance starts: the
+    poses recovered in the frames around, filtered with weights that the evidence chooses for each joint, and a
+    correction.
     """
 
     mean: Tensor
     std: Tensor
-    pose_mean: Tensor
 
     def __init__(self, size: PriorSize) -> None:
         super().__init__()
         self.size = size
-        self.register_buffer("mean", torch.zeros(size.features))
-        self.register_buffer("std", torch.ones(size.features))
-        self.register_buffer("pose_mean", torch.zeros(POSE_6D))
-        S, C = size.slots, size.context
-        self.frame = nn.Sequential(nn.Linear(size.features, size.frame), nn.GELU(), nn.Linear(size.frame, size.token))
-        self.own = nn.Linear(size.features, C)
+        F, S, C = size.features + POSE_6D, size.slots, size.context
+        self.register_buffer("mean", torch.zeros(F))
+        self.register_buffer("std", torch.ones(F))
+        self.frame = nn.Sequential(nn.Linear(F, size.frame), nn.GELU(), nn.Linear(size.frame, size.token))
+        self.own = nn.Linear(F, C)
         self.mix = nn.Linear(S * (size.token + 1), C)
         self.first, self.second = _Residual(C), _Residual(C)
         self.norm = nn.LayerNorm(C)
-        self.pose = nn.Linear(C, POSE_6D)
-        self.log_sigma = nn.Linear(C, POSE_6D // 6)
-        nn.init.normal_(self.pose.weight, std=0.01)
+        self.weights, self.correction = nn.Linear(C, _JOINTS * S), nn.Linear(C, POSE_6D)
+        self.log_sigma = nn.Linear(C, _JOINTS)
+        for layer in (self.weights, self.correction):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
-    def forward(self, window: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See the class; absent slots may hold anything finite."""
-        x = ((window - self.mean) / self.std).clamp(-8.0, 8.0)
+    def forward(self, window: Tensor, poses: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`window` [B,S,768] features, `poses` [B,S,144] recovered in these frames (axes of the frame in question),
+        `present` [B,S]; absent slots may hold anything finite."""
+        x = ((torch.cat([window, poses], -1) - self.mean) / self.std).clamp(-8.0, 8.0)
         tokens = self.frame(x) * present[..., None]
-        return self.combine(x[:, self.size.past - 1], torch.cat([tokens.flatten(1), present], 1))
-
-    def combine(self, own: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The frame's own features [B,768] and the slots' tokens with their presence [B,S*(token+1)]."""
-        h = self.own(own) + self.mix(mixed)
+        mixed = torch.cat([tokens.flatten(1), present], 1)
+        h = self.own(x[:, self.size.past - 1]) + self.mix(mixed)
         context = self.norm(self.second(self.first(h)))
-        return context, self.pose(context) + self.pose_mean, self.log_sigma(context).clamp(-5.0, 1.0)
+        pose = self._filtered(context, poses, present) + self.correction(context)
+        return context, pose, self.log_sigma(context).clamp(-5.0, 1.0)
+
+    def _filtered(self, context: Tensor, poses: Tensor, present: Tensor) -> Tensor:
+        """Weighted sum [B,144] of the slots' poses; the weights of a joint sum to one and may be negative."""
+        S = self.size.slots
+        free = self.weights(context).reshape(-1, _JOINTS, S) * present[:, None]
+        free = free - present[:, None] * free.sum(-1, keepdim=True) / present.sum(-1)[:, None, None]
+        filtered = torch.einsum("bjs,bsjc->bjc", free, poses.reshape(-1, S, _JOINTS, 6))
+        return filtered.flatten(1) + poses[:, self.size.past - 1]
 
 
 class _Residual(nn.Module):

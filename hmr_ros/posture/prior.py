@@ -21,8 +21,8 @@ SLOT_S = 1 / 30  # the frames around are looked at in steps of this time
 class Expected:
     """N poses that the evidence speaks for, axes of the aimed cameras."""
 
-    pose: Floats  # [N,144] 6D
-    sigma: Floats  # [N,24] spread of each joint's six numbers
+    pose: Tensor  # [N,144] 6D
+    sigma: Tensor  # [N,24] spread of each joint's six numbers
     share: Tensor  # [N,K] what the denoiser needs of the evidence
 
 
@@ -34,12 +34,11 @@ class TorchPrior:
         self.size = network.size
 
     @torch.inference_mode()
-    def expect(self, window: Floats, present: Floats) -> Expected:
-        """`window` [N,S,768] features at steps of `SLOT_S`, `present` [N,S] which of them there are."""
-        seen = torch.as_tensor(window, dtype=torch.float32), torch.as_tensor(present, dtype=torch.float32)
-        context, pose, log_sigma = self._network.evidence(*seen)
-        share = self._network.denoiser.share(context)
-        return Expected(pose.double().numpy(), log_sigma.exp().double().numpy(), share)
+    def expect(self, window: Tensor, poses: Tensor, present: Tensor) -> Expected:
+        """`window` [N,S,768] features and `poses` [N,S,144] at steps of `SLOT_S`, `present` [N,S] which there are;
+        poses in the axes of the camera aimed at the person now."""
+        context, pose, log_sigma = self._network.evidence(window, poses, present)
+        return Expected(pose, log_sigma.exp(), self._network.denoiser.share(context))
 
     @torch.inference_mode()
     def noise(self, x_t: Tensor, t: int, share: Tensor) -> Tensor:
@@ -48,10 +47,10 @@ class TorchPrior:
 
 
 def slots(features: Floats, seconds: Floats, at: float, size: PriorSize) -> tuple[Floats, Floats]:
-    """Frames around the time `at` [s] on the prior's grid: window [S,768] and presence [S].
+    """Frames around the time `at` [s] on the prior's grid: window [S,D] and presence [S].
 
-    `features` [F,768] seen at rising times `seconds` [F]. Between two frames the features are interpolated; before
-    the first and after the last there is nothing.
+    `features` [F,D] seen at rising times `seconds` [F]. Between two frames they are interpolated; before the first and
+    after the last there is nothing.
     """
     grid = at + (np.arange(size.slots) - (size.past - 1)) * SLOT_S
     slack = 0.3 * SLOT_S  # a camera's stamps are never quite even

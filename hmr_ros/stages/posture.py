@@ -13,10 +13,11 @@ from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.points import BodyPoints
 from hmr_ros.geometry.camera import distort_points, project, undistort_points
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.posture.evidence import evidence_features
 from hmr_ros.posture.features import Normalised, normalise
 from hmr_ros.posture.networks import Posture, PostureNetwork
 from hmr_ros.stages.shapes import TrackShapes
-from hmr_ros.types import Floats, Frame, Human, Track
+from hmr_ros.types import Evidence, Floats, Frame, Human, Track
 
 _MIN_DEPTH_M = 0.1
 _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
@@ -39,14 +40,19 @@ class PostureRecovery:
         if not tracks:
             return []
         start = time.perf_counter()
-        seen = self._normalise(frame, tracks)
+        landmarks = _rays(frame, tracks)
+        seen = _normalise(landmarks, tracks)
         posture = self._network(seen.points, np.log(seen.scale))
         decoded = time.perf_counter()
         betas, sigma_betas = self._shapes.expected([t.track_id for t in tracks])
-        rays, sigma_rays = _evidence_2d(seen, posture)
+        rays, sigma_rays = evidence_2d(seen, posture)
         fitted = self._fitter(Observed(posture.points, posture.sigma, rays, sigma_rays, betas, sigma_betas))
         self._shapes.learn([t.track_id for t in tracks], fitted.betas, frame.index)
-        humans = self._humans(frame, tracks, seen, posture, fitted)
+        evidence = [
+            Evidence(f, R, r)
+            for f, R, r in zip(evidence_features(seen, posture), seen.R_camera_aimed, landmarks, strict=True)
+        ]
+        humans = self._humans(frame, tracks, seen, posture, fitted, evidence)
         self.stage_seconds = {"mesh2d + decoder": decoded - start, "fit": time.perf_counter() - decoded}
         return humans
 
@@ -54,17 +60,10 @@ class PostureRecovery:
         """Forget all shapes."""
         self._shapes = TrackShapes()
 
-    def _normalise(self, frame: Frame, tracks: list[Track]) -> Normalised:
-        camera = frame.camera
-        keypoints = np.array([t.keypoints.keypoints_2d for t in tracks])
-        flat = undistort_points(keypoints[..., :2].reshape(-1, 2), camera)
-        rays = (flat - camera.K[:2, 2]) @ np.linalg.inv(camera.K[:2, :2]).T
-        world = np.array([t.keypoints.keypoints_3d for t in tracks])
-        return normalise(rays.reshape(len(tracks), -1, 2), keypoints[..., 2], world)
-
     def _humans(
-        self, frame: Frame, tracks: list[Track], seen: Normalised, posture: Posture, fitted: Fitted
-    ) -> list[Human]:
+        self, frame: Frame, tracks: list[Track], seen: Normalised, posture: Posture, fitted: Fitted,
+        evidence: list[Evidence],
+    ) -> list[Human]:  # fmt: skip
         rotations = fitted.rotations.copy()
         rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
         pose = axis_angle_from_matrix(rotations)
@@ -83,13 +82,27 @@ class PostureRecovery:
                 score=track.keypoints.score, boxes_xyxy=track.boxes_xyxy, keypoints_2d=track.keypoints.keypoints_2d,
                 global_orient=pose[i, 0], body_pose=pose[i, 1:].reshape(-1), betas=fitted.betas[i], transl=transl[i],
                 joints=joints[i], joints_2d=distort_points(project(joints[i], camera.K), camera),
-                joint_sigma=sigma[i], K=camera.K, body_model=self._body.name,
+                joint_sigma=sigma[i], K=camera.K, body_model=self._body.name, evidence=evidence[i],
             )
             for i, track in enumerate(tracks)
         ]  # fmt: skip
 
 
-def _evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
+def _rays(frame: Frame, tracks: list[Track]) -> Floats:
+    """Landmarks [N,33,2] on the plane z = 1."""
+    camera = frame.camera
+    pixels = np.array([t.keypoints.keypoints_2d[:, :2] for t in tracks])
+    flat = undistort_points(pixels.reshape(-1, 2), camera)
+    rays = (flat - camera.K[:2, 2]) @ np.linalg.inv(camera.K[:2, :2]).T
+    return np.asarray(rays.reshape(pixels.shape))
+
+
+def _normalise(rays: Floats, tracks: list[Track]) -> Normalised:
+    confidence = np.array([t.keypoints.keypoints_2d[:, 2] for t in tracks])
+    return normalise(rays, confidence, np.array([t.keypoints.keypoints_3d for t in tracks]))
+
+
+def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
     """Where the 81 points are seen: rays [N,81,2] and their sigma [N,81].
 
     The limb joints from the landmarks themselves, the rest from the 2D mesh: trained on rendered people, the mesh

@@ -13,6 +13,8 @@ from hmr_ros.train.people import Person
 from hmr_ros.types import Floats, Image
 from hmr_ros.view.raster import draw_mesh
 
+_AS_RENDERED = 0.75  # share of plain pictures without camera faults
+
 
 @dataclass(frozen=True)
 class Occluder:
@@ -42,9 +44,19 @@ class Look:
     jpeg_quality: int | None
 
 
-def random_look(body: BodyModel, person: Person, rng: np.random.Generator) -> Look:
-    """Clothes, light, background, occluders and camera faults for the window of `person`."""
+def random_look(body: BodyModel, person: Person, rng: np.random.Generator, plain: bool) -> Look:
+    """Clothes, light, background, occluders and camera faults for the window of `person`; `plain` = a room, a decent
+    camera and nothing in the way, as `hmr render` draws it."""
     width, height = person.size
+    if plain and rng.random() < _AS_RENDERED:
+        return Look(
+            backdrop=background(width, height, int(rng.integers(1 << 31))),
+            colors=clothes(body, int(rng.integers(1 << 31))),
+            light=np.array([rng.normal(0, 0.5), -1.0, -1.0]) if rng.random() < 0.7 else None,
+            thickness_m=0.0, folds=np.ones(len(body.v_template)), occluders=[], blur_px=0.0,
+            contrast=rng.uniform(0.9, 1.05), brightness=rng.uniform(-10, 10), noise=rng.uniform(0, 4),
+            jpeg_quality=90,
+        )  # fmt: skip
     lamp = np.array([rng.normal(), rng.normal() - 0.7, -abs(rng.normal()) - 0.2])
     return Look(
         backdrop=_backdrop(width, height, rng),

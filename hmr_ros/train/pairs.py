@@ -18,10 +18,10 @@ from hmr_ros.io.assets import blazepose_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.stages.keypoints import Landmarker
 from hmr_ros.stages.sides import SideMemory
-from hmr_ros.train.looks import picture, random_look
+from hmr_ros.train.looks import Look, picture, random_look
 from hmr_ros.train.people import Person, random_motion, random_person
 from hmr_ros.train.poses import PoseSampler, load_recorded
-from hmr_ros.types import Floats, Keypoints
+from hmr_ros.types import Floats, Ints, Keypoints
 
 SHARD = 500  # pairs a file: what is lost when the making is stopped
 _LOST = 0.5  # score below which the tracker searches anew
@@ -87,6 +87,11 @@ def load_pairs(*folders: Path) -> PairSet:
     return PairSet(**{k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in PairSet.__annotations__})
 
 
+def taken(pairs: PairSet, rows: Ints) -> PairSet:
+    """Some of the pairs, in this order."""
+    return PairSet(**{name: getattr(pairs, name)[rows] for name in PairSet.__annotations__})
+
+
 def _file(out: Path, index: int) -> Path:
     return out / f"pairs_{index:05d}.npz"
 
@@ -106,7 +111,8 @@ def _shard(
             people, seconds = random_motion(body, sampler, rng, plain, frames)
         else:
             people, seconds = [random_person(body, sampler, rng, plain)], 0.0
-        found = _follow(landmarker, body, people, seconds, rng)
+        look = random_look(body, people[0], rng, plain)
+        found = _follow(landmarker, body, people, look, seconds, rng)
         for k, (person, seen) in enumerate(zip(people, found, strict=True)):
             rows.append(
                 {
@@ -120,10 +126,9 @@ def _shard(
 
 
 def _follow(
-    landmarker: Landmarker, body: BodyModel, people: list[Person], seconds: float, rng: np.random.Generator
+    landmarker: Landmarker, body: BodyModel, people: list[Person], look: Look, seconds: float, rng: np.random.Generator
 ) -> list[Keypoints]:
     """Landmarks of one person from picture to picture, each searched where the last one says, as the tracker does."""
-    look = random_look(body, people[0], rng)
     found: list[Keypoints] = []
     sides: SideMemory | None = None
     for person in people:

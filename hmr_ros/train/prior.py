@@ -28,7 +28,7 @@ def train_prior(bank: WindowBank, held_back: WindowBank, size: PriorSize, schedu
     """
     torch.manual_seed(schedule.seed)
     model = Prior(size)
-    for name, value in zip(("mean", "std", "pose_mean"), bank.statistics(), strict=True):
+    for name, value in zip(("mean", "std"), bank.statistics(), strict=True):
         model.evidence.get_buffer(name).copy_(torch.as_tensor(value))
     alphas = torch.as_tensor(cosine_alphas(), dtype=torch.float32, device=schedule.device)
 
@@ -41,10 +41,9 @@ def train_prior(bank: WindowBank, held_back: WindowBank, size: PriorSize, schedu
     def step(net: nn.Module, drawn: tuple[WindowBatch, Tensor, Tensor]) -> Losses:
         assert isinstance(net, Prior)
         batch, t, noise = drawn
-        context, pose, log_sigma = look(net, batch)
-        x0 = batch.x0.flatten(0, 1)
+        context, pose, log_sigma = net.evidence(batch.window, batch.poses, batch.present)
         a = alphas[t][:, None]
-        x_t = a.sqrt() * x0 + (1 - a).sqrt() * noise
+        x_t = a.sqrt() * batch.x0 + (1 - a).sqrt() * noise
         predicted = net.denoiser(x_t, t.float(), net.denoiser.share(context))
         return _losses(batch, pose, log_sigma, predicted - noise, a, t)
 
@@ -58,19 +57,6 @@ def train_prior(bank: WindowBank, held_back: WindowBank, size: PriorSize, schedu
     return trained
 
 
-def look(net: Prior, batch: WindowBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Context, pose and log sigma of every target [B*TARGETS,...]."""
-    e = net.evidence
-    B = len(batch.index)
-    x = ((batch.slots - e.mean) / e.std).clamp(-8.0, 8.0)
-    rows = torch.arange(B)[:, None, None]
-    tokens = e.frame(x)[rows, batch.index]
-    own = x[rows[:, :, 0], batch.index[:, :, net.size.past - 1]]
-    present = batch.present
-    mixed = torch.cat([(tokens * present[..., None]).flatten(2), present], -1).flatten(0, 1)
-    return e.combine(own.flatten(0, 1), mixed)
-
-
 def joints_of(pose: Tensor, rest: Tensor) -> Tensor:
     """6D poses [B*TARGETS,144] and rest joints [B,24,3] -> joints [B,TARGETS,24,3] m, pelvis at the origin."""
     return _placed(pose, rest.repeat_interleave(TARGETS, 0)).reshape(-1, TARGETS, 24, 3)
@@ -82,7 +68,7 @@ def _placed(pose: Tensor, rest: Tensor) -> Tensor:
 
 
 def _losses(batch: WindowBatch, pose: Tensor, log_sigma: Tensor, wrong: Tensor, a: Tensor, t: Tensor) -> Losses:
-    x0 = batch.x0.flatten(0, 1)
+    x0 = batch.x0
     joints = joints_of(pose, batch.rest)
     distance = (joints - batch.joints).norm(dim=-1)
     second = joints[:, 0] - 2 * joints[:, 1] + joints[:, 2]
@@ -113,7 +99,7 @@ def figures(net: Prior, bank: WindowBank) -> dict[str, float]:
     last = bank.features.shape[1] - TARGETS
     for name, first, past, future in (("alone", last, 0, 0), ("live", last, None, 0), ("later", 3, None, 4)):
         batch = bank.batch(index, rng, first=first, past=past, future=future, turn=False)
-        joints = joints_of(look(net, batch)[1], batch.rest).double().numpy()
+        joints = joints_of(net.evidence(batch.window, batch.poses, batch.present)[1], batch.rest).double().numpy()
         true = batch.joints.double().numpy()
         out[f"pa_{name}"] = float(_limb_error(joints, true))
         second = np.diff(joints - true, n=2, axis=1)[:, 0]

@@ -8,22 +8,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hmr_ros.body.model import BodyModel, forward_kinematics
+from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
+from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.networks.prior import PriorSize
-from hmr_ros.posture.evidence import evidence_features, rolled
+from hmr_ros.posture.evidence import NUM_FEATURES, evidence_features, rolled
 from hmr_ros.posture.features import Normalised, normalise
-from hmr_ros.posture.networks import PostureNetwork
+from hmr_ros.posture.networks import (
+    PostureNetwork,
+    coarse_of,
+    load_mesh2d,
+    load_torch_posture,
+    sparse_points,
+)
+from hmr_ros.stages.posture import evidence_2d
 from hmr_ros.train.batches import LANDMARKS_MIRRORED, PairBank
-from hmr_ros.train.pairs import PairSet
+from hmr_ros.train.pairs import PairSet, taken
 from hmr_ros.train.people import view_rotation
-from hmr_ros.train.poses import MIRRORED, PoseSampler
+from hmr_ros.train.poses import MIRRORED, PoseSampler, Recorded
 from hmr_ros.types import Floats, Ints
 
 SLOT_S = 1 / 30
 TARGETS = 3  # neighbouring frames of one window that are trained together, so that their motion can be judged
 _LOST = 0.5
-_CHUNK = 1024
+_DECODER_STEPS = 2  # as live
+_CHUNK = 64  # people fitted at once
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
@@ -47,7 +58,7 @@ def moving_people(pairs: PairSet) -> Moving:
     """The complete sequences of `pairs` in which the person was never lost."""
     starts = np.flatnonzero((pairs.time == 0) & (pairs.sequence >= 0))
     if not len(starts):
-        raise ValueError("these pairs hold no sequences; make them with: hmr train pairs --frames 12")
+        raise InputError("these pairs hold no pieces of motion; make some with: hmr train pairs --frames 12")
     ends = np.r_[starts[1:], len(pairs)]
     length = int(np.median(ends - starts))
     kept = [s for s, e in zip(starts, ends, strict=True) if e - s == length and (pairs.score[s:e] > _LOST).all()]
@@ -119,32 +130,38 @@ def mirrored(people: Moving) -> Moving:
 class WindowBatch:
     """B people, `TARGETS` neighbouring frames of each."""
 
-    slots: Tensor  # [B,G,768] features on a grid of 1/30 s
-    present: Tensor  # [B,TARGETS,S]
-    index: Tensor  # [B,TARGETS,S] which slots each target sees
-    x0: Tensor  # [B,TARGETS,144]
+    window: Tensor  # [B*TARGETS,S,768] features on a grid of 1/30 s around each target
+    poses: Tensor  # [B*TARGETS,S,144] recovered there, in the axes of the target's camera
+    present: Tensor  # [B*TARGETS,S]
+    x0: Tensor  # [B*TARGETS,144]
     rest: Tensor  # [B,24,3] m, joints of the T-pose
     joints: Tensor  # [B,TARGETS,24,3] m, pelvis at the origin, aimed axes
 
 
 class WindowBank:
-    """Sequences with everything that the networks before the prior say about them, ready to be drawn from."""
+    """Sequences with everything that the stages before the prior say about them, ready to be drawn from."""
 
-    def __init__(self, people: list[Moving], network: PostureNetwork, body: BodyModel, size: PriorSize) -> None:
+    def __init__(self, people: list[Moving], network: PostureNetwork, fitter: PointFitter, body: BodyModel,
+                 size: PriorSize) -> None:  # fmt: skip
         self.size = size
         self.seconds = np.concatenate([p.seconds for p in people])
-        self.features = np.concatenate([_features(p, network) for p in people])
+        looked = [recovered(p, network, fitter) for p in people]
+        self.features = np.concatenate([f for f, _ in looked])  # [Q,T,768]
+        self.poses = np.concatenate([r for _, r in looked])  # [Q,T,144] recovered, camera axes
+        self.aim = np.concatenate([p.aim for p in people]).astype(np.float32)
         self.rotations = np.concatenate([p.rotations for p in people]).astype(np.float32)
         self.rest = np.concatenate([body.rest_joints(p.betas) for p in people]).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.features)
 
-    def statistics(self) -> tuple[Floats, Floats, Floats]:
-        """Mean and spread [768] of the features, mean pose [144]."""
-        sample = self.features[:: max(1, len(self) // 4000)].reshape(-1, self.size.features).astype(np.float64)
-        pose = self.rotations[:: max(1, len(self) // 4000)]
-        return sample.mean(0), sample.std(0) + 0.02, _to_6d(pose).reshape(-1, 144).mean(0)
+    def statistics(self) -> tuple[Floats, Floats]:
+        """Mean and spread [768 + 144] of features and recovered poses."""
+        some = slice(None, None, max(1, len(self) // 4000))
+        aimed = _turned_root(self.poses[some], np.swapaxes(self.aim[some], -1, -2))
+        sample = np.concatenate([self.features[some].astype(np.float64), aimed], -1)
+        sample = sample.reshape(-1, sample.shape[-1])
+        return sample.mean(0), sample.std(0) + 0.02
 
     def batch(self, index: Ints, rng: np.random.Generator, *, first: int | None = None, past: int | None = None,
               future: int | None = None, turn: bool = True) -> WindowBatch:  # fmt: skip
@@ -162,51 +179,84 @@ class WindowBank:
             later = rng.random(B) < 0.4
             after[later] = rng.integers(1, self.size.future + 1, later.sum())
         step = np.round(self.seconds[index] / SLOT_S).astype(int)  # 1 or 2 slots a frame
-        slots, known = self._grid(index, begin, step)
-        at = step[:, None] * np.arange(TARGETS)  # slot of each target, counted from the first
-        seen = at[:, :, None] + np.arange(S)  # [B,TARGETS,S] into the grid
+        slots, poses, known = self._grid(index, begin, step)
+        seen = (step[:, None] * np.arange(TARGETS))[:, :, None] + np.arange(S)  # [B,TARGETS,S] into the grid
         offset = np.arange(S) - own
         present = np.take_along_axis(known, seen.reshape(B, -1), 1).reshape(seen.shape)
         present = present & (offset >= -before[:, None, None]) & (offset <= after[:, None, None])
         frames = begin[:, None] + np.arange(TARGETS)
         rotations = self.rotations[index[:, None], frames].copy()
-        rest = self.rest[index]
+        back = np.swapaxes(self.aim[index[:, None], frames], -1, -2)  # camera -> aimed at the target
         if turn:
             angle = np.where(rng.random(B) < 0.1, rng.uniform(-np.pi, np.pi, B), rng.normal(0, 0.12, B))
             slots = rolled(slots, angle)
-            roll = matrix_from_axis_angle(np.stack([0 * angle, 0 * angle, angle], -1)).astype(np.float32)
-            rotations[:, :, 0] = roll[:, None] @ rotations[:, :, 0]
-        flat = np.repeat(rest, TARGETS, 0)
-        joints = forward_kinematics(rotations.reshape(-1, 24, 3, 3), flat)[1]
+            roll = matrix_from_axis_angle(np.stack([0 * angle, 0 * angle, angle], -1)).astype(np.float32)[:, None]
+            back, rotations[:, :, 0] = roll @ back, roll @ rotations[:, :, 0]
+        rows = np.arange(B)[:, None, None]
+        window, around = slots[rows, seen], _turned_root(poses[rows, seen], back[:, :, None])
+        rest = self.rest[index]
+        joints = forward_kinematics(rotations.reshape(-1, 24, 3, 3), np.repeat(rest, TARGETS, 0))[1]
         joints = (joints - joints[:, :1]).reshape(B, TARGETS, 24, 3)
-        arrays = (slots, present, seen, _to_6d(rotations), rest, joints)
-        return WindowBatch(*(torch.as_tensor(a, dtype=torch.int64 if a is seen else torch.float32) for a in arrays))
+        flat = (a.reshape(B * TARGETS, *a.shape[2:]) for a in (window, around, present, _to_6d(rotations)))
+        return WindowBatch(*(torch.as_tensor(a, dtype=torch.float32) for a in (*flat, rest, joints)))
 
-    def _grid(self, index: Ints, begin: Ints, step: Ints) -> tuple[Floats, Floats]:
-        """Features [B,G,768] at 1/30 s from the first slot of the first target on, and which are known [B,G]."""
+    def _grid(self, index: Ints, begin: Ints, step: Ints) -> tuple[Floats, Floats, Floats]:
+        """Features [B,G,768] and recovered poses [B,G,144] at 1/30 s from the first slot of the first target on, and
+        which are known [B,G]."""
         T = self.features.shape[1]
         G = self.size.slots + 2 * (TARGETS - 1)
         place = begin[:, None] + (np.arange(G) - (self.size.past - 1)) / step[:, None]
         low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
         known = (low >= 0) & (high < T)
-        a = self.features[index[:, None], np.clip(low, 0, T - 1)].astype(np.float32)
         half = (high > low) & known
-        if half.any():
-            b = self.features[np.broadcast_to(index[:, None], place.shape)[half], high[half]].astype(np.float32)
-            a[half] = 0.5 * (a[half] + b)
-        return a, known
+        wide = np.broadcast_to(index[:, None], place.shape)
+        out = []
+        for source in (self.features, self.poses):
+            a = source[wide, np.clip(low, 0, T - 1)].astype(np.float32)
+            a[half] = 0.5 * (a[half] + source[wide[half], high[half]])
+            out.append(a)
+        return out[0], out[1], known
 
 
-def _features(people: Moving, network: PostureNetwork) -> Floats:
-    """[Q,T,768] as float16."""
+def window_bank(
+    pairs: PairSet, size: PriorSize, recorded: Recorded | None, invented: int, rng: np.random.Generator
+) -> WindowBank:
+    """Sequences of `pairs`, their mirror images, and `invented` recorded motions with others' landmark errors; looked
+    at by the shipped networks."""
+    body = load_body(None)
+    mesh, network = coarse_of(body), load_torch_posture(body, _DECODER_STEPS)
+    moving = moving_people(pairs)
+    people = [moving, mirrored(moving)]
+    if recorded is not None and invented:
+        landmarks = load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
+        bank = PairBank(taken(pairs, moving.rows), body, mesh, landmarks)
+        people.append(invented_people(bank, moving, PoseSampler(recorded, rng), rng, invented))
+    return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, size)
+
+
+def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> tuple[Floats, Floats]:
+    """What the stages before say: features [Q,T,768] (float16) and fitted poses [Q,T,144], camera axes (float32)."""
     Q, T = people.scale.shape
     points, scale = people.points.reshape(-1, 33, 6), people.scale.reshape(-1)
     aim = people.aim.reshape(-1, 3, 3)
-    out = np.empty((Q * T, 768), np.float16)
+    features, poses = np.empty((Q * T, NUM_FEATURES), np.float16), np.empty((Q * T, 144), np.float32)
     for i in range(0, len(points), _CHUNK):
         seen = Normalised(points[i : i + _CHUNK], scale[i : i + _CHUNK], aim[i : i + _CHUNK])
-        out[i : i + _CHUNK] = evidence_features(seen, network(seen.points, np.log(seen.scale)))
-    return out.reshape(Q, T, 768)
+        posture = network(seen.points, np.log(seen.scale))
+        features[i : i + _CHUNK] = evidence_features(seen, posture)
+        rays, sigma = evidence_2d(seen, posture)
+        betas = np.zeros((len(rays), NUM_BETAS))
+        fitted = fitter(Observed(posture.points, posture.sigma, rays, sigma, betas, 0.5 * np.ones(len(rays))))
+        rotations = fitted.rotations.copy()
+        rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
+        poses[i : i + _CHUNK] = _to_6d(rotations)
+    return features.reshape(Q, T, -1), poses.reshape(Q, T, -1)
+
+
+def _turned_root(poses: Floats, R: Floats) -> Floats:
+    """6D poses [...,144] with the first joint turned by `R` [...,3,3]."""
+    first = poses[..., :6].reshape(*poses.shape[:-1], 2, 3) @ np.swapaxes(R, -1, -2)
+    return np.concatenate([first.reshape(*first.shape[:-2], 6), poses[..., 6:]], -1)
 
 
 def _to_6d(rotations: Floats) -> Floats:

@@ -1,0 +1,107 @@
+"""What refinement is measured against: One-Euro on SMPL parameters, and a SMPLify-style optimiser."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.body.model import BodyModel
+from hmr_ros.diffusion.guidance import keypoint_loss, temporal_loss
+from hmr_ros.diffusion.rotation6d import rotations_from_6d
+from hmr_ros.diffusion.skeleton import Skeleton
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.stages.guided import PARENTS
+from hmr_ros.stages.refine import with_pose
+from hmr_ros.stages.window import evidence_of, pose_6d
+from hmr_ros.types import Camera, Floats, Human
+
+LIMBS = list(SMPL_LIMBS)
+
+
+@dataclass(frozen=True)
+class OneEuro:
+    """Casiez et al. 2012 on 6D pose and translation; `beta` per unit of speed."""
+
+    min_cutoff: float
+    beta: float
+    derivative_cutoff: float = 1.0
+
+    def __call__(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
+        """People of one track, each filtered with those before it (lag 0)."""
+        values = np.array([np.r_[pose_6d(h), h.joints[0]] for h in humans])
+        times = np.array([h.stamp_ns for h in humans]) * 1e-9
+        filtered, speed = [values[0]], np.zeros_like(values[0])
+        for before, now, value in zip(times[:-1], times[1:], values[1:], strict=True):
+            dt = now - before
+            change = (value - filtered[-1]) / dt
+            speed += _share(self.derivative_cutoff, dt) * (change - speed)
+            share = _share(self.min_cutoff + self.beta * np.abs(speed), dt)
+            filtered.append(filtered[-1] + share * (value - filtered[-1]))
+        return [
+            with_pose(h, torch.as_tensor(v[:144]), torch.as_tensor(v[144:]), body, camera)
+            for h, v in zip(humans, filtered, strict=True)
+        ]
+
+
+def _share(cutoff: Floats | float, dt: float) -> Floats:
+    return np.asarray(1.0 / (1.0 + 1.0 / (2 * np.pi * cutoff * dt)))
+
+
+class Smplify:
+    """Adam on reprojection, temporal consistency and a Gaussian pose prior over the same sliding window, lag 0."""
+
+    def __init__(self, poses: Floats, iterations: int, *, frames: int = 16, rate: float = 0.01) -> None:
+        """`poses` [F,24,3] rad: the motion whose mean and covariance are the prior."""
+        rotations = matrix_from_axis_angle(poses[:, 1:22])
+        x = np.swapaxes(rotations[..., :2], -1, -2).reshape(len(poses), -1)
+        self._mean = torch.as_tensor(x.mean(0), dtype=torch.float32)
+        covariance = np.cov(x.T) + 1e-3 * np.eye(x.shape[1])
+        self._precision = torch.as_tensor(np.linalg.inv(covariance), dtype=torch.float32)
+        self._iterations, self._frames, self._rate = iterations, frames, rate
+
+    def __call__(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
+        """See `OneEuro`."""
+        start = torch.as_tensor(np.array([pose_6d(h) for h in humans]), dtype=torch.float32)
+        pelvis = torch.as_tensor(np.array([h.joints[0] for h in humans]), dtype=torch.float32)
+        out, x = [], start[:0]
+        for n, human in enumerate(humans):
+            first = max(0, n + 1 - self._frames)
+            x = torch.cat([x, start[n : n + 1]])[-self._frames :]
+            x, place = self._fit(x, pelvis[first : n + 1].clone(), humans[first : n + 1], body)
+            pelvis[first : n + 1] = place
+            out.append(with_pose(human, x[-1], place[-1], body, camera))
+        return out
+
+    def _fit(self, x: Tensor, pelvis: Tensor, humans: list[Human], body: BodyModel) -> tuple[Tensor, Tensor]:
+        rest = body.rest_joints(humans[-1].betas)
+        skeleton = Skeleton(torch.as_tensor(rest - rest[PARENTS], dtype=torch.float32)[None])
+        rays = torch.as_tensor(_limb_rays(humans), dtype=torch.float32)
+        weights = torch.as_tensor(_limb_weights(humans), dtype=torch.float32)
+        seconds = torch.as_tensor(np.diff([h.stamp_ns for h in humans]) * 1e-9, dtype=torch.float32)
+        x, pelvis = x.clone().requires_grad_(), pelvis.requires_grad_()
+        optimizer = torch.optim.Adam([x, pelvis], lr=self._rate)
+        for _ in range(self._iterations):
+            joints = skeleton.pose(rotations_from_6d(x)).joints[:, LIMBS]
+            loss = 3000 * keypoint_loss(joints, pelvis, rays, weights, 0.1)[0].sum()
+            away = x[:, 6 : 6 + len(self._mean)] - self._mean
+            loss = loss + 0.02 * ((away @ self._precision) * away).sum()
+            if len(seconds):
+                loss = loss + 30 * temporal_loss(x, seconds)[0]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return x.detach(), pelvis.detach()
+
+
+def _limb_rays(humans: list[Human]) -> Floats:
+    from hmr_ros.body.joints import BLAZEPOSE_LIMBS
+
+    return np.array([evidence_of(h).rays[BLAZEPOSE_LIMBS] for h in humans])
+
+
+def _limb_weights(humans: list[Human]) -> Floats:
+    from hmr_ros.body.joints import BLAZEPOSE_LIMBS
+
+    return np.array([h.keypoints_2d[BLAZEPOSE_LIMBS, 2] for h in humans])

@@ -1,0 +1,137 @@
+"""Refinement side by side on rendered clips, at equal lag (none but `--quality`, which sees the whole clip).
+
+`python benchmarks/refinement.py CLIP... --motion TRAIN.npz`; a CLIP is the video of `hmr render ... --out CLIP.mp4
+--truth CLIP.npz`, its truth lies beside it. Columns: acceleration error m/s^2 (24 joints, pelvis at the origin),
+PA-MPJPE mm (12 limb joints), reprojection px against the landmarks (weighted by confidence), ms a frame. The last lines
+hold the live refinement against the best One-Euro of equal or better PA-MPJPE.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from comparators import OneEuro, Smplify
+
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
+from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import BodyModel
+from hmr_ros.config import HmrConfig
+from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
+from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.io.results import HumansTable, load_humans
+from hmr_ros.io.video import open_source
+from hmr_ros.posture.prior import load_prior
+from hmr_ros.stages.guided import Guidance
+from hmr_ros.stages.quality import refine_tracks
+from hmr_ros.stages.refine import ScoreRefinement
+from hmr_ros.train.poses import load_recorded
+from hmr_ros.types import Camera, Frame, Human, Track
+
+FPS = 30.0
+Method = Callable[[list[Human], Camera, BodyModel], list[Human]]
+
+
+def main() -> None:
+    """Print one line a method."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--motion", type=Path, help="motion file for the SMPLify-style optimiser's prior")
+    parser.add_argument("--prior", type=Path, help="weights (default: the shipped ones)")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    body, prior = load_body(None), load_prior(args.prior)
+    clips = [seen_people(c) for c in args.clips]
+    methods: dict[str, Method] = {"none": lambda h, c, b: h}
+    euro = [(cutoff, beta) for cutoff in (0.5, 1, 2, 3, 4, 6, 8) for beta in (0.0, 0.3, 1.0, 3.0, 10.0)]
+    methods |= {f"One-Euro {c} {b}": OneEuro(c, b) for c, b in euro}
+    if args.motion:
+        poses = load_recorded(args.motion).poses
+        methods |= {f"SMPLify-style, {n} iterations": Smplify(poses, n) for n in (5, 30)}
+    methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, Guidance(frames=1)))
+    methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, Guidance()))
+    methods["--quality"] = lambda h, c, b: refine_tracks(h, {x.frame: c for x in h}, prior, b)
+    rows = {name: measured(name, method, clips, body) for name, method in methods.items()}
+    compare(rows)
+
+
+class Replay:
+    """A recovery that gives known people again."""
+
+    def __init__(self, humans: list[Human]) -> None:
+        self._humans = {h.frame: h for h in humans}
+
+    def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
+        """The person of that frame."""
+        return [self._humans[frame.index]]
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+
+def seen_people(clip: Path) -> tuple[list[Human], Camera, HumansTable]:
+    """Everybody that `refine: none` finds of the longest track, and the truth."""
+    truth = load_humans(clip.with_suffix(".npz"))
+    pipeline = build_pipeline(offline(HmrConfig(refine="none")))
+    humans: list[Human] = []
+    camera = Camera(truth.K, 0, 0)
+    for frame in open_source(str(clip), camera):
+        humans += pipeline.step(frame)
+        camera = frame.camera
+    ids = [h.track_id for h in humans]
+    longest = max(set(ids), key=ids.count)
+    return [h for h in humans if h.track_id == longest], camera, truth
+
+
+def live(humans: list[Human], camera: Camera, refinement: ScoreRefinement) -> list[Human]:
+    """Frame by frame."""
+    empty = np.zeros((2, 2, 3), np.uint8)
+    return [refinement(Frame(h.frame, h.stamp_ns, empty, camera), [])[0] for h in humans]
+
+
+def measured(
+    name: str, method: Method, clips: list[tuple[list[Human], Camera, HumansTable]], body: BodyModel
+) -> tuple[float, float, float, float]:
+    """Means over the clips, printed."""
+    figures = []
+    for humans, camera, truth in clips:
+        start = time.perf_counter()
+        out = method(humans, camera, body)
+        ms = 1e3 * (time.perf_counter() - start) / len(out)
+        true = truth.joints[[int(np.flatnonzero(truth.frame == h.frame)[0]) for h in out]]
+        joints = np.array([h.joints for h in out])
+        acceleration = acceleration_errors(joints - joints[:, :1], true - true[:, :1], FPS).mean()
+        limbs = procrustes_errors(joints[:, SMPL_LIMBS], true[:, SMPL_LIMBS]).mean()
+        seen = np.array([h.keypoints_2d[BLAZEPOSE_LIMBS] for h in out])
+        pixels = np.linalg.norm(np.array([h.joints_2d[SMPL_LIMBS] for h in out]) - seen[..., :2], axis=-1)
+        figures.append((acceleration, limbs, (pixels * seen[..., 2]).sum() / seen[..., 2].sum(), ms))
+    a, b, c, d = np.mean(figures, axis=0).tolist()
+    print(f"{name:<30} acceleration {a:6.2f}  PA-MPJPE {b:6.2f}  reprojection {c:5.2f}  {d:7.2f} ms", flush=True)
+    return a, b, c, d
+
+
+def compare(rows: dict[str, tuple[float, float, float, float]]) -> None:
+    """The live refinement against none, the best One-Euro, and what `--quality` gains."""
+    none, ours, best = rows["none"], rows["refine: temporal"], rows["--quality"]
+    equal = [r for name, r in rows.items() if name.startswith("One-Euro") and r[1] <= ours[1]]
+    print(
+        f"acceleration error against none: {100 * (ours[0] / none[0] - 1):+.0f} %, PA-MPJPE {ours[1] - none[1]:+.1f} mm"
+    )
+    if equal:
+        rival = min(r[0] for r in equal)
+        print(
+            f"against the best One-Euro of equal or better PA-MPJPE ({rival:.2f}): {100 * (ours[0] / rival - 1):+.0f} %"
+        )
+    else:
+        closest = min((r for name, r in rows.items() if name.startswith("One-Euro")), key=lambda r: r[1])
+        print(f"no One-Euro has an equal or better PA-MPJPE (the best has {closest[1]:.2f} at {closest[0]:.2f} m/s^2)")
+    print(f"share of the offline gain in acceleration error: {100 * (none[0] - ours[0]) / (none[0] - best[0]):.0f} %")
+    keypoints = rows["refine: keypoints"]
+    print(f"reprojection with keypoints: {100 * (keypoints[2] / none[2] - 1):+.0f} %")
+
+
+if __name__ == "__main__":
+    main()
