@@ -65,6 +65,12 @@ def _bag(args: argparse.Namespace) -> int:
     )  # fmt: skip
 
 
+def _multiview(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.multiview import multiview
+
+    return multiview(args.calibration, args.out, configuration(args), max_frames=args.max_frames)
+
+
 def _live(args: argparse.Namespace) -> int:
     from hmr_ros.factory import build_pipeline
     from hmr_ros.ros.live import run_live
@@ -189,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _pipeline_commands(commands: Any) -> None:
-    """`hmr run | bag`."""
+    """`hmr run | bag | multiview`."""
     p = commands.add_parser("run", help="video, image, folder of images or camera -> humans.npz, overlay, summary")
     p.add_argument("source", help="video file, image, folder of images, or camera index (0) or device")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
@@ -206,6 +212,12 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
     p.set_defaults(command=_bag)
+
+    p = commands.add_parser("multiview", help="synchronised videos of one person -> one pose, humans.npz a view")
+    p.add_argument("calibration", type=Path, help="YAML: views, each with source, camera and, if calibrated, R and t")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    _pipeline_options(p)
+    p.set_defaults(command=_multiview)
 
 
 def _train_commands(parser: argparse.ArgumentParser) -> None:

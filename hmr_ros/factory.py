@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
@@ -17,6 +18,9 @@ from hmr_ros.stages.keypoints import Landmarker
 from hmr_ros.stages.recover import KinematicRecovery, Recovery
 from hmr_ros.stages.track import PersonTracker
 from hmr_ros.types import Camera, Human
+
+if TYPE_CHECKING:
+    from hmr_ros.stages.multiview import View
 
 # Documented values whose part does not exist yet, and what to use meanwhile.
 _NOT_BUILT = {
@@ -97,6 +101,18 @@ def build_quality(config: HmrConfig) -> WholeTracks:
         return [conversion.convert([h], cameras[h.frame])[0] for h in refined]
 
     return WholeTracks(first, refine)
+
+
+def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]], list[View]]]:
+    """For several videos of one person: the pipeline for each, and the refinement of all together."""
+    if config.recover != "posture" or config.body:
+        raise ConfigError("several views need recover 'posture' and the open body; leave recover and body as they are")
+    pipeline = build_pipeline(offline(replace(config, refine="none")))
+    from hmr_ros.posture.prior import load_prior
+    from hmr_ros.stages.multiview import refine_views
+
+    prior = load_prior()
+    return pipeline, lambda views: refine_views(views, prior, pipeline.body)
 
 
 def offline(config: HmrConfig) -> HmrConfig:

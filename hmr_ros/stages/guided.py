@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -40,8 +41,16 @@ class Guidance:
     max_gap_s: float = 0.5  # a longer time out of sight is a new beginning
 
 
+class Steps(Protocol):
+    """Anything that poses are guided by."""
+
+    def step(self, x: Tensor) -> Tensor:
+        """Newton step [P,W,144]."""
+        ...
+
+
 @torch.inference_mode()
-def refine_stack(seen: Stack, target: Target, prior: TorchPrior, guidance: Guidance) -> Tensor:
+def refine_stack(seen: Stack, target: Steps, prior: TorchPrior, guidance: Guidance) -> Tensor:
     """Poses [P,W,144] after inversion and guided sampling, `guidance.loops` times."""
     shape = seen.x.shape
 
@@ -73,28 +82,34 @@ class Target:
         self._outlier = guidance.outlier
         reach = torch.as_tensor(_reach(rest), dtype=torch.float32).repeat_interleave(frames, 0)  # [P*W,24,12]
         stiff = (self._weights / (self._sigma * self._depth.reshape(-1, 1))) ** 2
-        extra = 2.0 * (reach @ stiff[..., None])[..., 0]
-        A = couplings(seen.seconds, seen.present, guidance.motion)
-        self._newton = NewtonWindow(seen.expected, seen.precision, A, extra.reshape(seen.precision.shape))
+        self.curvature = 2.0 * (reach @ stiff[..., None])[..., 0].reshape(seen.precision.shape)  # of the key points
+        self.couplings = couplings(seen.seconds, seen.present, guidance.motion)
+        self._newton = NewtonWindow(seen.expected, seen.precision, self.couplings, self.curvature)
 
     def step(self, x: Tensor) -> Tensor:
         """Newton step [P,W,144] towards the target."""
+        return -self._newton.solve(self._newton.gradient(x) + self.keypoint_gradient(x))
+
+    def keypoint_gradient(self, x: Tensor, pelvis: Tensor | None = None) -> Tensor:
+        """d (reprojection) / d x [P,W,144]; `pelvis` [P*W,3] m, by default where it fits best."""
         rotations = rotations_from_6d(x.reshape(-1, x.shape[-1]))
         posed = self._skeleton.pose(rotations)
         joints = posed.joints[:, _LIMBS]
-        pelvis = self._pelvis(joints)
+        pelvis = self._pelvis(joints) if pelvis is None else pelvis
         weights = self._weights / self._sigma
         pull = keypoint_loss(joints, pelvis, self._seen.rays, weights, self._outlier * self._sigma[:, 0])[1]
         full = torch.zeros_like(posed.joints)
         full[:, _LIMBS] = 0.5 * pull  # a Gaussian's -log likelihood is half the squared distance
         turned = self._skeleton.gradient(posed, rotations, full)
-        keypoints = gradient_6d(x.reshape(-1, x.shape[-1]), turned).reshape(x.shape)
-        return -self._newton.solve(self._newton.gradient(x) + keypoints)
+        return gradient_6d(x.reshape(-1, x.shape[-1]), turned).reshape(x.shape)
+
+    def limbs(self, x: Tensor) -> Tensor:
+        """Limb joints [P*W,12,3] m of poses, pelvis at the origin."""
+        return self._skeleton.pose(rotations_from_6d(x.reshape(-1, x.shape[-1]))).joints[:, _LIMBS]
 
     def place(self, x: Tensor) -> Tensor:
         """Pelvis [P,W,3] m at the smoothed depth, so that the joints lie on their rays."""
-        posed = self._skeleton.pose(rotations_from_6d(x.reshape(-1, x.shape[-1])))
-        return self._pelvis(posed.joints[:, _LIMBS]).reshape(*x.shape[:2], 3)
+        return self._pelvis(self.limbs(x)).reshape(*x.shape[:2], 3)
 
     def _pelvis(self, joints: Tensor) -> Tensor:
         """Closed form in x and y; where nothing is seen, the recovered place."""
