@@ -6,7 +6,7 @@ import numpy as np
 
 from hmr_ros.posture.features import Normalised
 from hmr_ros.posture.networks import Posture
-from hmr_ros.types import Floats
+from hmr_ros.types import Floats, Ints
 
 # name -> (points, channels); the order of the vector
 _LAYOUT = {"landmarks": (33, 6), "scale": (1, 1), "aim": (1, 2), "mesh": (81, 3), "posture": (81, 4)}
@@ -37,6 +37,20 @@ def rolled(features: Floats, angle_rad: Floats) -> Floats:
         out[..., x] = c * features[..., x] - s * features[..., y]
         out[..., y] = s * features[..., x] + c * features[..., y]
     return out
+
+
+def mirrored(features: Floats, landmark_pairs: Ints, point_pairs: Ints) -> Floats:
+    """Features [...,768] of the mirror image; indices [33] and [81] of each point's partner on the other side."""
+    pairs = {"landmarks": landmark_pairs, "mesh": point_pairs, "posture": point_pairs}
+    order = [
+        column
+        for name, (points, channels) in _LAYOUT.items()
+        for point in pairs.get(name, np.arange(points))
+        for column in (_columns(name, c)[point] for c in range(channels))
+    ]
+    out = features[..., np.array(order)]
+    out[..., np.r_[_X2, _X3]] *= -1
+    return np.asarray(out)
 
 
 def _columns(name: str, channel: int) -> list[int]:

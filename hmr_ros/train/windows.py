@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hmr_ros.body.coarse import sparse_pairs
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.networks.prior import PriorSize
-from hmr_ros.posture.evidence import NUM_FEATURES, evidence_features, rolled
+from hmr_ros.posture.evidence import NUM_FEATURES, evidence_features, mirrored, rolled
 from hmr_ros.posture.features import Normalised, normalise
 from hmr_ros.posture.networks import (
     PostureNetwork,
@@ -36,6 +37,7 @@ _LOST = 0.5
 _DECODER_STEPS = 2  # as live
 _CHUNK = 64  # people fitted at once
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
+_MIRRORED_COLUMNS = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0]])
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,6 @@ def invented_people(
     )  # fmt: skip
 
 
-def mirrored(people: Moving) -> Moving:
-    """Left and right change places."""
-    points = people.points[:, :, LANDMARKS_MIRRORED] * np.array([-1.0, 1, 1, -1, 1, 1])
-    rotations = _MIRROR @ people.rotations[:, :, MIRRORED] @ _MIRROR
-    return replace(people, points=points, rotations=rotations, aim=_MIRROR @ people.aim @ _MIRROR)
-
-
 @dataclass(frozen=True)
 class WindowBatch:
     """B people, `TARGETS` neighbouring frames of each."""
@@ -142,8 +137,8 @@ class WindowBank:
     """Sequences with everything that the stages before the prior say about them, ready to be drawn from."""
 
     def __init__(self, people: list[Moving], network: PostureNetwork, fitter: PointFitter, body: BodyModel,
-                 size: PriorSize) -> None:  # fmt: skip
-        self.size = size
+                 point_pairs: Ints, size: PriorSize) -> None:  # fmt: skip
+        self.size, self._point_pairs = size, point_pairs
         self.seconds = np.concatenate([p.seconds for p in people])
         looked = [recovered(p, network, fitter) for p in people]
         self.features = np.concatenate([f for f, _ in looked])  # [Q,T,768]
@@ -195,6 +190,11 @@ class WindowBank:
         rows = np.arange(B)[:, None, None]
         window, around = slots[rows, seen], _turned_root(poses[rows, seen], back[:, :, None])
         rest = self.rest[index]
+        if turn:
+            flip = rng.random(B) < 0.5
+            window[flip] = mirrored(window[flip], LANDMARKS_MIRRORED, self._point_pairs)
+            around[flip], rotations[flip] = _mirrored_6d(around[flip]), _mirrored(rotations[flip])
+            rest[flip] = rest[flip][:, MIRRORED] * [-1.0, 1.0, 1.0]
         joints = forward_kinematics(rotations.reshape(-1, 24, 3, 3), np.repeat(rest, TARGETS, 0))[1]
         joints = (joints - joints[:, :1]).reshape(B, TARGETS, 24, 3)
         flat = (a.reshape(B * TARGETS, *a.shape[2:]) for a in (window, around, present, _to_6d(rotations)))
@@ -221,17 +221,17 @@ class WindowBank:
 def window_bank(
     pairs: PairSet, size: PriorSize, recorded: Recorded | None, invented: int, rng: np.random.Generator
 ) -> WindowBank:
-    """Sequences of `pairs`, their mirror images, and `invented` recorded motions with others' landmark errors; looked
+    """Sequences of `pairs` and `invented` recorded motions with others' landmark errors; looked
     at by the shipped networks."""
     body = load_body(None)
     mesh, network = coarse_of(body), load_torch_posture(body, _DECODER_STEPS)
     moving = moving_people(pairs)
-    people = [moving, mirrored(moving)]
+    people = [moving]
     if recorded is not None and invented:
         landmarks = load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
         bank = PairBank(taken(pairs, moving.rows), body, mesh, landmarks)
         people.append(invented_people(bank, moving, PoseSampler(recorded, rng), rng, invented))
-    return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, size)
+    return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, sparse_pairs(mesh), size)
 
 
 def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> tuple[Floats, Floats]:
@@ -257,6 +257,17 @@ def _turned_root(poses: Floats, R: Floats) -> Floats:
     """6D poses [...,144] with the first joint turned by `R` [...,3,3]."""
     first = poses[..., :6].reshape(*poses.shape[:-1], 2, 3) @ np.swapaxes(R, -1, -2)
     return np.concatenate([first.reshape(*first.shape[:-2], 6), poses[..., 6:]], -1)
+
+
+def _mirrored(rotations: Floats) -> Floats:
+    """[...,24,3,3] with left and right in each other's place."""
+    return np.asarray(_MIRROR @ rotations[..., MIRRORED, :, :] @ _MIRROR, rotations.dtype)
+
+
+def _mirrored_6d(poses: Floats) -> Floats:
+    """[...,144] likewise: columns one and two of the mirrored rotations."""
+    columns = poses.reshape(*poses.shape[:-1], 24, 2, 3)[..., MIRRORED, :, :] * _MIRRORED_COLUMNS
+    return np.asarray(columns.reshape(poses.shape), poses.dtype)
 
 
 def _to_6d(rotations: Floats) -> Floats:
