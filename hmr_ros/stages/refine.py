@@ -25,7 +25,7 @@ class ScoreRefinement:
 
     def __init__(self, recovery: Recovery, prior: TorchPrior, body: BodyModel, guidance: Guidance) -> None:
         self._recovery, self._prior, self._body, self._guidance = recovery, prior, body, guidance
-        self._windows: dict[int, TrackWindow] = {}
+        self.windows: dict[int, TrackWindow] = {}
         self.stage_seconds: dict[str, float] = {}
 
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
@@ -33,7 +33,7 @@ class ScoreRefinement:
         humans = self._recovery(frame, tracks)
         start = time.perf_counter()
         seconds = frame.stamp_ns * 1e-9
-        self._forget(seconds)
+        self.forget(seconds)
         if humans:
             windows = self._remember(humans, seconds)
             humans = self._refine(windows, frame)
@@ -43,12 +43,12 @@ class ScoreRefinement:
     def reset(self) -> None:
         """Forget all windows."""
         self._recovery.reset()
-        self._windows.clear()
+        self.windows.clear()
 
-    def _forget(self, seconds: float) -> None:
+    def forget(self, seconds: float) -> None:
         """Tracks out of sight for long, and everything when time goes backwards."""
         gap = self._guidance.max_gap_s
-        self._windows = {i: w for i, w in self._windows.items() if 0 < seconds - w.rows[-1].seconds <= gap}
+        self.windows = {i: w for i, w in self.windows.items() if 0 < seconds - w.rows[-1].seconds <= gap}
 
     @torch.inference_mode()
     def _remember(self, humans: list[Human], seconds: float) -> list[TrackWindow]:
@@ -56,7 +56,7 @@ class ScoreRefinement:
         size = self._prior.size
         windows, seen = [], []
         for human in humans:
-            window = self._windows.setdefault(human.track_id, TrackWindow(self._guidance.frames, 4 * size.past))
+            window = self.windows.setdefault(human.track_id, TrackWindow(self._guidance.frames, 4 * size.past))
             window.remember(seconds, human)
             seen.append(slots(*window.evidence()[::-1], seconds, size))
             windows.append(window)

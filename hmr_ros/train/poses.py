@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,15 @@ from hmr_ros.types import Floats, Ints
 MIRRORED = np.array(
     [SMPL[n.replace("left", "right") if n.startswith("left") else n.replace("right", "left")] for n in SMPL_JOINTS]
 )
-_UPPER = np.array(
-    [SMPL[n] for n in SMPL_JOINTS if not any(part in n for part in ("hip", "knee", "ankle", "foot", "pelvis"))]
-)
+# limbs that may come from another frame; recorded motion has far fewer combinations of them than people do
+_LIMBS = {
+    "left_arm": [SMPL[f"left_{part}"] for part in ("collar", "shoulder", "elbow", "wrist", "hand")],
+    "right_arm": [SMPL[f"right_{part}"] for part in ("collar", "shoulder", "elbow", "wrist", "hand")],
+    "trunk": [SMPL[part] for part in ("spine1", "spine2", "spine3", "neck", "head")],
+    "left_leg": [SMPL[f"left_{part}"] for part in ("hip", "knee", "ankle", "foot")],
+    "right_leg": [SMPL[f"right_{part}"] for part in ("hip", "knee", "ankle", "foot")],
+}
+_SWAPS = {"left_arm": 0.4, "right_arm": 0.4, "trunk": 0.3, "left_leg": 0.15, "right_leg": 0.15}
 # spread [deg] of the noise on every joint: small where motion capture is good, wide where it is blind
 _NOISE_DEG = {
     "left_collar": 6, "right_collar": 6, "head": 10, "neck": 8, "left_wrist": 20, "right_wrist": 20,
@@ -82,6 +89,28 @@ def load_recorded(path: Path) -> Recorded:
     return Recorded(full[good].reshape(-1, 24, 3), clip[good], trans[good], np.flatnonzero(good))
 
 
+def recombined(recorded: Recorded, count: int, rng: np.random.Generator) -> Floats:
+    """`count` recorded poses [count,24,3]; half of them with limbs of other frames and joint noise."""
+    poses = recorded.poses[recorded.draw(count, rng)].copy()
+    changed = rng.random(count) < 0.5
+    for limb, joints in _LIMBS.items():
+        rows = np.flatnonzero(changed & (rng.random(count) < _SWAPS[limb]))
+        others = recorded.poses[recorded.draw(len(rows), rng)]
+        poses[rows[:, None], joints] = others[:, joints]
+    rows = np.flatnonzero(changed)
+    noise = matrix_from_axis_angle(_joint_noise(len(rows), rng))
+    poses[rows] = axis_angle_from_matrix(matrix_from_axis_angle(poses[rows]) @ noise)
+    return poses
+
+
+def _joint_noise(count: int, rng: np.random.Generator) -> Floats:
+    """Rotation vectors [count,24,3] of joint noise; pelvis and hands stay."""
+    sigma = np.array([_NOISE_DEG.get(name, _DEFAULT_NOISE_DEG) for name in SMPL_JOINTS], np.float64)
+    noise = np.radians(rng.normal(0.0, sigma[:, None], (count, 24, 3)))
+    noise[:, [0, SMPL["left_hand"], SMPL["right_hand"]]] = 0.0
+    return noise
+
+
 def mirror(poses: Floats) -> Floats:
     """Poses [...,24,3] reflected at the body's x = 0 plane: left and right change places."""
     return poses[..., MIRRORED, :] * np.array([1.0, -1.0, -1.0])
@@ -98,11 +127,17 @@ class PoseSampler:
         pose = self._recorded.poses[self._recorded.draw(1, self._rng)[0]].copy()
         return mirror(pose) if self._rng.random() < 0.5 else pose
 
+    def _recombined(self, poses: Floats, draw: Callable[[], Floats]) -> None:
+        """Some limbs of `poses` [...,24,3] from other pieces, in place."""
+        for limb, joints in _LIMBS.items():
+            if self._rng.random() < _SWAPS[limb]:
+                poses[..., joints, :] = draw()[..., joints, :]
+
     def augmented(self) -> Floats:
         """One pose [24,3]: recorded, mixed of two, or partly procedural, always with joint noise."""
         rng, pose = self._rng, self.plain()
-        if rng.random() < 0.35:
-            pose[_UPPER] = self.plain()[_UPPER]
+        if rng.random() < 0.5:
+            self._recombined(pose, self.plain)
         if rng.random() < 0.4:
             self._invent(pose)
         return self._shaken(pose)
@@ -110,15 +145,15 @@ class PoseSampler:
     def motion(self, frames: int, plain: bool) -> tuple[Floats, Floats, int]:
         """A piece of motion: poses [frames,24,3], trans [frames,3] m, and how many recorded frames one step is.
 
-        Not plain: trunk and arms of another piece, sitting legs, and joint noise that stays the same throughout.
+        Not plain: limbs of other pieces, sitting legs, and joint noise that stays the same throughout.
         """
         rng = self._rng
         step = 1 if rng.random() < 0.75 else 2
         poses, trans = self._piece(frames, step)
         if plain:
             return poses, trans, step
-        if rng.random() < 0.35:
-            poses[:, _UPPER] = self._piece(frames, step)[0][:, _UPPER]
+        if rng.random() < 0.7:
+            self._recombined(poses, lambda: self._piece(frames, step)[0])
         if rng.random() < 0.15:
             sitting = poses[0].copy()
             self._sit(sitting)
@@ -139,10 +174,7 @@ class PoseSampler:
 
     def _shaken(self, poses: Floats) -> Floats:
         """Poses [...,24,3], all turned by the same joint noise."""
-        sigma = np.array([_NOISE_DEG.get(name, _DEFAULT_NOISE_DEG) for name in SMPL_JOINTS], np.float64)
-        noise = np.radians(self._rng.normal(0.0, sigma[:, None], (24, 3)))
-        noise[[SMPL["left_hand"], SMPL["right_hand"]]] = 0.0
-        noise[0] = 0.0
+        noise = _joint_noise(1, self._rng)[0]
         return axis_angle_from_matrix(matrix_from_axis_angle(poses) @ matrix_from_axis_angle(noise))
 
     def _invent(self, pose: Floats) -> None:

@@ -35,7 +35,7 @@ SLOT_S = 1 / 30
 TARGETS = 3  # neighbouring frames of one window that are trained together, so that their motion can be judged
 _LOST = 0.5
 _DECODER_STEPS = 2  # as live
-_CHUNK = 64  # people fitted at once
+_CHUNK = 32  # people fitted at once
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _MIRRORED_COLUMNS = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0]])
 
