@@ -55,8 +55,9 @@ class ScoreRefinement:
         """Put the new frame into each person's window, with what the evidence speaks for."""
         size = self._prior.size
         windows, seen = [], []
+        history = 4 * size.past if self._guidance.frames > 1 else 1
         for human in humans:
-            window = self.windows.setdefault(human.track_id, TrackWindow(self._guidance.frames, 4 * size.past))
+            window = self.windows.setdefault(human.track_id, TrackWindow(self._guidance.frames, history))
             window.remember(seconds, human)
             seen.append(slots(*window.evidence()[::-1], seconds, size))
             windows.append(window)

@@ -1,0 +1,105 @@
+"""Two views of one rendered person: calibrated views agree in the world, uncalibrated ones in the pose."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.cli import main
+from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.io.results import load_humans
+from hmr_ros.synth.motion import demo_motion
+from hmr_ros.synth.render import render_motion
+from hmr_ros.synth.scene import look_at
+
+FRAMES = 12
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory, open_body):
+    """Two videos, their views and the true joints in each camera."""
+    root = tmp_path_factory.mktemp("views")
+    motion = demo_motion(15.0)
+    motion = replace(motion, poses=motion.poses[:FRAMES], trans=motion.trans[:FRAMES])
+    views, truths = [], []
+    for name, eye in (("front", [0.3, 1.1, 3.2]), ("side", [2.9, 1.2, 1.4])):
+        view = look_at(guess_camera(480, 360), np.array(eye), np.array([0.1, 0.95, 0.0]))
+        video = cv2.VideoWriter(str(root / f"{name}.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (480, 360))
+        joints = []
+        for picture, truth in render_motion(motion, open_body, view):
+            video.write(picture)
+            joints.append(truth.joints)
+        video.release()
+        views.append(view)
+        truths.append(np.array(joints))
+    return root, views, truths
+
+
+def calibration(root, views, known):
+    entries = []
+    for name, view in zip(("front", "side"), views, strict=True):
+        K = view.camera.K
+        entry = {"source": f"{name}.mp4", "camera": f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"}
+        if known:
+            entry |= {"R": view.R_camera_world.ravel().tolist(), "t": view.t_camera_world.tolist()}
+        entries.append(entry)
+    path = root / f"views_{known}.yaml"
+    path.write_text(yaml.safe_dump({"views": entries}))
+    return path
+
+
+def error(table, truth):
+    a, b = table.joints[:, SMPL_LIMBS], truth[table.frame][:, SMPL_LIMBS]
+    return procrustes_errors(a, b).mean()
+
+
+def test_calibrated_views_agree_in_the_world(scene, tmp_path):
+    root, views, truths = scene
+    assert main(["multiview", str(calibration(root, views, True)), "--out", str(tmp_path)]) == 0
+    tables = [load_humans(tmp_path / name / "humans.npz") for name in ("front", "side")]
+    world = [
+        (t.joints - v.t_camera_world) @ v.R_camera_world for t, v in zip(tables, views, strict=True)
+    ]  # rows: R^T (x - t)
+    np.testing.assert_allclose(world[0], world[1], atol=2e-3)
+    single = []
+    for name, view, truth in zip(("front", "side"), views, truths, strict=True):
+        K = view.camera.K
+        camera = f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
+        out = tmp_path / f"{name}_alone"
+        assert main(["run", str(root / f"{name}.mp4"), "--camera", camera, "--out", str(out), "--no-overlay"]) == 0
+        single.append(error(load_humans(out / "humans.npz"), truth))
+    assert error(tables[0], truths[0]) < min(single)
+
+
+def test_uncalibrated_views_share_the_pose(scene, tmp_path):
+    root, views, _ = scene
+    assert main(["multiview", str(calibration(root, views, False)), "--out", str(tmp_path)]) == 0
+    front, side = (load_humans(tmp_path / name / "humans.npz") for name in ("front", "side"))
+    both = np.intersect1d(front.frame, side.frame)
+    a, b = front.body_pose[np.isin(front.frame, both)], side.body_pose[np.isin(side.frame, both)]
+    np.testing.assert_allclose(a, b, atol=1e-4)
+    assert np.abs(front.global_orient[0] - side.global_orient[0]).max() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("views: 3", "two or more"),
+        ("views: [{source: a.mp4}, {camera: '1,1,0,0'}]", "names no source"),
+        ("views: [{source: a.mp4, R: [1, 0]}, {source: b.mp4}]", "9 finite numbers"),
+        ("views: [{source: a.mp4, R: [2,0,0,0,1,0,0,0,1], t: [0,0,0]}, {source: b.mp4}]", "not a rotation"),
+        ("views: [{source: a.mp4}, {source: b.mp4}]", "a.mp4"),
+        ("views: [", "not valid YAML"),
+    ],
+)
+def test_bad_calibrations_are_one_line(tmp_path, capsys, text, message):
+    path = tmp_path / "views.yaml"
+    path.write_text(text)
+    assert main(["multiview", str(path), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
