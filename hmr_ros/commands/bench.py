@@ -20,13 +20,14 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.geometry.camera import guess_camera
-from hmr_ros.stages.posture import PostureRecovery
+from hmr_ros.stages.recover import Recovery
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import render_motion
 from hmr_ros.synth.scene import look_at
 from hmr_ros.types import Frame, Track
 
-_WARM_UP = 10
+_WARM_UP = 20  # more than a window of refinement
+_PERIOD_NS = 33_333_333
 
 
 def bench(config: HmrConfig, people: list[int], repeats: int, json_path: Path | None) -> int:
@@ -42,11 +43,10 @@ def bench(config: HmrConfig, people: list[int], repeats: int, json_path: Path | 
     recovery = pipeline.recovery
     for count in people:
         crowd = [replace(tracks[0], track_id=i) for i in range(count)]
-        if isinstance(recovery, PostureRecovery):
-            rows += [_row(name, count, t) for name, t in _posture_stages(recovery, frame, crowd, repeats).items()]
-        rows.append(_row(f"recover ({config.recover})", count, _times(partial(recovery, frame, crowd), repeats)))
+        rows += [_row(name, count, t) for name, t in _recovery_stages(recovery, frame, crowd, repeats).items()]
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads, "steps": config.steps,
+        "recover": config.recover, "refine": config.refine,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "stages": rows,
     }  # fmt: skip
     _print(report)
@@ -58,15 +58,16 @@ def bench(config: HmrConfig, people: list[int], repeats: int, json_path: Path | 
     return 0
 
 
-def _posture_stages(
-    recovery: PostureRecovery, frame: Frame, tracks: list[Track], repeats: int
-) -> dict[str, list[float]]:
-    """Seconds of each part of the learned recovery over repeated frames."""
+def _recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each part of the recovery over frames at 30 Hz, windows of refinement full, and of all together."""
     spent: dict[str, list[float]] = {}
     for k in range(_WARM_UP + repeats):
-        recovery(frame, tracks)
+        start = time.perf_counter()
+        recovery(replace(frame, index=k, stamp_ns=k * _PERIOD_NS), tracks)
+        whole = time.perf_counter() - start
+        parts: dict[str, float] = getattr(recovery, "stage_seconds", {})
         if k >= _WARM_UP:
-            for name, seconds in recovery.stage_seconds.items():
+            for name, seconds in (parts | {"recover, all": whole}).items():
                 spent.setdefault(name, []).append(seconds)
     return spent
 
@@ -99,6 +100,7 @@ def _frame() -> Frame:
 
 def _print(report: dict[str, Any]) -> None:
     print(f"{report['machine']}, {report['threads']} threads, {report['steps']} steps of the posture decoder")
+    print(f"recover {report['recover']}, refine {report['refine']}")
     print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8}")
     for row in report["stages"]:
         print(f"{row['stage']:<20} {row['people']:>6} {row['p50_ms']:>8.2f} {row['p95_ms']:>8.2f}")

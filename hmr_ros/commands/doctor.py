@@ -60,8 +60,11 @@ def _body() -> list[Check]:
 
 
 def _weights() -> list[Check]:
-    names = ("mesh2d.safetensors", "m2p.safetensors", "open_coarse.npz")
-    return [(name, asset(name).is_file(), "recover: posture", "install the package again") for name in names]
+    names = ("mesh2d.safetensors", "m2p.safetensors", "open_coarse.npz", "prior.safetensors")
+    return [
+        (name, asset(name).is_file(), "recover: posture and its refinement", "install the package again")
+        for name in names
+    ]
 
 
 def _package(name: str) -> Check:

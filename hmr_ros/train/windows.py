@@ -89,7 +89,7 @@ def invented_people(
     """
     assert bank.landmarks is not None
     T = pairs.points.shape[1]
-    motion = [sampler.motion(T, plain=rng.random() < 0.5) for _ in range(count)]
+    motion = [sampler.motion(T, plain=rng.random() < 0.25) for _ in range(count)]
     poses, trans = np.array([m[0] for m in motion]), np.array([m[1] for m in motion])
     views = np.array([view_rotation(rng, plain=True) for _ in range(count)])
     noisy = rng.integers(0, len(pairs), count)
