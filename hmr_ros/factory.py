@@ -56,7 +56,7 @@ def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
 
         from hmr_ros.posture.networks import coarse_of, load_torch_posture, sparse_points
         from hmr_ros.posture.prior import load_prior
-        from hmr_ros.stages.guided import Guidance
+        from hmr_ros.stages.guided import KEYPOINTS, Guidance
         from hmr_ros.stages.posture import PostureRecovery
         from hmr_ros.stages.refine import ScoreRefinement
     except ModuleNotFoundError as error:
@@ -68,8 +68,8 @@ def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     sparse = sparse_points(trained_on, coarse_of(trained_on))
     recovery: Recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps))
     if config.refine != "none":
-        frames = 1 if config.refine == "keypoints" else config.window
-        recovery = ScoreRefinement(recovery, load_prior(), trained_on, Guidance(frames=frames))
+        guidance = KEYPOINTS if config.refine == "keypoints" else Guidance(frames=config.window)
+        recovery = ScoreRefinement(recovery, load_prior(), trained_on, guidance)
     return BodyConversion(recovery, body) if config.body else recovery
 
 
