@@ -50,7 +50,7 @@ def main() -> None:
     methods |= {f"One-Euro {c} {b}": OneEuro(c, b) for c, b in euro}
     if args.motion:
         poses = load_recorded(args.motion).poses
-        methods |= {f"SMPLify-style, {n} iterations": Smplify(poses, n) for n in (5, 30)}
+        methods |= {f"SMPLify-style, {n} iterations": Smplify(poses, n) for n in (5, 15)}
     methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, KEYPOINTS))
     methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, Guidance()))
     methods["--quality"] = lambda h, c, b: refine_tracks(h, {x.frame: c for x in h}, prior, b)

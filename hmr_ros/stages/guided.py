@@ -31,10 +31,10 @@ class Guidance:
     frames: int = 16  # of the window
     tau: int = 50  # noise level up to which poses are inverted
     steps: int = 2  # guided steps
-    motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.15))  # of 6D numbers a frame
+    motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.5))  # of 6D numbers a frame
     depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of the depth's logarithm
     sigma_depth: float = 0.03
-    sigma_ray: float = 0.1  # m, error of a landmark seen for certain
+    sigma_ray: float = 0.06  # m, error of a landmark seen for certain
     outlier: float = 0.2  # m, distance beyond which a landmark loses its pull
     floor: float = 5.0  # 1/rad^2, what holds a joint where nothing else does
     loops: int = 1  # inversions, each followed by guided steps
