@@ -11,7 +11,7 @@ from typing import Any
 
 from hmr_ros import __version__
 from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
-from hmr_ros.errors import HmrError
+from hmr_ros.errors import AssetError, ConfigError, HmrError
 
 # Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
 # the cores that the networks need.
@@ -143,6 +143,18 @@ def _bench(args: argparse.Namespace) -> int:
     return bench(configuration(args), args.people, args.repeats, args.json)
 
 
+def _export(args: argparse.Namespace) -> int:
+    if args.steps < 1:
+        raise ConfigError(f"--steps {args.steps}: the decoder takes 1 step or more")
+    try:
+        from hmr_ros.commands.export import export_networks
+        from hmr_ros.engines.graphs import Request
+    except ModuleNotFoundError as error:
+        raise AssetError(f"hmr export needs {error.name}: pip install {error.name}") from error
+
+    return export_networks(args.networks, args.out, Request(args.steps, args.mesh2d, args.m2p, args.prior))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hmr", description="Human mesh recovery: people in video as SMPL bodies.")
     parser.add_argument("--version", action="version", version=f"hmr_ros {__version__}")
@@ -174,6 +186,8 @@ def _parser() -> argparse.ArgumentParser:
     p.set_defaults(command=_evaluate)
 
     _train_commands(commands.add_parser("train", help="retrain the shipped networks, stage by stage"))
+
+    _engine_commands(commands)
 
     p = commands.add_parser("bench", help="cost of every stage on this machine, by number of people")
     p.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
@@ -258,6 +272,17 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
         p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
         p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
         p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
+
+
+def _engine_commands(commands: Any) -> None:
+    """`hmr export`."""
+    p = commands.add_parser("export", help="networks -> ONNX files, compared with torch")
+    p.add_argument("networks", nargs="*", metavar="NETWORK", help="posture, evidence, denoiser (default: all)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
+    p.add_argument("--steps", type=int, default=HmrConfig().steps, metavar="K", help="steps of the posture decoder")
+    for name in ("mesh2d", "m2p", "prior"):
+        p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
+    p.set_defaults(command=_export)
 
 
 def _pipeline_options(p: argparse.ArgumentParser) -> None:

@@ -1,0 +1,112 @@
+"""The posture networks on any engine, and which engine that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmr_ros.body.loading import asset, load_body
+from hmr_ros.engines.card import command
+from hmr_ros.engines.contract import POSTURE, Engine
+from hmr_ros.engines.onnxruntime import OnnxRuntimeEngine
+from hmr_ros.errors import AssetError, ConfigError
+from hmr_ros.posture.contract import Posture
+from hmr_ros.types import Floats
+
+
+class EnginePosture:
+    """`PostureNetwork` on an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __call__(self, points: Floats, log_scale: Floats) -> Posture:
+        """See `PostureNetwork`."""
+        found = self.engine({"points": points, "log_scale": log_scale})
+        return Posture(*(found[name].astype(float) for name in POSTURE.outputs))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the configuration asks for, and where exported files may lie, the first first."""
+
+    steps: int
+    threads: int
+    folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An engine and why it was taken."""
+
+    engine: Engine
+    reason: str
+
+
+def choose_posture(engine: str, wish: Wish) -> Chosen:
+    """The engine of that name, or for `auto` the first that can run. AssetError with the cure if there is none."""
+    if wish.steps < 1:
+        raise ConfigError(f"steps is {wish.steps}; the decoder takes 1 step or more")
+    if engine != "auto":
+        return Chosen(_ENGINES[engine](wish), f"engine: {engine}")
+    try:
+        return Chosen(_onnxruntime(wish), "auto: its file belongs to the weights and it needs no torch")
+    except AssetError as error:
+        why = str(error)
+    try:
+        return Chosen(_torch(wish), f"auto: {why}")
+    except AssetError as error:
+        raise AssetError(f"{why}; {error}") from error
+
+
+def posture_file(steps: int) -> str:
+    """Name of the exported graph with so many steps."""
+    return f"posture_{steps}.onnx"
+
+
+def find_posture(wish: Wish) -> Path:
+    """The exported graph; AssetError if there is none."""
+    name = posture_file(wish.steps)
+    for folder in wish.folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise AssetError(f"no ONNX file for {wish.steps} steps ({name}); make it with: {command('posture', wish.steps)}")
+
+
+def _onnxruntime(wish: Wish) -> Engine:
+    """The first file that belongs to the weights that are installed."""
+    paths = [f / posture_file(wish.steps) for f in wish.folders]
+    refused = ""
+    for path in [p for p in paths if p.is_file()] or [find_posture(wish)]:
+        engine = OnnxRuntimeEngine(path, "posture", wish.threads)
+        outdated = engine.card.outdated(asset(""))
+        if not outdated and engine.card.settings.get("steps") == wish.steps:
+            return engine
+        refused = refused or f"{path.name} was made from other {' and '.join(outdated) or 'step counts'}"
+    raise AssetError(f"{refused}; make it again with: {command('posture', wish.steps)}")
+
+
+def _torch(wish: Wish) -> Engine:
+    try:
+        import torch
+
+        from hmr_ros.engines.torch import TorchEngine
+        from hmr_ros.posture.networks import load_torch_posture
+    except ModuleNotFoundError as error:
+        raise AssetError(
+            f"engine 'torch' needs {error.name}: pip install {error.name}, or use 'onnxruntime', or recover 'kinematic'"
+        ) from error
+    torch.set_num_threads(wish.threads)
+    return TorchEngine(load_torch_posture(load_body(None), wish.steps).module, POSTURE)
+
+
+def _tensorrt(wish: Wish) -> Engine:
+    raise AssetError("engine 'tensorrt' needs tensorrt: pip install tensorrt, or use 'auto'")
+
+
+_ENGINES: dict[str, Callable[[Wish], Engine]] = {
+    "torch": _torch,
+    "onnxruntime": _onnxruntime,
+    "tensorrt": _tensorrt,
+}
