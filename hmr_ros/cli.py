@@ -140,7 +140,7 @@ def _train(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     from hmr_ros.commands.bench import bench
 
-    return bench(configuration(args), args.people, args.repeats, args.json)
+    return bench(configuration(args), args.people, args.repeats, args.json, args.engines)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -192,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser("bench", help="cost of every stage on this machine, by number of people")
     p.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
     p.add_argument("--repeats", type=int, default=100)
+    p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     _pipeline_options(p)
     p.set_defaults(command=_bench)

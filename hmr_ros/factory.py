@@ -35,10 +35,10 @@ def build_pipeline(config: HmrConfig) -> Pipeline:
     detector = Detector(models.detector, config.detector.min_score, config.threads)
     landmarker = Landmarker(models.landmarks, config.threads)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(body, tracker, _recovery(config, body))
+    return Pipeline(body, tracker, build_recovery(config, body))
 
 
-def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
+def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     """Learned recovery works on the open body, for which its networks were trained; another body is refitted."""
     if config.recover == "kinematic":
         return KinematicRecovery(body)  # leaves no evidence that could be refined

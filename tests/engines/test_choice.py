@@ -1,5 +1,6 @@
 """Which engine runs, why, and what is said when none can."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -130,3 +131,18 @@ def test_export_command(tmp_path, capsys, prior_file):
     ):
         assert main(["export", *options]) == 1
         assert said in capsys.readouterr().err
+
+
+def test_bench_compares_engines(tmp_path, capsys):
+    command = ["bench", "--people", "1", "2", "--repeats", "3", "--refine", "none", "--json", str(tmp_path / "b.json")]
+    assert main([*command, "--engines"]) == 0
+    report = json.loads((tmp_path / "b.json").read_text())
+    found = report["engines"]
+    assert report["engine"] == "onnxruntime" and set(found) == {"torch", "onnxruntime", "tensorrt"}
+    for name in ("torch", "onnxruntime"):
+        rows = [r for r in found[name]["stages"] if r["stage"] == "mesh2d + decoder"]
+        assert [r["people"] for r in rows] == [1, 2] and all(0 < r["p50_ms"] <= r["p95_ms"] for r in rows)
+    assert 30 < found["onnxruntime"]["peak_memory_mb"] < found["torch"]["peak_memory_mb"]  # which loads torch
+    assert "engine torch on cpu" in capsys.readouterr().out
+    assert main([*command, "--engines", "magic"]) == 1
+    assert "choose from auto, torch, onnxruntime, tensorrt" in capsys.readouterr().err
