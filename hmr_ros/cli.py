@@ -42,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
-    config = read_config(args.config) if args.config else HmrConfig()
+    config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
     names = ("recover", "refine", "engine", "steps", "body")
-    return with_values(config, {n: getattr(args, n) for n in names if getattr(args, n) is not None})
+    given = {n: getattr(args, n, None) for n in names}
+    return with_values(config, {n: value for n, value in given.items() if value is not None})
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -153,6 +154,12 @@ def _export(args: argparse.Namespace) -> int:
         raise AssetError(f"hmr export needs {error.name}: pip install {error.name}") from error
 
     return export_networks(args.networks, args.out, Request(args.steps, args.mesh2d, args.m2p, args.prior))
+
+
+def _build_engine(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.build_engine import build_engine
+
+    return build_engine(args.onnx, args.network, args.out, configuration(args), args.precision)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -276,7 +283,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def _engine_commands(commands: Any) -> None:
-    """`hmr export`."""
+    """`hmr export | build-engine`."""
     p = commands.add_parser("export", help="networks -> ONNX files, compared with torch")
     p.add_argument("networks", nargs="*", metavar="NETWORK", help="posture, evidence, denoiser (default: all)")
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
@@ -284,6 +291,14 @@ def _engine_commands(commands: Any) -> None:
     for name in ("mesh2d", "m2p", "prior"):
         p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
     p.set_defaults(command=_export)
+
+    p = commands.add_parser("build-engine", help="exported network -> TensorRT plan for this machine's GPU")
+    p.add_argument("onnx", type=Path, nargs="?", help="file of hmr export (default: the posture networks)")
+    p.add_argument("--network", default="posture", help="what the file holds: posture, evidence or denoiser")
+    p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engine looks, in the cache)")
+    p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
+    p.set_defaults(command=_build_engine)
 
 
 def _pipeline_options(p: argparse.ArgumentParser) -> None:

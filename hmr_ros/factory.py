@@ -58,8 +58,13 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
 
 
 def choose_engine(config: HmrConfig) -> Chosen:
-    """What runs the posture networks, and why; exported files may lie in the package or in the cache."""
-    return choose_posture(config.engine, Wish(config.steps, config.threads, (asset(""), model_folder())))
+    """What runs the posture networks, and why."""
+    return choose_posture(config.engine, engine_wish(config))
+
+
+def engine_wish(config: HmrConfig) -> Wish:
+    """Exported files may lie in the package or in the cache."""
+    return Wish(config.steps, config.threads, (asset(""), model_folder()))
 
 
 def model_folder() -> Path:

@@ -45,9 +45,10 @@ def bench(
     for count in people:
         crowd = [replace(tracks[0], track_id=i) for i in range(count)]
         rows += [row(name, count, t) for name, t in recovery_stages(recovery, frame, crowd, repeats).items()]
+    kind = choose_engine(config).engine.kind if config.recover == "posture" else "none"
     report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads, "steps": config.steps,
-        "engine": choose_engine(config).engine.kind if config.recover == "posture" else "none", "recover": config.recover, "refine": config.refine,
+        "engine": kind, "recover": config.recover, "refine": config.refine,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "stages": rows,
     }  # fmt: skip
     _print(report)

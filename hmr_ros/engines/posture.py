@@ -29,7 +29,7 @@ class EnginePosture:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the configuration asks for, and where exported files may lie, the first first."""
+    """What the configuration asks for, and where exported files may lie, the first first, TensorRT plans in the last."""
 
     steps: int
     threads: int
@@ -102,7 +102,18 @@ def _torch(wish: Wish) -> Engine:
 
 
 def _tensorrt(wish: Wish) -> Engine:
-    raise AssetError("engine 'tensorrt' needs tensorrt: pip install tensorrt, or use 'auto'")
+    from hmr_ros.engines.tensorrt import TensorRtEngine, find_plan, open_gpu
+
+    gpu = open_gpu()
+    onnx = find_posture(wish)
+    plan = find_plan(onnx, wish.folders[-1], gpu)
+    engine = TensorRtEngine(plan, "posture", gpu)
+    if outdated := engine.card.outdated(asset("")):
+        raise AssetError(
+            f"{onnx.name} was made from other {' and '.join(outdated)}; make both again with:"
+            f" {command('posture', wish.steps)} && hmr build-engine --steps {wish.steps}"
+        )
+    return engine
 
 
 _ENGINES: dict[str, Callable[[Wish], Engine]] = {
