@@ -29,7 +29,7 @@ class EnginePosture:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the configuration asks for, and where exported files may lie, the first first, TensorRT plans in the last."""
+    """What the configuration asks for, and where exported files may lie; TensorRT plans in the last folder."""
 
     steps: int
     threads: int

@@ -32,20 +32,22 @@ def build_plan(onnx: Path, network: str, folder: Path, precision: str) -> tuple[
     gpu = open_gpu()
     reference = OnnxRuntimeEngine(onnx, network, threads=1, cpu_only=True)
     plan = folder / plan_file(onnx, precision, gpu.trt.__version__, gpu.name)
+    unchecked = folder / f"unchecked-{plan.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with gpu.current():
             content = _serialized(gpu, onnx, reference.card, folder / "timing.cache", precision)
         made_with = reference.card.made_with | {"tensorrt": gpu.trt.__version__, "gpu": gpu.name}
-        write_plan(plan, content, replace(reference.card, made_with=made_with))
+        write_plan(unchecked, content, replace(reference.card, made_with=made_with))
+        differences = check_plan(TensorRtEngine(unchecked, network, gpu), reference, precision)
+        card_file(unchecked).replace(card_file(plan))
+        unchecked.replace(plan)  # only now an engine finds it
     except OSError as error:
         raise AssetError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
-    try:
-        return plan, check_plan(TensorRtEngine(plan, network, gpu), reference, precision)
-    except AssetError:
-        for path in (plan, card_file(plan)):
-            path.unlink(missing_ok=True)  # nobody shall run it
-        raise
+    finally:
+        for path in (unchecked, card_file(unchecked)):
+            path.unlink(missing_ok=True)
+    return plan, differences
 
 
 def _serialized(gpu: Gpu, onnx: Path, card: ModelCard, timing_cache: Path, precision: str) -> bytes:
@@ -61,7 +63,7 @@ def _serialized(gpu: Gpu, onnx: Path, card: ModelCard, timing_cache: Path, preci
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
     config.clear_flag(trt.BuilderFlag.TF32)  # fp32 means float32
     if precision == "fp16":
-        # LayerNormalization arrives as one layer (opset 17) and stays in float32 by itself
+        # LayerNormalization arrives as one layer (opset 17) which TensorRT computes in float32 by default
         config.set_flag(trt.BuilderFlag.FP16)
     config.add_optimization_profile(_profile(builder, card))
     known = timing_cache.read_bytes() if timing_cache.is_file() else b""
@@ -92,8 +94,8 @@ def check_plan(engine: Engine, reference: Engine, precision: str) -> dict[str, f
             if not error <= limit:
                 cure = "build it with --precision fp32" if precision == "fp16" else "use engine 'auto'"
                 raise AssetError(
-                    f"the {precision} plan of '{reference.signature.network}' differs from ONNX Runtime by {error:.1e} in"
-                    f" {name} for {count} people (allowed {limit:.1e}); {cure}"
+                    f"the {precision} plan of '{reference.signature.network}' differs from ONNX Runtime by {error:.1e}"
+                    f" in {name} for {count} people (allowed {limit:.1e}); {cure}"
                 )
             worst[name] = max(worst[name], error)
     return worst
