@@ -24,7 +24,7 @@ setup(
     ],
     extras_require={
         "export": ["onnx>=1.16"],
-        "tensorrt": ["onnx>=1.16", "tensorrt>=10,<11", "pycuda>=2024.1"],
+        "tensorrt": ["tensorrt>=10,<11", "pycuda>=2024.1"],
     },
     entry_points={"console_scripts": ["hmr = hmr_ros.cli:main"]},
 )  # fmt: skip

@@ -21,7 +21,7 @@ _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "safetensors": ("safetensors", "refinement, training, engine: torch", "pip install safetensors"),
     "onnxruntime": ("onnxruntime", "engine: onnxruntime, which auto prefers", "pip install onnxruntime"),
     "onnx": ("onnx", "hmr export", "pip install onnx"),
-    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install tensorrt"),
+    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install 'tensorrt>=10,<11' pycuda"),
     "rosbags": ("rosbags", "hmr bag", "pip install rosbags"),
     "smplx": ("smplx", "comparison of the body model (optional)", "pip install smplx"),
 }

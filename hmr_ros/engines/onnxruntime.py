@@ -21,6 +21,7 @@ class OnnxRuntimeEngine(Engine):
     def __init__(self, path: Path, network: str, threads: int, *, cpu_only: bool = False) -> None:
         """AssetError where the package or the file is missing or the file is another network's."""
         runtime = _runtime()
+        self.path = path
         if not path.is_file():
             raise AssetError(f"no ONNX file {path.name}; make it with: {command(network)}")
         wanted = ["CPUExecutionProvider"] if cpu_only else list(_PROVIDERS)

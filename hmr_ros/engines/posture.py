@@ -51,7 +51,7 @@ def choose_posture(engine: str, wish: Wish) -> Chosen:
     if engine != "auto":
         return Chosen(_ENGINES[engine](wish), f"engine: {engine}")
     try:
-        return Chosen(_onnxruntime(wish), "auto: its file belongs to the weights and it needs no torch")
+        return Chosen(exported_posture(wish), "auto: its file belongs to the weights and it needs no torch")
     except AssetError as error:
         why = str(error)
     try:
@@ -65,26 +65,23 @@ def posture_file(steps: int) -> str:
     return f"posture_{steps}.onnx"
 
 
-def find_posture(wish: Wish) -> Path:
-    """The exported graph; AssetError if there is none."""
-    name = posture_file(wish.steps)
-    for folder in wish.folders:
-        if (folder / name).is_file():
-            return folder / name
-    raise AssetError(f"no ONNX file for {wish.steps} steps ({name}); make it with: {command('posture', wish.steps)}")
-
-
-def _onnxruntime(wish: Wish) -> Engine:
-    """The first file that belongs to the weights that are installed."""
-    paths = [f / posture_file(wish.steps) for f in wish.folders]
-    refused = ""
-    for path in [p for p in paths if p.is_file()] or [find_posture(wish)]:
-        engine = OnnxRuntimeEngine(path, "posture", wish.threads)
+def exported_posture(wish: Wish, *, cpu_only: bool = False) -> OnnxRuntimeEngine:
+    """The first exported graph that belongs to the weights that are installed; AssetError if there is none."""
+    name, cure = posture_file(wish.steps), command("posture", wish.steps)
+    said = []
+    for path in (folder / name for folder in wish.folders):
+        if not path.is_file():
+            continue
+        try:
+            engine = OnnxRuntimeEngine(path, "posture", wish.threads, cpu_only=cpu_only)
+        except AssetError as error:
+            said.append(str(error))
+            continue
         outdated = engine.card.outdated(asset(""))
         if not outdated and engine.card.settings.get("steps") == wish.steps:
             return engine
-        refused = refused or f"{path.name} was made from other {' and '.join(outdated) or 'step counts'}"
-    raise AssetError(f"{refused}; make it again with: {command('posture', wish.steps)}")
+        said.append(f"{name} was made from other {' and '.join(outdated) or 'step counts'}; make it again with: {cure}")
+    raise AssetError(said[0] if said else f"no ONNX file for {wish.steps} steps ({name}); make it with: {cure}")
 
 
 def _torch(wish: Wish) -> Engine:
@@ -105,19 +102,12 @@ def _tensorrt(wish: Wish) -> Engine:
     from hmr_ros.engines.tensorrt import TensorRtEngine, find_plan, open_gpu
 
     gpu = open_gpu()
-    onnx = find_posture(wish)
-    plan = find_plan(onnx, wish.folders[-1], gpu)
-    engine = TensorRtEngine(plan, "posture", gpu)
-    if outdated := engine.card.outdated(asset("")):
-        raise AssetError(
-            f"{onnx.name} was made from other {' and '.join(outdated)}; make both again with:"
-            f" {command('posture', wish.steps)} && hmr build-engine --steps {wish.steps}"
-        )
-    return engine
+    onnx = exported_posture(wish, cpu_only=True).path  # the plan's name has its hash
+    return TensorRtEngine(find_plan(onnx, wish.folders[-1], gpu), "posture", gpu)
 
 
 _ENGINES: dict[str, Callable[[Wish], Engine]] = {
     "torch": _torch,
-    "onnxruntime": _onnxruntime,
+    "onnxruntime": exported_posture,
     "tensorrt": _tensorrt,
 }

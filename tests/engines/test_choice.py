@@ -68,7 +68,14 @@ def test_a_file_of_other_weights_is_not_taken(exported, tmp_path):
     assert chosen.engine.kind == "torch" and "made from other m2p.safetensors" in chosen.reason
     with pytest.raises(AssetError, match=command("posture", 2)):
         choose_posture("onnxruntime", wish(tmp_path))
-    assert choose_posture("auto", wish(tmp_path, exported(2).parent)).engine.kind == "onnxruntime"
+    assert choose_posture("auto", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
+
+
+def test_a_damaged_file_does_not_hide_a_good_one(exported, tmp_path):
+    (tmp_path / "posture_2.onnx").write_bytes(b"no model")
+    assert choose_posture("onnxruntime", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
+    with pytest.raises(AssetError, match="cannot read posture_2.onnx"):
+        choose_posture("onnxruntime", wish(tmp_path))
 
 
 def test_a_file_of_other_steps_is_not_taken(exported, tmp_path):
