@@ -38,6 +38,9 @@ class Gpu:
         self.context.push()
         try:
             yield
+        except self.cuda.Error as error:
+            said = " ".join(str(error).split())
+            raise AssetError(f"the GPU {self.name} failed ({said}); free its memory, or use engine 'auto'") from error
         finally:
             self.context.pop()
 

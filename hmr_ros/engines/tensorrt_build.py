@@ -67,7 +67,8 @@ def _serialized(gpu: Gpu, onnx: Path, card: ModelCard, timing_cache: Path, preci
         config.set_flag(trt.BuilderFlag.FP16)
     config.add_optimization_profile(_profile(builder, card))
     known = timing_cache.read_bytes() if timing_cache.is_file() else b""
-    config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False)
+    if not config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False):  # of another GPU
+        config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise AssetError(f"TensorRT {trt.__version__} cannot build {onnx.name}; its log above says why")
