@@ -24,7 +24,7 @@ from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import open_source
 from hmr_ros.posture.prior import load_prior
-from hmr_ros.stages.guided import Guidance
+from hmr_ros.stages.guided import KEYPOINTS, Guidance
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.refine import ScoreRefinement
 from hmr_ros.train.poses import load_recorded
@@ -51,7 +51,7 @@ def main() -> None:
     if args.motion:
         poses = load_recorded(args.motion).poses
         methods |= {f"SMPLify-style, {n} iterations": Smplify(poses, n) for n in (5, 30)}
-    methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, Guidance(frames=1)))
+    methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, KEYPOINTS))
     methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, Guidance()))
     methods["--quality"] = lambda h, c, b: refine_tracks(h, {x.frame: c for x in h}, prior, b)
     rows = {name: measured(name, method, clips, body) for name, method in methods.items()}

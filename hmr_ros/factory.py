@@ -49,11 +49,11 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     recovery: Recovery = PostureRecovery(trained_on, sparse, EnginePosture(engine))
     if config.refine != "none":
         prior = _prior(config)
-        from hmr_ros.stages.guided import Guidance
+        from hmr_ros.stages.guided import KEYPOINTS, Guidance
         from hmr_ros.stages.refine import ScoreRefinement
 
-        frames = 1 if config.refine == "keypoints" else config.window
-        recovery = ScoreRefinement(recovery, prior, trained_on, Guidance(frames=frames))
+        guidance = KEYPOINTS if config.refine == "keypoints" else Guidance(frames=config.window)
+        recovery = ScoreRefinement(recovery, prior, trained_on, guidance)
     return BodyConversion(recovery, body) if config.body else recovery
 
 

@@ -16,6 +16,7 @@ class Posed:
 
     joints: Tensor  # [N,24,3] m, pelvis at the origin
     levels: list[Tensor]  # world rotations by depth in the tree, [N,n,3,3]
+    order: list[int]  # where each of the 24 joints is among the levels put together
 
 
 class Skeleton:
@@ -31,7 +32,7 @@ class Skeleton:
             up = world[-1][:, _UP[depth]]
             at.append(at[-1][:, _UP[depth]] + up @ self._bones[depth])
             world.append(up @ rotations[:, _LEVELS[depth]])
-        return Posed(torch.cat(at, 1)[:, _BACK, :, 0], world)
+        return Posed(torch.cat(at, 1)[:, _BACK, :, 0], world, _BACK)
 
     def gradient(self, posed: Posed, rotations: Tensor, gradient: Tensor) -> Tensor:
         """Pull d loss / d joints [N,24,3] back to the local rotations [N,24,3,3]."""

@@ -12,6 +12,7 @@ from hmr_ros.diffusion.schedule import STEPS
 
 POSE_6D = 144
 _JOINTS = POSE_6D // 6
+_DROPOUT = 0.1  # the training motions are few enough to be learned by heart
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Evidence(nn.Module):
         self.own = nn.Linear(F, C)
         self.mix = nn.Linear(S * (size.token + 1), C)
         self.first, self.second = _Residual(C), _Residual(C)
-        self.norm = nn.LayerNorm(C)
+        self.norm, self.drop = nn.LayerNorm(C), nn.Dropout(_DROPOUT)
         self.weights, self.correction = nn.Linear(C, _JOINTS * S), nn.Linear(C, POSE_6D)
         self.log_sigma = nn.Linear(C, _JOINTS)
         for layer in (self.weights, self.correction):
@@ -64,11 +65,11 @@ class Evidence(nn.Module):
     def forward(self, window: Tensor, poses: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`window` [B,S,768] features, `poses` [B,S,144] recovered in these frames (axes of the frame in question),
         `present` [B,S]; absent slots may hold anything finite."""
-        x = ((torch.cat([window, poses], -1) - self.mean) / self.std).clamp(-8.0, 8.0)
+        x = self.drop(((torch.cat([window, poses], -1) - self.mean) / self.std).clamp(-8.0, 8.0))
         tokens = self.frame(x) * present[..., None]
         mixed = torch.cat([tokens.flatten(1), present], 1)
         h = self.own(x[:, self.size.past - 1]) + self.mix(mixed)
-        context = self.norm(self.second(self.first(h)))
+        context = self.drop(self.norm(self.second(self.first(h))))
         pose = self._filtered(context, poses, present) + self.correction(context)
         return context, pose, self.log_sigma(context).clamp(-5.0, 1.0)
 
@@ -125,7 +126,14 @@ class Denoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, share: Tensor) -> Tensor:
         """`x_t` [B,144], `t` [B] in 0..1000, `share` [B,blocks*W]."""
-        times = self.time(_sinusoid(t / STEPS)).reshape(-1, self.count, 2, self.width)
+        return self.at(x_t, self.times(t), share)
+
+    def times(self, t: Tensor) -> Tensor:
+        """What the blocks need to know of `t` [B]: [B,blocks,2,W]; the same for every pose of a step."""
+        return torch.as_tensor(self.time(_sinusoid(t / STEPS)).reshape(-1, self.count, 2, self.width))
+
+    def at(self, x_t: Tensor, times: Tensor, share: Tensor) -> Tensor:
+        """Like `forward` with the answer of `times`, [B,...] or [1,...]."""
         shares = share.reshape(-1, self.count, self.width)
         h = self.enter(x_t)
         for i, block in enumerate(self.blocks):

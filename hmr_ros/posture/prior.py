@@ -32,6 +32,7 @@ class TorchPrior:
     def __init__(self, network: Prior) -> None:
         self._network = network.eval()
         self.size = network.size
+        self._times: dict[int, Tensor] = {}  # a sampler visits the same few noise levels again and again
 
     @torch.inference_mode()
     def expect(self, window: Tensor, poses: Tensor, present: Tensor) -> Expected:
@@ -43,7 +44,9 @@ class TorchPrior:
     @torch.inference_mode()
     def noise(self, x_t: Tensor, t: int, share: Tensor) -> Tensor:
         """Predicted noise [N,144] of `x_t` [N,144] (axes of the aimed cameras)."""
-        return torch.as_tensor(self._network.denoiser(x_t, x_t.new_full((len(x_t),), float(t)), share))
+        if t not in self._times:
+            self._times[t] = self._network.denoiser.times(torch.tensor([float(t)]))
+        return self._network.denoiser.at(x_t, self._times[t], share)
 
 
 def slots(features: Floats, seconds: Floats, at: float, size: PriorSize) -> tuple[Floats, Floats]:

@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel
-from hmr_ros.diffusion.guidance import keypoint_loss
-from hmr_ros.diffusion.rotation6d import gradient_6d, rotations_from_6d
+from hmr_ros.diffusion.reprojection import Seen, keypoint_step
+from hmr_ros.diffusion.rotation6d import rotations_from_6d
 from hmr_ros.diffusion.sampler import invert, sample
 from hmr_ros.diffusion.skeleton import Skeleton
 from hmr_ros.diffusion.smoothing import MotionSpread, NewtonWindow, couplings
@@ -22,7 +21,7 @@ from hmr_ros.stages.window import Stack, turn_root
 from hmr_ros.types import Floats
 
 PARENTS = [max(0, int(p)) for p in SMPL_PARENTS]
-_LIMBS = list(SMPL_LIMBS)
+LIMBS = list(SMPL_LIMBS)
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,18 @@ class Guidance:
     frames: int = 16  # of the window
     tau: int = 50  # noise level up to which poses are inverted
     steps: int = 2  # guided steps
-    motion: MotionSpread = field(default_factory=lambda: MotionSpread(0.12, 0.06))  # of 6D numbers a frame
+    motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.15))  # of 6D numbers a frame
     depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of the depth's logarithm
     sigma_depth: float = 0.03
-    sigma_ray: float = 0.02  # of a landmark seen for certain, on the plane z = 1 at one metre
-    outlier: float = 5.0  # times that, beyond which a landmark loses its pull
+    sigma_ray: float = 0.1  # m, error of a landmark seen for certain
+    outlier: float = 0.2  # m, distance beyond which a landmark loses its pull
+    floor: float = 5.0  # 1/rad^2, what holds a joint where nothing else does
     loops: int = 1  # inversions, each followed by guided steps
     max_gap_s: float = 0.5  # a longer time out of sight is a new beginning
+
+
+# one frame alone: nothing but its key points can move it, and they shall
+KEYPOINTS = Guidance(frames=1, sigma_ray=0.01, floor=50.0, steps=3)
 
 
 class Steps(Protocol):
@@ -67,84 +71,84 @@ def refine_stack(seen: Stack, target: Steps, prior: TorchPrior, guidance: Guidan
 
 
 class Target:
-    """What the windows shall agree with: evidence, key points, steady motion."""
+    """What the windows shall agree with: evidence and steady motion (a Newton step), then key points."""
 
-    def __init__(self, seen: Stack, betas: Floats, body: BodyModel, guidance: Guidance) -> None:
-        """`betas` [P,10]: one shape a window."""
-        self._seen = seen
-        self._weights = seen.weights * seen.present.reshape(-1, 1)
-        rest = body.rest_joints(betas)
-        bones = torch.as_tensor(rest - rest[:, PARENTS], dtype=torch.float32)
-        frames = seen.x.shape[1]
-        self._skeleton = Skeleton(bones.repeat_interleave(frames, 0))
-        self._depth = self._smooth_depth(guidance)
-        self._sigma = guidance.sigma_ray / self._depth.reshape(-1, 1)  # a landmark's error is one of metres
-        self._outlier = guidance.outlier
-        reach = torch.as_tensor(_reach(rest), dtype=torch.float32).repeat_interleave(frames, 0)  # [P*W,24,12]
-        stiff = (self._weights / (self._sigma * self._depth.reshape(-1, 1))) ** 2
-        self.curvature = 2.0 * (reach @ stiff[..., None])[..., 0].reshape(seen.precision.shape)  # of the key points
-        self.couplings = couplings(seen.seconds, seen.present, guidance.motion)
-        self._newton = NewtonWindow(seen.expected, seen.precision, self.couplings, self.curvature)
+    def __init__(
+        self, seen: Stack, betas: Floats, body: BodyModel, guidance: Guidance, newest: int | None = None
+    ) -> None:
+        """`betas` [P,10]: one shape a window. Only the last `newest` rows (default: all) are sampled and follow their
+        key points; the older ones have done so when they were new, and are only smoothed with the new evidence."""
+        self._rows = newest or seen.x.shape[1]
+        self.older = seen.x[:, : -self._rows]  # [P,W-newest,144]
+        A = couplings(seen.seconds, seen.present, guidance.motion)
+        self._newton = NewtonWindow(seen.expected, seen.precision, A)
+        depth = smooth_depth(seen, guidance)
+        held = stiffness(seen.precision, A, guidance)
+        last = slice(-self._rows, None)
+        self._seen, self._guidance = seen.rows(last), guidance
+        self._depth, self._stiffness = depth[:, last].flatten(), held[:, last].flatten(0, 1)
+        self._skeleton = skeleton_of(betas, body, self._rows)
+        self._keypoints = keypoints_of(self._seen, self._depth, guidance, torch.eye(3), torch.zeros(3))
 
     def step(self, x: Tensor) -> Tensor:
-        """Newton step [P,W,144] towards the target."""
-        return -self._newton.solve(self._newton.gradient(x) + self.keypoint_gradient(x))
-
-    def keypoint_gradient(self, x: Tensor, pelvis: Tensor | None = None) -> Tensor:
-        """d (reprojection) / d x [P,W,144]; `pelvis` [P*W,3] m, by default where it fits best."""
-        rotations = rotations_from_6d(x.reshape(-1, x.shape[-1]))
-        posed = self._skeleton.pose(rotations)
-        joints = posed.joints[:, _LIMBS]
-        pelvis = self._pelvis(joints) if pelvis is None else pelvis
-        weights = self._weights / self._sigma
-        pull = keypoint_loss(joints, pelvis, self._seen.rays, weights, self._outlier * self._sigma[:, 0])[1]
-        full = torch.zeros_like(posed.joints)
-        full[:, _LIMBS] = 0.5 * pull  # a Gaussian's -log likelihood is half the squared distance
-        turned = self._skeleton.gradient(posed, rotations, full)
-        return gradient_6d(x.reshape(-1, x.shape[-1]), turned).reshape(x.shape)
-
-    def limbs(self, x: Tensor) -> Tensor:
-        """Limb joints [P*W,12,3] m of poses, pelvis at the origin."""
-        return self._skeleton.pose(rotations_from_6d(x.reshape(-1, x.shape[-1]))).joints[:, _LIMBS]
+        """[P,newest,144] from `x` towards the target; moves the older rows."""
+        window = torch.cat([self.older, x], 1)
+        smooth = window - self._newton.solve(self._newton.gradient(window))
+        self.older = smooth[:, : -self._rows]
+        return self._moved(smooth[:, -self._rows :])[0] - x
 
     def place(self, x: Tensor) -> Tensor:
-        """Pelvis [P,W,3] m at the smoothed depth, so that the joints lie on their rays."""
-        return self._pelvis(self.limbs(x)).reshape(*x.shape[:2], 3)
+        """Pelvis [P,newest,3] m where the key points want it, at the smoothed depth."""
+        return self._moved(x)[1].reshape(*x.shape[:2], 3)
+
+    def _moved(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        rotations = rotations_from_6d(x.flatten(0, 1))
+        posed = self._skeleton.pose(rotations)
+        pelvis = self._pelvis(posed.joints[:, LIMBS])
+        pose, pelvis = keypoint_step(
+            posed, rotations, pelvis, LIMBS, [self._keypoints], self._stiffness, pelvis_stiffness(self._depth)
+        )
+        return pose.reshape(x.shape), pelvis
 
     def _pelvis(self, joints: Tensor) -> Tensor:
-        """Closed form in x and y; where nothing is seen, the recovered place."""
-        z = joints[..., 2:] + self._depth.reshape(-1, 1, 1)
-        w = (self._weights**2)[..., None] / z.square()
-        away = self._seen.pelvis[:, None, :2] / self._seen.pelvis[:, None, 2:] * self._depth.reshape(-1, 1, 1)
+        """[P*W,3] at the smoothed depth; closed form in x and y, where nothing is seen the recovered place."""
+        depth = self._depth[:, None, None]
+        z = joints[..., 2:] + depth
+        w = (self._keypoints.weights / z[..., 0])[..., None] ** 2
+        there = self._seen.pelvis[:, :2] / self._seen.pelvis[:, 2:] * self._depth[:, None]
         wanted = self._seen.rays * z - joints[..., :2]
-        faint = 0.05 / self._depth.reshape(-1, 1).square()
-        xy = ((w * wanted).sum(1) + faint * away[:, 0]) / (w.sum(1) + faint)
-        return torch.cat([xy, self._depth.reshape(-1, 1)], 1)
-
-    def _smooth_depth(self, guidance: Guidance) -> Tensor:
-        """[P,W] m."""
-        log = self._seen.log_depth
-        A = couplings(self._seen.seconds, self._seen.present, guidance.depth)
-        precision = torch.full_like(log, guidance.sigma_depth**-2)
-        newton = NewtonWindow(log, precision, A)
-        return (log - newton.solve(newton.gradient(log)))[..., 0].exp()
+        faint = 0.05 * (self._guidance.sigma_ray) ** -2
+        xy = ((w * wanted).sum(1) + faint * there) / (w.sum(1) + faint)
+        return torch.cat([xy, self._depth[:, None]], 1)
 
 
-def _reach(rest: Floats) -> Floats:
-    """Squared lever [P,24,12] m^2 of each joint on the limb joints that it carries."""
-    distance = ((rest[:, :, None] - rest[:, None, _LIMBS]) ** 2).sum(-1)
-    return np.asarray(distance * _CARRIES)
+def skeleton_of(betas: Floats, body: BodyModel, frames: int) -> Skeleton:
+    """Bones of P people [P,10], for `frames` rows each."""
+    rest = body.rest_joints(betas)
+    bones = torch.as_tensor(rest - rest[:, PARENTS], dtype=torch.float32)
+    return Skeleton(bones.repeat_interleave(frames, 0))
 
 
-def _carries() -> Floats:
-    out = np.zeros((24, len(_LIMBS)))
-    for column, limb in enumerate(_LIMBS):
-        joint = PARENTS[limb]
-        while joint > 0:
-            out[joint, column] = 1.0
-            joint = PARENTS[joint]
-        out[0, column] = 1.0
-    return out
+def smooth_depth(seen: Stack, guidance: Guidance) -> Tensor:
+    """Depth [P,W] m of the pelvis, the least certain part of its place, over the window."""
+    log = seen.log_depth
+    A = couplings(seen.seconds, seen.present, guidance.depth)
+    newton = NewtonWindow(log, torch.full_like(log, guidance.sigma_depth**-2), A)
+    return (log - newton.solve(newton.gradient(log)))[..., 0].exp()
 
 
-_CARRIES = _carries()
+def keypoints_of(seen: Stack, depth: Tensor, guidance: Guidance, R: Tensor, t: Tensor) -> Seen:
+    """Landmarks of all rows with their weights; a landmark's error is one of metres, so it shrinks with the depth."""
+    weights = seen.weights * seen.present.reshape(-1, 1) * depth[:, None] / guidance.sigma_ray
+    return Seen(seen.rays, weights, guidance.outlier / depth, R, t)
+
+
+def stiffness(precision: Tensor, A: Tensor, guidance: Guidance) -> Tensor:
+    """How firmly evidence and motion hold each joint's rotation [P,W,24]; a turn of w moves six numbers by 4/3 w^2."""
+    held = precision + torch.diagonal(A, dim1=1, dim2=2)[..., None]
+    return 4 / 3 * held + guidance.floor
+
+
+def pelvis_stiffness(depth: Tensor) -> Tensor:
+    """[N,3]: free to the sides, held in depth, which the window knows better than one frame."""
+    return torch.stack([torch.full_like(depth, 4.0), torch.full_like(depth, 4.0), 1e4 / depth.square()], 1)

@@ -9,16 +9,18 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.diffusion.smoothing import MotionSpread, NewtonWindow
+from hmr_ros.diffusion.reprojection import Seen, keypoint_step
+from hmr_ros.diffusion.rotation6d import rotations_from_6d
+from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.posture.prior import TorchPrior
-from hmr_ros.stages.guided import Guidance, Target, refine_stack
+from hmr_ros.stages.guided import LIMBS, Guidance, Target, refine_stack, skeleton_of, stiffness
 from hmr_ros.stages.quality import OFFLINE, rows_of
 from hmr_ros.stages.refine import with_pose
 from hmr_ros.stages.window import Row, Stack, stack, turn_root
 from hmr_ros.types import Camera, Floats, Human
 
 _ABSENT = 1e-6  # precision of a frame in which a view does not see the person
-GUIDANCE = replace(OFFLINE, tau=100, steps=10, motion=MotionSpread(0.12, 0.03))
+GUIDANCE = replace(OFFLINE, tau=100, sigma_ray=0.03)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _stack(rows: list[list[Row]], seen: Tensor) -> Stack:
 
 
 class CommonPose:
-    """Cross-view consistency (Eq. 13) with its limit of a common pose: all views take the same Newton step."""
+    """Cross-view consistency (Eq. 13) with its limit of a common pose: all views take the same step."""
 
     def __init__(self, seen: Stack, views: list[View], betas: Floats, body: BodyModel, guidance: Guidance) -> None:
         self._seen = seen
@@ -89,56 +91,61 @@ class CommonPose:
         eye, zero = np.eye(3), np.zeros(3)
         self._R = torch.as_tensor(np.array([eye if w.R is None else w.R for w in views]), dtype=torch.float32)
         self._t = torch.as_tensor(np.array([zero if w.t is None else w.t for w in views]), dtype=torch.float32)
-        precision = seen.precision
-        mean = self._world(seen.expected)
-        weights = precision.repeat_interleave(6, -1)
-        total = precision.sum(0, keepdim=True)
-        fused = (weights * mean).sum(0, keepdim=True) / weights.sum(0, keepdim=True)
-        extra = self._each.curvature.sum(0, keepdim=True)
-        self._fused = fused
-        self._newton = NewtonWindow(fused, total, self._each.couplings[:1] * len(views), extra)
-        # where the cameras are not calibrated every view keeps its own orientation
-        self._own = NewtonWindow(
-            seen.expected[..., :6], precision[..., :1], self._each.couplings, self._each.curvature[..., :1]
-        )
+        V, W = seen.x.shape[:2]
+        A = couplings(seen.seconds[:1], seen.present[:1], guidance.motion)
+        total = seen.precision.sum(0, keepdim=True)
+        weights = seen.precision.repeat_interleave(6, -1)
+        self._fused = (weights * self._world(seen.expected)).sum(0, keepdim=True) / weights.sum(0, keepdim=True)
+        self._newton = NewtonWindow(self._fused, total, A)
+        self._skeleton = skeleton_of(betas[None], body, W)
+        self._stiffness = stiffness(total, A, guidance)[0]
+        depth = seen.log_depth.exp().reshape(V, W)
+        rays, weight = seen.rays.reshape(V, W, -1, 2), seen.weights.reshape(V, W, -1) / guidance.sigma_ray
+        self._keypoints = [
+            Seen(rays[v], weight[v] * depth[v, :, None], guidance.outlier / depth[v], self._R[v], self._t[v])
+            for v in range(V)
+        ]
 
     def common(self, x: Tensor) -> Tensor:
         """Every view with the pose that all evidence together speaks for."""
         return self._back(self._fused.expand_as(x), x)
 
     def step(self, x: Tensor) -> Tensor:
-        """Newton step [V,W,144]: from each view's pose to the common one, moved by the gradients of all."""
+        """[V,W,144] from each view's pose to the common one, moved by all of them."""
         world = self._world(x).mean(0, keepdim=True)
-        at = self._back(world.expand_as(x), x)
-        pelvis = self.place(at).flatten(0, 1) if self.calibrated else None
-        keypoints = self._each.keypoint_gradient(at, pelvis)
-        together = self._world(keypoints).sum(0, keepdim=True)
-        moved = world - self._newton.solve(self._newton.gradient(world) + together)
+        moved = world - self._newton.solve(self._newton.gradient(world))
+        if self.calibrated:
+            return self._back(self._moved(moved)[0].expand_as(x), x) - x
         goal = self._back(moved.expand_as(x), x)
-        if not self.calibrated:
-            first = x[..., :6]
-            own = first - self._own.solve(self._own.gradient(first) + keypoints[..., :6])
-            goal = torch.cat([own, goal[..., 6:]], -1)
-        return goal - x
+        turned = goal + self._each.step(goal)  # each view's own key points, its orientation with them
+        mean = turned[..., 6:].mean(0, keepdim=True).expand_as(turned[..., 6:])
+        return torch.cat([turned[..., :6], mean], -1) - x
 
     def place(self, x: Tensor) -> Tensor:
         """Pelvis [V,W,3] m in each camera; triangulated from all limb joints where the cameras are calibrated."""
         if not self.calibrated:
             return self._each.place(x)
-        V, W = x.shape[:2]
-        limbs = self._each.limbs(x).reshape(V, W, -1, 3)
-        rays = self._seen.rays.reshape(V, W, -1, 2)
-        depth = self._seen.log_depth.exp().reshape(V, W, 1, 1) + limbs[..., 2:]
-        weights = self._seen.weights.reshape(V, W, -1, 1) / depth
-        # (R p + t + limb)_xy = ray (R p + t + limb)_z, linear in p
-        R = self._R[:, None, None]
-        rows = (R[..., :2, :] - rays[..., None] * R[..., 2:, :]) * weights[..., None]  # [V,W,12,2,3]
-        at = limbs + self._t[:, None, None]
-        rhs = (rays * at[..., 2:] - at[..., :2]) * weights
-        rows = rows.permute(1, 0, 2, 3, 4).reshape(W, -1, 3)
-        rhs = rhs.permute(1, 0, 2, 3).reshape(W, -1, 1)
-        p = torch.linalg.lstsq(rows, rhs).solution[..., 0]  # [W,3]
-        return torch.einsum("vab,wb->vwa", self._R, p) + self._t[:, None]
+        pelvis = self._moved(self._world(x).mean(0, keepdim=True))[1]
+        return torch.einsum("vab,wb->vwa", self._R, pelvis) + self._t[:, None]
+
+    def _moved(self, world: Tensor) -> tuple[Tensor, Tensor]:
+        rotations = rotations_from_6d(world[0])
+        posed = self._skeleton.pose(rotations)
+        pelvis = self._triangulated(posed.joints[:, LIMBS])
+        free = torch.full_like(pelvis, 4.0)
+        pose, pelvis = keypoint_step(posed, rotations, pelvis, LIMBS, self._keypoints, self._stiffness, free)
+        return pose[None], pelvis
+
+    def _triangulated(self, limbs: Tensor) -> Tensor:
+        """Pelvis [W,3] m in the world from limb joints [W,12,3] m around it, linear least squares."""
+        rows, rhs = [], []
+        for view in self._keypoints:
+            moved = limbs @ view.R.T + view.t
+            weight = view.weights[..., None]
+            rows.append(weight[..., None] * (view.R[:2] - view.rays[..., None] * view.R[2:]))  # [W,12,2,3]
+            rhs.append(weight * (view.rays * moved[..., 2:] - moved[..., :2]))
+        A, b = torch.cat(rows, 1).flatten(1, 2), torch.cat(rhs, 1).flatten(1)[..., None]
+        return torch.as_tensor(torch.linalg.lstsq(A, b).solution[..., 0])
 
     def _world(self, x: Tensor) -> Tensor:
         """Orientation in world axes where the cameras are calibrated."""

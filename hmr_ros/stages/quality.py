@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from hmr_ros.stages.refine import with_pose
 from hmr_ros.stages.window import Row, evidence_of, pose_6d, stack, turn_root
 from hmr_ros.types import Camera, Human
 
-OFFLINE = Guidance(steps=25, loops=3, motion=MotionSpread(0.12, 0.03), depth=MotionSpread(0.05, 0.004))
+OFFLINE = Guidance(steps=10, loops=2, motion=MotionSpread(math.inf, 0.2), depth=MotionSpread(0.05, 0.004))
 _PIECE, _OVERLAP = 160, 24  # frames refined at once, and how many of them on either side only lend context
 
 

@@ -76,9 +76,9 @@ class ScoreRefinement:
         """All windows at once; returns the newest frame of each."""
         seen = stack([list(w.rows) for w in windows], self._guidance.frames)
         betas = np.array([w.rows[-1].human.betas for w in windows])
-        target = Target(seen, betas, self._body, self._guidance)
-        x = refine_stack(seen, target, self._prior, self._guidance)
-        for window, poses in zip(windows, x, strict=True):
+        target = Target(seen, betas, self._body, self._guidance, newest=1)
+        x = refine_stack(seen.rows(slice(-1, None)), target, self._prior, self._guidance)
+        for window, poses in zip(windows, torch.cat([target.older, x], 1), strict=True):
             for row, pose in zip(reversed(window.rows), poses.flip(0), strict=False):
                 row.x = pose
         pelvis = target.place(x)[:, -1]

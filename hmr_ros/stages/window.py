@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -58,6 +58,17 @@ class Stack:
     weights: Tensor  # [P*W,12] confidence
     log_depth: Tensor  # [P,W,1] as recovered
     pelvis: Tensor  # [P*W,3] as recovered
+
+    def rows(self, which: slice) -> Stack:
+        """Some rows of every window."""
+        P, W = self.present.shape
+        flat = ("share", "aim", "rays", "weights", "pelvis")
+        changed = {
+            name: (whole := getattr(self, name)).reshape(P, W, *whole.shape[1:])[:, which].flatten(0, 1)
+            for name in flat
+        }
+        windows = ("x", "expected", "precision", "present", "log_depth")
+        return replace(self, **changed, **{name: getattr(self, name)[:, which] for name in windows})
 
 
 def stack(windows: list[list[Row]], frames: int) -> Stack:

@@ -16,7 +16,7 @@ from hmr_ros.train.loop import Losses, Schedule, train
 from hmr_ros.train.windows import TARGETS, WindowBank, WindowBatch
 from hmr_ros.types import Floats
 
-_WEIGHTS = {"noise": 1.0, "pose": 1.0, "joint": 8.0, "likelihood": 0.1, "acceleration": 4.0, "denoised": 3.0}
+_WEIGHTS = {"noise": 1.0, "pose": 1.0, "joint": 10.0, "likelihood": 0.1, "acceleration": 3.0, "denoised": 3.0}
 _NEAR = 400  # below this t the denoised pose is judged by its joints too
 
 

@@ -11,7 +11,7 @@ from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.posture.prior import load_prior
-from hmr_ros.stages.guided import Guidance
+from hmr_ros.stages.guided import KEYPOINTS, Guidance
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.refine import ScoreRefinement
 from hmr_ros.types import Frame
@@ -82,7 +82,7 @@ def test_parameters_joints_and_pixels_agree(recovered, prior, open_body):
 
 def test_keypoints_come_nearer(recovered, prior, open_body):
     humans, _, camera = recovered
-    assert reprojection(refined(humans, camera, prior, open_body, Guidance(frames=1))) < reprojection(humans)
+    assert reprojection(refined(humans, camera, prior, open_body, KEYPOINTS)) < reprojection(humans)
 
 
 def test_people_do_not_see_each_other(recovered, prior, open_body):
