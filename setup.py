@@ -19,8 +19,12 @@ setup(
     data_files=[(f"share/hmr_ros/{d}", [str(p) for p in sorted(Path(d).glob("*.*"))]) for d in ("config", "msg")],
     python_requires=">=3.10",
     install_requires=[
-        "ai-edge-litert>=2.0", "filterpy>=1.4.5", "numpy>=1.26", "opencv-python-headless>=4.8", "PyYAML>=6.0",
-        "rosbags>=0.10", "safetensors>=0.4", "scipy>=1.11", "torch>=2.2", "tqdm>=4.60",
+        "ai-edge-litert>=2.0", "filterpy>=1.4.5", "numpy>=1.26", "onnxruntime>=1.17", "opencv-python-headless>=4.8",
+        "PyYAML>=6.0", "rosbags>=0.10", "safetensors>=0.4", "scipy>=1.11", "torch>=2.2", "tqdm>=4.60",
     ],
+    extras_require={
+        "export": ["onnx>=1.16"],
+        "tensorrt": ["tensorrt>=10,<11", "pycuda>=2024.1"],
+    },
     entry_points={"console_scripts": ["hmr = hmr_ros.cli:main"]},
 )  # fmt: skip

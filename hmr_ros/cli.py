@@ -11,7 +11,7 @@ from typing import Any
 
 from hmr_ros import __version__
 from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
-from hmr_ros.errors import HmrError
+from hmr_ros.errors import AssetError, ConfigError, HmrError
 
 # Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
 # the cores that the networks need.
@@ -42,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
-    config = read_config(args.config) if args.config else HmrConfig()
+    config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
     names = ("recover", "refine", "engine", "steps", "body")
-    return with_values(config, {n: getattr(args, n) for n in names if getattr(args, n) is not None})
+    given = {n: getattr(args, n, None) for n in names}
+    return with_values(config, {n: value for n, value in given.items() if value is not None})
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -140,7 +141,25 @@ def _train(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     from hmr_ros.commands.bench import bench
 
-    return bench(configuration(args), args.people, args.repeats, args.json)
+    return bench(configuration(args), args.people, args.repeats, args.json, args.engines)
+
+
+def _export(args: argparse.Namespace) -> int:
+    if args.steps < 1:
+        raise ConfigError(f"--steps {args.steps}: the decoder takes 1 step or more")
+    try:
+        from hmr_ros.commands.export import export_networks
+        from hmr_ros.engines.graphs import Request
+    except ModuleNotFoundError as error:
+        raise AssetError(f"hmr export needs {error.name}: pip install {error.name}") from error
+
+    return export_networks(args.networks, args.out, Request(args.steps, args.mesh2d, args.m2p, args.prior))
+
+
+def _build_engine(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.build_engine import build_engine
+
+    return build_engine(args.onnx, args.network, args.out, configuration(args), args.precision)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,9 +194,12 @@ def _parser() -> argparse.ArgumentParser:
 
     _train_commands(commands.add_parser("train", help="retrain the shipped networks, stage by stage"))
 
+    _engine_commands(commands)
+
     p = commands.add_parser("bench", help="cost of every stage on this machine, by number of people")
     p.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
     p.add_argument("--repeats", type=int, default=100)
+    p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     _pipeline_options(p)
     p.set_defaults(command=_bench)
@@ -258,6 +280,25 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
         p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
         p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
         p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
+
+
+def _engine_commands(commands: Any) -> None:
+    """`hmr export | build-engine`."""
+    p = commands.add_parser("export", help="networks -> ONNX files, compared with torch")
+    p.add_argument("networks", nargs="*", metavar="NETWORK", help="posture, evidence, denoiser (default: all)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
+    p.add_argument("--steps", type=int, default=HmrConfig().steps, metavar="K", help="steps of the posture decoder")
+    for name in ("mesh2d", "m2p", "prior"):
+        p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
+    p.set_defaults(command=_export)
+
+    p = commands.add_parser("build-engine", help="exported network -> TensorRT plan for this machine's GPU")
+    p.add_argument("onnx", type=Path, nargs="?", help="file of hmr export (default: the posture networks)")
+    p.add_argument("--network", default="posture", help="what the file holds: posture, evidence or denoiser")
+    p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engine looks, in the cache)")
+    p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
+    p.set_defaults(command=_build_engine)
 
 
 def _pipeline_options(p: argparse.ArgumentParser) -> None:

@@ -23,9 +23,5 @@ class BodyModelError(HmrError):
     """A body model file is not an SMPL-format body or is not safe to load."""
 
 
-class NotBuiltError(HmrError):
-    """A documented option whose part is not part of this version."""
-
-
 class RosUnavailableError(HmrError):
     """ROS 2 or the generated messages are missing in this Python environment."""

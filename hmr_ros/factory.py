@@ -4,73 +4,84 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hmr_ros.body.loading import load_body
+from hmr_ros.body.coarse import coarse_of, sparse_points
+from hmr_ros.body.loading import asset, load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import AssetError, ConfigError, NotBuiltError
-from hmr_ros.io.assets import blazepose_models
+from hmr_ros.engines.posture import Chosen, EnginePosture, Wish, choose_posture
+from hmr_ros.errors import AssetError, ConfigError
+from hmr_ros.io.assets import blazepose_models, cache_folder
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.stages.convert import BodyConversion
 from hmr_ros.stages.detect import Detector
 from hmr_ros.stages.keypoints import Landmarker
+from hmr_ros.stages.posture import PostureRecovery
 from hmr_ros.stages.recover import KinematicRecovery, Recovery
 from hmr_ros.stages.track import PersonTracker
 from hmr_ros.types import Camera, Human
 
 if TYPE_CHECKING:
+    from hmr_ros.posture.prior import TorchPrior
     from hmr_ros.stages.multiview import View
-
-# Documented values whose part does not exist yet, and what to use meanwhile.
-_NOT_BUILT = {
-    "engine": {"torch": "auto", "onnxruntime": "auto", "tensorrt": "auto"},
-}
-
-
-def check_built(config: HmrConfig) -> None:
-    """NotBuiltError for a documented choice that this version cannot serve."""
-    for name, missing in _NOT_BUILT.items():
-        value = getattr(config, name)
-        if value in missing:
-            raise NotBuiltError(f"{name} '{value}' is not part of this version; use '{missing[value]}'")
 
 
 def build_pipeline(config: HmrConfig) -> Pipeline:
     """The pipeline for live use: search spread over frames, so that every frame is answered in time."""
-    check_built(config)
     body = load_body(config.body or None)
     models = blazepose_models()
     detector = Detector(models.detector, config.detector.min_score, config.threads)
     landmarker = Landmarker(models.landmarks, config.threads)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(body, tracker, _recovery(config, body))
+    return Pipeline(body, tracker, build_recovery(config, body))
 
 
-def _recovery(config: HmrConfig, body: BodyModel) -> Recovery:
+def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     """Learned recovery works on the open body, for which its networks were trained; another body is refitted."""
     if config.recover == "kinematic":
         return KinematicRecovery(body)  # leaves no evidence that could be refined
+    trained_on = load_body(None)
+    sparse = sparse_points(trained_on, coarse_of(trained_on))
+    engine = choose_engine(config).engine
+    engine.warm_up()
+    recovery: Recovery = PostureRecovery(trained_on, sparse, EnginePosture(engine))
+    if config.refine != "none":
+        prior = _prior(config)
+        from hmr_ros.stages.guided import KEYPOINTS, Guidance
+        from hmr_ros.stages.refine import ScoreRefinement
+
+        guidance = KEYPOINTS if config.refine == "keypoints" else Guidance(frames=config.window)
+        recovery = ScoreRefinement(recovery, prior, trained_on, guidance)
+    return BodyConversion(recovery, body) if config.body else recovery
+
+
+def choose_engine(config: HmrConfig) -> Chosen:
+    """What runs the posture networks, and why."""
+    return choose_posture(config.engine, engine_wish(config))
+
+
+def engine_wish(config: HmrConfig) -> Wish:
+    """Exported files may lie in the package or in the cache."""
+    return Wish(config.steps, config.threads, (asset(""), model_folder()))
+
+
+def model_folder() -> Path:
+    """Where `hmr export` and `hmr build-engine` put their files."""
+    return cache_folder() / "models"
+
+
+def _prior(config: HmrConfig) -> TorchPrior:
+    """The diffusion prior; refinement runs in torch whatever runs the posture networks."""
     try:
         import torch
 
-        from hmr_ros.posture.networks import coarse_of, load_torch_posture, sparse_points
         from hmr_ros.posture.prior import load_prior
-        from hmr_ros.stages.guided import KEYPOINTS, Guidance
-        from hmr_ros.stages.posture import PostureRecovery
-        from hmr_ros.stages.refine import ScoreRefinement
     except ModuleNotFoundError as error:
-        raise AssetError(
-            f"recover 'posture' needs {error.name}: pip install {error.name}, or use 'kinematic'"
-        ) from error
+        raise AssetError(f"refinement needs {error.name}: pip install {error.name}, or use refine 'none'") from error
     torch.set_num_threads(config.threads)
-    trained_on = load_body(None)
-    sparse = sparse_points(trained_on, coarse_of(trained_on))
-    recovery: Recovery = PostureRecovery(trained_on, sparse, load_torch_posture(trained_on, config.steps))
-    if config.refine != "none":
-        guidance = KEYPOINTS if config.refine == "keypoints" else Guidance(frames=config.window)
-        recovery = ScoreRefinement(recovery, load_prior(), trained_on, guidance)
-    return BodyConversion(recovery, body) if config.body else recovery
+    return load_prior()
 
 
 @dataclass(frozen=True)
@@ -86,10 +97,9 @@ def build_quality(config: HmrConfig) -> WholeTracks:
     if config.recover != "posture":
         raise ConfigError(f"--quality refines recover 'posture', not '{config.recover}'; leave one of them out")
     first = build_pipeline(offline(replace(config, refine="none", body="")))
-    from hmr_ros.posture.prior import load_prior
+    prior, target = _prior(config), load_body(config.body) if config.body else None
     from hmr_ros.stages.quality import refine_tracks
 
-    prior, target = load_prior(), load_body(config.body) if config.body else None
     own = first.body
     first.body = target or own
 
@@ -108,10 +118,9 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     if config.recover != "posture" or config.body:
         raise ConfigError("several views need recover 'posture' and the open body; leave recover and body as they are")
     pipeline = build_pipeline(offline(replace(config, refine="none")))
-    from hmr_ros.posture.prior import load_prior
+    prior = _prior(config)
     from hmr_ros.stages.multiview import refine_views
 
-    prior = load_prior()
     return pipeline, lambda views: refine_views(views, prior, pipeline.body)
 
 

@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from hmr_ros.body.joints import SMPL
+from hmr_ros.body.loading import asset
 from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import BodyPoints, points_of
 from hmr_ros.errors import AssetError
@@ -47,6 +48,21 @@ class CoarseMesh:
     def points(self, body: BodyModel) -> BodyPoints:
         """The 17 joints, then the 431 vertices: 448 points, of which the first 81 are the sparse ones."""
         return points_of(body, JOINT_IDS, self.vertex_ids)
+
+
+def sparse_points(body: BodyModel, mesh: CoarseMesh) -> BodyPoints:
+    """The 81 sparse points of `body`."""
+    return points_of(body, JOINT_IDS, mesh.vertex_ids[:NUM_MARKERS])
+
+
+def coarse_of(body: BodyModel) -> CoarseMesh:
+    """The coarse mesh that ships with the open body."""
+    mesh = load_coarse(asset("open_coarse.npz"))
+    if int(mesh.vertex_ids.max()) >= len(body.v_template):
+        raise AssetError(
+            f"body {body.name} has {len(body.v_template)} vertices, the coarse mesh belongs to another body"
+        )
+    return mesh
 
 
 def sparse_pairs(mesh: CoarseMesh) -> Ints:

@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import resource
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,22 +14,25 @@ from typing import Any
 import numpy as np
 
 from hmr_ros.body.loading import load_body
+from hmr_ros.commands.bench_engines import compare_engines, print_engines
+from hmr_ros.commands.timing import recovery_stages, row, times
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError, InputError
-from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera
-from hmr_ros.stages.recover import Recovery
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import render_motion
 from hmr_ros.synth.scene import look_at
-from hmr_ros.types import Frame, Track
-
-_WARM_UP = 20  # more than a window of refinement
-_PERIOD_NS = 33_333_333
+from hmr_ros.types import Frame
 
 
-def bench(config: HmrConfig, people: list[int], repeats: int, json_path: Path | None) -> int:
-    """Print a table of p50/p95 in milliseconds a stage and number of people; optionally write it as JSON."""
+def bench(
+    config: HmrConfig, people: list[int], repeats: int, json_path: Path | None, engines: list[str] | None = None
+) -> int:
+    """Print a table of p50/p95 in milliseconds a stage and number of people; optionally write it as JSON.
+
+    `engines`: compare the posture stage on these as well (empty: on all).
+    """
     if repeats < 1 or not people or min(people) < 1:
         raise ConfigError("--repeats and --people must be 1 or more")
     pipeline = build_pipeline(offline(config))
@@ -39,53 +40,27 @@ def bench(config: HmrConfig, people: list[int], repeats: int, json_path: Path | 
     tracks = pipeline.tracker.step(frame)
     if not tracks:
         raise InputError("nobody found in the rendered test picture; run: hmr doctor")
-    rows = [_row("track", 1, _times(partial(pipeline.tracker.step, frame), repeats))]
+    rows = [row("track", 1, times(partial(pipeline.tracker.step, frame), repeats))]
     recovery = pipeline.recovery
     for count in people:
         crowd = [replace(tracks[0], track_id=i) for i in range(count)]
-        rows += [_row(name, count, t) for name, t in _recovery_stages(recovery, frame, crowd, repeats).items()]
-    report = {
+        rows += [row(name, count, t) for name, t in recovery_stages(recovery, frame, crowd, repeats).items()]
+    kind = choose_engine(config).engine.kind if config.recover == "posture" else "none"
+    report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads, "steps": config.steps,
-        "recover": config.recover, "refine": config.refine,
+        "engine": kind, "recover": config.recover, "refine": config.refine,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "stages": rows,
     }  # fmt: skip
     _print(report)
+    if engines is not None:
+        report["engines"] = compare_engines(config, engines, frame, tracks[0], people, repeats)
+        print_engines(report["engines"])
     if json_path is not None:
         try:
             json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
         except OSError as error:
             raise InputError(f"cannot write {json_path}: {error.strerror}; choose another file") from error
     return 0
-
-
-def _recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each part of the recovery over frames at 30 Hz, windows of refinement full, and of all together."""
-    spent: dict[str, list[float]] = {}
-    for k in range(_WARM_UP + repeats):
-        start = time.perf_counter()
-        recovery(replace(frame, index=k, stamp_ns=k * _PERIOD_NS), tracks)
-        whole = time.perf_counter() - start
-        parts: dict[str, float] = getattr(recovery, "stage_seconds", {})
-        if k >= _WARM_UP:
-            for name, seconds in (parts | {"recover, all": whole}).items():
-                spent.setdefault(name, []).append(seconds)
-    return spent
-
-
-def _times(call: Callable[[], object], repeats: int) -> list[float]:
-    for _ in range(_WARM_UP):
-        call()
-    spent = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        spent.append(time.perf_counter() - start)
-    return spent
-
-
-def _row(stage: str, people: int, seconds: list[float]) -> dict[str, Any]:
-    p50, p95 = 1e3 * np.percentile(seconds, [50, 95])
-    return {"stage": stage, "people": people, "p50_ms": round(float(p50), 2), "p95_ms": round(float(p95), 2)}
 
 
 def _frame() -> Frame:
@@ -100,8 +75,8 @@ def _frame() -> Frame:
 
 def _print(report: dict[str, Any]) -> None:
     print(f"{report['machine']}, {report['threads']} threads, {report['steps']} steps of the posture decoder")
-    print(f"recover {report['recover']}, refine {report['refine']}")
+    print(f"recover {report['recover']} on {report['engine']}, refine {report['refine']}")
     print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8}")
-    for row in report["stages"]:
-        print(f"{row['stage']:<20} {row['people']:>6} {row['p50_ms']:>8.2f} {row['p95_ms']:>8.2f}")
+    for line in report["stages"]:
+        print(f"{line['stage']:<20} {line['people']:>6} {line['p50_ms']:>8.2f} {line['p95_ms']:>8.2f}")
     print(f"peak memory {report['peak_memory_mb']} MB")

@@ -7,7 +7,9 @@ import platform
 from importlib import metadata
 
 from hmr_ros.body.loading import asset, load_body
+from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError
+from hmr_ros.factory import choose_engine
 from hmr_ros.io.assets import asset_status
 from hmr_ros.ros.doctor import ros_checks
 
@@ -15,10 +17,11 @@ Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
 
 _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "ai-edge-litert": ("ai_edge_litert", "detector and landmarks", "pip install ai-edge-litert"),
-    "torch": ("torch", "recover: posture, training", "pip install torch, or use recover: kinematic"),
-    "safetensors": ("safetensors", "recover: posture", "pip install safetensors"),
-    "onnxruntime": ("onnxruntime", "ONNX engine (optional)", "pip install onnxruntime"),
-    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install tensorrt"),
+    "torch": ("torch", "refinement, training, engine: torch", "pip install torch, or use refine: none"),
+    "safetensors": ("safetensors", "refinement, training, engine: torch", "pip install safetensors"),
+    "onnxruntime": ("onnxruntime", "engine: onnxruntime, which auto prefers", "pip install onnxruntime"),
+    "onnx": ("onnx", "hmr export", "pip install onnx"),
+    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install 'tensorrt>=10,<11' pycuda"),
     "rosbags": ("rosbags", "hmr bag", "pip install rosbags"),
     "smplx": ("smplx", "comparison of the body model (optional)", "pip install smplx"),
 }
@@ -29,7 +32,7 @@ _NEEDED = ("ai-edge-litert", "torch", "safetensors")
 
 def doctor() -> int:
     """Print one line a check; 0 if everything that the default needs is there, else 1."""
-    needed = [*_assets(), *_body(), *_weights(), *(_package(name) for name in _NEEDED)]
+    needed = [*_assets(), *_body(), *_weights(), _engine(), *(_package(name) for name in _NEEDED)]
     optional = [*ros_checks(), *(_package(name) for name in _PACKAGES if name not in _NEEDED), _cuda()]
     print(f"hmr_ros {metadata_version()} on Python {platform.python_version()}, {platform.machine()}")
     for title, checks in (("needed", needed), ("optional", optional)):
@@ -65,6 +68,15 @@ def _weights() -> list[Check]:
         (name, asset(name).is_file(), "recover: posture and its refinement", "install the package again")
         for name in names
     ]
+
+
+def _engine() -> Check:
+    """Which engine the default takes, and why."""
+    try:
+        chosen = choose_engine(HmrConfig())
+    except HmrError as error:
+        return ("engine of the networks", False, "none", str(error))
+    return ("engine of the networks", True, f"{chosen.engine.kind} on {chosen.engine.device}; {chosen.reason}", "")
 
 
 def _package(name: str) -> Check:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
-from hmr_ros.factory import build_pipeline, build_quality, check_built, offline
+from hmr_ros.factory import build_pipeline, build_quality, offline
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import ResultRecorder
 from hmr_ros.io.video import FrameSource, VideoWriter, open_source
@@ -32,7 +32,6 @@ def run(
 
     `quality`: people are found in a first pass, refined with the frames before and after them, and drawn in a second.
     """
-    check_built(config)
     camera = read_camera(camera_text) if camera_text else None
     frames = open_source(source, camera)
     if quality and frames.is_live:

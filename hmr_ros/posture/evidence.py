@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hmr_ros.posture.contract import Posture
 from hmr_ros.posture.features import Normalised
-from hmr_ros.posture.networks import Posture
 from hmr_ros.types import Floats, Ints
 
 # name -> (points, channels); the order of the vector

@@ -2,84 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from hmr_ros.body.coarse import JOINT_IDS, NUM_MARKERS, NUM_SPARSE, NUM_VERTICES, CoarseMesh, load_coarse
+from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, NUM_VERTICES, CoarseMesh, coarse_of, sparse_points
 from hmr_ros.body.loading import asset
 from hmr_ros.body.model import BodyModel
-from hmr_ros.body.points import BodyPoints, points_of
-from hmr_ros.errors import AssetError, ConfigError
+from hmr_ros.body.points import BodyPoints
+from hmr_ros.errors import ConfigError
 from hmr_ros.networks.m2p import M2P, M2PSize
 from hmr_ros.networks.mesh2d import Mesh2D, Mesh2DSize
 from hmr_ros.networks.weights import read_weights
 from hmr_ros.posture.condition import condition, token_adjacency
+from hmr_ros.posture.contract import Posture, PostureNetwork
 from hmr_ros.posture.forward import FACING
 from hmr_ros.posture.reverse import reverse, step_times
 from hmr_ros.types import Floats
 
-
-@dataclass(frozen=True)
-class Posture:
-    """What the networks say of N people, in the axes of a camera aimed at each; 81 sparse points."""
-
-    points_2d: Floats  # [N,81,2] in units of the person's size
-    sigma_2d: Floats  # [N,81] same units
-    points: Floats  # [N,81,3] m, pelvis near the origin
-    sigma: Floats  # [N,81] m
+__all__ = [  # with what comes from rooms that need no torch
+    "Posture", "PostureModule", "PostureNetwork", "TorchPosture", "coarse_of", "facing_template", "load_m2p",
+    "load_mesh2d", "load_torch_posture", "new_m2p", "sparse_points",
+]  # fmt: skip
 
 
-class PostureNetwork(Protocol):
-    """Any engine that runs the two networks."""
+class PostureModule(nn.Module):
+    """Both networks and all steps as one graph: what is exported, and what torch runs."""
 
-    def __call__(self, points: Floats, log_scale: Floats) -> Posture:
-        """`points` [N,33,6] and `log_scale` [N] as in `posture.features`."""
-        ...
+    template: Tensor
+
+    def __init__(self, mesh2d: Mesh2D, m2p: M2P, points: BodyPoints, steps: int) -> None:
+        super().__init__()
+        self._mesh2d, self._m2p = mesh2d.eval(), m2p.eval()
+        self._rows = m2p.size.points
+        template = torch.as_tensor(facing_template(points)[: self._rows], dtype=torch.float32)
+        self.register_buffer("template", template, persistent=False)
+        self._times = step_times(steps)
+
+    def forward(self, points: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`points` [B,33,6], `log_scale` [B] -> the fields of `Posture` in their order."""
+        seen = condition(self._mesh2d, points, log_scale, self._rows)
+        bound = points.flatten(1) if self._m2p.size.bare_landmarks else seen
+
+        def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+            change, log_sigma = self._m2p(x, bound, log_scale, t, s)
+            return change, log_sigma
+
+        x, log_sigma = reverse(decoder, self.template.expand(points.shape[0], -1, -1), self._times)
+        u, n = seen[:, :NUM_SPARSE], NUM_SPARSE
+        return u[..., :2], u[..., 2].exp(), x[:, :n], log_sigma[:, :n].exp()
 
 
 class TorchPosture:
-    """Both networks in torch."""
+    """`PostureNetwork` in torch, on the CPU."""
 
     def __init__(self, mesh2d: Mesh2D, m2p: M2P, points: BodyPoints, steps: int) -> None:
-        self._mesh2d, self._m2p = mesh2d.eval(), m2p.eval()
-        self._rows = m2p.size.points
-        self._template = torch.as_tensor(facing_template(points)[: self._rows], dtype=torch.float32)
-        self._times = step_times(steps)
+        self.module = PostureModule(mesh2d, m2p, points, steps)
 
     @torch.inference_mode()
     def __call__(self, points: Floats, log_scale: Floats) -> Posture:
         """See `PostureNetwork`."""
-        given = torch.as_tensor(points, dtype=torch.float32)
-        log = torch.as_tensor(log_scale, dtype=torch.float32)
-        seen = condition(self._mesh2d, given, log, self._rows)
-        bound = given.flatten(1) if self._m2p.size.bare_landmarks else seen
-
-        def decoder(x: torch.Tensor, t: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            change, log_sigma = self._m2p(x, bound, log, t, s)
-            return change, log_sigma
-
-        x, log_sigma = reverse(decoder, self._template.expand(len(given), -1, -1), self._times)
-        found = (seen[..., :2], seen[..., 2].exp(), x, log_sigma.exp())
-        return Posture(*(a[:, :NUM_SPARSE].double().numpy() for a in found))
-
-
-def sparse_points(body: BodyModel, mesh: CoarseMesh) -> BodyPoints:
-    """The 81 sparse points of `body`."""
-    return points_of(body, JOINT_IDS, mesh.vertex_ids[:NUM_MARKERS])
-
-
-def coarse_of(body: BodyModel) -> CoarseMesh:
-    """The coarse mesh that ships with the open body."""
-    mesh = load_coarse(asset("open_coarse.npz"))
-    if int(mesh.vertex_ids.max()) >= len(body.v_template):
-        raise AssetError(
-            f"body {body.name} has {len(body.v_template)} vertices, the coarse mesh belongs to another body"
-        )
-    return mesh
+        given = torch.as_tensor(points, dtype=torch.float32), torch.as_tensor(log_scale, dtype=torch.float32)
+        return Posture(*(a.double().numpy() for a in self.module(*given)))
 
 
 def facing_template(points: BodyPoints) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
 # (M_t, t, s) -> (M_s - M_t, log sigma of M_s); the condition is bound by the caller
@@ -24,6 +25,7 @@ def reverse(decoder: Decoder, template: Tensor, times: list[float]) -> tuple[Ten
     """
     x, log_sigma = template, template[..., 0] * 0.0
     for t, s in pairwise(times):
-        change, log_sigma = decoder(x, x.new_full((len(x),), t), x.new_full((len(x),), s))
+        zero = torch.zeros_like(x[:, 0, 0])  # [B], in a traced graph as well
+        change, log_sigma = decoder(x, zero + t, zero + s)
         x = x + change
     return x, log_sigma

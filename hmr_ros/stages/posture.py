@@ -13,9 +13,9 @@ from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.points import BodyPoints
 from hmr_ros.geometry.camera import distort_points, project, undistort_points
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.posture.contract import Posture, PostureNetwork
 from hmr_ros.posture.evidence import evidence_features
 from hmr_ros.posture.features import Normalised, normalise
-from hmr_ros.posture.networks import Posture, PostureNetwork
 from hmr_ros.stages.shapes import TrackShapes
 from hmr_ros.types import Evidence, Floats, Frame, Human, Track
 

@@ -81,4 +81,4 @@ def test_other_step_counts_find_the_same_person(seen, steps):
 def test_missing_weights_name_the_cure(monkeypatch, tmp_path):
     monkeypatch.setattr("hmr_ros.posture.networks.asset", lambda name: tmp_path / name)
     with pytest.raises(AssetError, match="reinstall"):
-        build_pipeline(HmrConfig())
+        build_pipeline(HmrConfig(engine="torch"))
