@@ -48,7 +48,7 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     engine.warm_up()
     recovery: Recovery = PostureRecovery(trained_on, sparse, EnginePosture(engine))
     if config.refine != "none":
-        prior = _prior(config)
+        prior = _prior()
         from hmr_ros.stages.guided import KEYPOINTS, Guidance
         from hmr_ros.stages.refine import ScoreRefinement
 
@@ -72,7 +72,7 @@ def model_folder() -> Path:
     return cache_folder() / "models"
 
 
-def _prior(config: HmrConfig) -> TorchPrior:
+def _prior() -> TorchPrior:
     """The diffusion prior; refinement runs in torch whatever runs the posture networks."""
     try:
         import torch
@@ -80,7 +80,7 @@ def _prior(config: HmrConfig) -> TorchPrior:
         from hmr_ros.posture.prior import load_prior
     except ModuleNotFoundError as error:
         raise AssetError(f"refinement needs {error.name}: pip install {error.name}, or use refine 'none'") from error
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(1)  # its matrices are small; a second thread would only spin on the landmarks' core
     return load_prior()
 
 
@@ -97,7 +97,7 @@ def build_quality(config: HmrConfig) -> WholeTracks:
     if config.recover != "posture":
         raise ConfigError(f"--quality refines recover 'posture', not '{config.recover}'; leave one of them out")
     first = build_pipeline(offline(replace(config, refine="none", body="")))
-    prior, target = _prior(config), load_body(config.body) if config.body else None
+    prior, target = _prior(), load_body(config.body) if config.body else None
     from hmr_ros.stages.quality import refine_tracks
 
     own = first.body
@@ -118,7 +118,7 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     if config.recover != "posture" or config.body:
         raise ConfigError("several views need recover 'posture' and the open body; leave recover and body as they are")
     pipeline = build_pipeline(offline(replace(config, refine="none")))
-    prior = _prior(config)
+    prior = _prior()
     from hmr_ros.stages.multiview import refine_views
 
     return pipeline, lambda views: refine_views(views, prior, pipeline.body)
