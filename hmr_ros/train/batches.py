@@ -17,7 +17,7 @@ from hmr_ros.posture.features import normalise
 from hmr_ros.posture.forward import fk_state
 from hmr_ros.train.landmarks import fit_landmarks
 from hmr_ros.train.pairs import PairSet
-from hmr_ros.train.poses import MIRRORED, Recorded, recombined
+from hmr_ros.train.poses import MIRRORED, Recorded, widened
 from hmr_ros.types import Floats, Ints
 
 LANDMARKS_MIRRORED = np.array(
@@ -151,7 +151,7 @@ class PairBank:
         root = root @ matrix_from_axis_angle(turn)
         if self._recorded is not None:
             natural = np.flatnonzero(rng.random(count) < _RECORDED_SHARE)
-            pose[natural] = recombined(self._recorded, len(natural), rng)
+            pose[natural] = widened(self._recorded, len(natural), rng)
             root[natural] = _upright_views(matrix_from_axis_angle(pose[natural, 0]), rng)
         betas = self.betas[other]
         pelvis = self.pelvis[index] * np.exp(rng.normal(0, 0.15, count))[:, None]

@@ -13,6 +13,7 @@ from hmr_ros.body.joints import SMPL, SMPL_JOINTS
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.results import load_arrays
+from hmr_ros.train.procedural import pose_limbs, sit
 from hmr_ros.types import Floats, Ints
 
 MIRRORED = np.array(
@@ -26,23 +27,14 @@ _LIMBS = {
     "left_leg": [SMPL[f"left_{part}"] for part in ("hip", "knee", "ankle", "foot")],
     "right_leg": [SMPL[f"right_{part}"] for part in ("hip", "knee", "ankle", "foot")],
 }
-_SWAPS = {"left_arm": 0.4, "right_arm": 0.4, "trunk": 0.3, "left_leg": 0.15, "right_leg": 0.15}
+_SWAPS = {"left_arm": 0.5, "right_arm": 0.5, "trunk": 0.5, "left_leg": 0.3, "right_leg": 0.3}
 # spread [deg] of the noise on every joint: small where motion capture is good, wide where it is blind
 _NOISE_DEG = {
     "left_collar": 6, "right_collar": 6, "head": 10, "neck": 8, "left_wrist": 20, "right_wrist": 20,
     "left_ankle": 8, "right_ankle": 8, "left_shoulder": 8, "right_shoulder": 8,
 }  # fmt: skip
 _DEFAULT_NOISE_DEG = 4
-# procedural limits [deg] about x, y, z for the left side; the right side is their mirror image
-_LIMITS_DEG = {
-    "hip": ((-120, 25), (-30, 30), (-20, 60)),
-    "knee": ((0, 145), (-5, 5), (-3, 3)),
-    "ankle": ((-25, 35), (-15, 15), (-10, 10)),
-    "shoulder": ((-60, 60), (-110, 40), (-85, 85)),
-    "elbow": ((-60, 60), (-145, 0), (-5, 5)),
-    "wrist": ((-40, 40), (-30, 30), (-50, 50)),
-}  # fmt: skip
-_SPINE_DEG = ((-10, 28), (-15, 15), (-14, 14))
+_PROCEDURAL_SHARE = 0.45  # of the limbs of a person with invented ones
 
 
 @dataclass(frozen=True)
@@ -89,18 +81,21 @@ def load_recorded(path: Path) -> Recorded:
     return Recorded(full[good].reshape(-1, 24, 3), clip[good], trans[good], np.flatnonzero(good))
 
 
-def recombined(recorded: Recorded, count: int, rng: np.random.Generator) -> Floats:
-    """`count` recorded poses [count,24,3]; half of them with limbs of other frames and joint noise."""
+def widened(recorded: Recorded, count: int, rng: np.random.Generator) -> Floats:
+    """`count` poses [count,24,3] on the base of recorded ones: a fifth as they are, the others with limbs of other
+    frames and joint noise, half of all with procedural limbs as well."""
     poses = recorded.poses[recorded.draw(count, rng)].copy()
-    changed = rng.random(count) < 0.5
+    changed = rng.random(count) < 0.8
     for limb, joints in _LIMBS.items():
         rows = np.flatnonzero(changed & (rng.random(count) < _SWAPS[limb]))
         others = recorded.poses[recorded.draw(len(rows), rng)]
         poses[rows[:, None], joints] = others[:, joints]
+    rotations = matrix_from_axis_angle(poses)
     rows = np.flatnonzero(changed)
-    noise = matrix_from_axis_angle(_joint_noise(len(rows), rng))
-    poses[rows] = axis_angle_from_matrix(matrix_from_axis_angle(poses[rows]) @ noise)
-    return poses
+    rotations[rows] = rotations[rows] @ matrix_from_axis_angle(1.3 * _joint_noise(len(rows), rng))
+    half = rotations[: count // 2]
+    pose_limbs(half, 0.6, rng)
+    return axis_angle_from_matrix(rotations)
 
 
 def _joint_noise(count: int, rng: np.random.Generator) -> Floats:
@@ -139,7 +134,12 @@ class PoseSampler:
         if rng.random() < 0.5:
             self._recombined(pose, self.plain)
         if rng.random() < 0.4:
-            self._invent(pose)
+            rotations = matrix_from_axis_angle(pose)[None]
+            if rng.random() < 0.3:
+                sit(rotations, np.array([0]), rng)
+            else:
+                pose_limbs(rotations, _PROCEDURAL_SHARE, rng)
+            pose = axis_angle_from_matrix(rotations[0])
         return self._shaken(pose)
 
     def motion(self, frames: int, plain: bool) -> tuple[Floats, Floats, int]:
@@ -155,8 +155,9 @@ class PoseSampler:
         if rng.random() < 0.7:
             self._recombined(poses, lambda: self._piece(frames, step)[0])
         if rng.random() < 0.15:
-            sitting = poses[0].copy()
-            self._sit(sitting)
+            seated = matrix_from_axis_angle(poses[:1])
+            sit(seated, np.array([0]), rng)
+            sitting = axis_angle_from_matrix(seated[0])
             legs = [SMPL[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle")]
             poses[:, legs] = sitting[legs]
         return self._shaken(poses), trans, step
@@ -176,40 +177,3 @@ class PoseSampler:
         """Poses [...,24,3], all turned by the same joint noise."""
         noise = _joint_noise(1, self._rng)[0]
         return axis_angle_from_matrix(matrix_from_axis_angle(poses) @ matrix_from_axis_angle(noise))
-
-    def _invent(self, pose: Floats) -> None:
-        """Replace some limbs of `pose` [24,3] in place by procedural ones: sitting, squatting, reaching."""
-        rng = self._rng
-        kind = rng.random()
-        if kind < 0.3:
-            self._sit(pose)
-            return
-        chain = {"leg": ("hip", "knee", "ankle"), "arm": ("shoulder", "elbow", "wrist")}
-        for side in ("left", "right"):
-            for limb in ("leg", "arm"):
-                if rng.random() < 0.45:
-                    for name in chain[limb]:
-                        pose[SMPL[f"{side}_{name}"]] = self._limb(name, side)
-        if rng.random() < 0.3:
-            for name in ("spine1", "spine2", "spine3"):
-                pose[SMPL[name]] = _euler([rng.uniform(*limit) for limit in _SPINE_DEG])
-
-    def _sit(self, pose: Floats) -> None:
-        """Sitting and squatting: both legs alike."""
-        rng = self._rng
-        hip, knee = rng.uniform(50, 125), rng.uniform(30, 145)
-        for side, sign in (("left", 1.0), ("right", -1.0)):
-            flex, apart = hip + rng.normal(0, 10), rng.uniform(-5, 35)
-            pose[SMPL[f"{side}_hip"]] = _euler((-flex, rng.normal(0, 8), sign * apart))
-            pose[SMPL[f"{side}_knee"]] = _euler((np.clip(knee + rng.normal(0, 12), 0, 150), 0.0, 0.0))
-            pose[SMPL[f"{side}_ankle"]] = self._limb("ankle", side)
-
-    def _limb(self, name: str, side: str) -> Floats:
-        turn = _euler([self._rng.uniform(*limit) for limit in _LIMITS_DEG[name]])
-        return turn if side == "left" else turn * np.array([1.0, -1.0, -1.0])
-
-
-def _euler(degrees: tuple[float, ...] | list[float]) -> Floats:
-    """Rotations about y, then z, then x of the limb itself -> axis-angle [3]."""
-    x, y, z = (matrix_from_axis_angle(np.radians(a) * np.eye(3)[i]) for i, a in enumerate(degrees))
-    return axis_angle_from_matrix(y @ z @ x)
