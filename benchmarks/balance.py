@@ -15,12 +15,13 @@ from refinement import Replay, live
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
+from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
+from hmr_ros.engines.refine import RefineEngine
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.io.video import open_source
 from hmr_ros.posture.prior import load_prior
-from hmr_ros.stages.guided import KEYPOINTS, Guidance
 from hmr_ros.stages.multiview import View, refine_views
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.recover import KinematicRecovery
@@ -50,6 +51,7 @@ def main() -> None:
     torch.set_num_threads(1)
     reference = np.load(args.folder / "reference.npz")
     body, prior = load_body(None), load_prior()
+    network = RefineEngine(choose_engine(HmrConfig(), "refine").engine)
     views = [follow(args.folder, reference, v) for v in (0, 1)]
     posed = [View(s.posture, s.camera, reference["R"][v], reference["t"][v]) for v, s in enumerate(views)]
     together = refine_views(posed, prior, body)
@@ -61,7 +63,7 @@ def main() -> None:
         report("kinematic", seen, seen.kinematic)
         report("refine: none", seen, seen.posture)
         for name, guidance in (("keypoints", KEYPOINTS), ("temporal", Guidance())):
-            stage = ScoreRefinement(Replay(seen.posture), prior, body, guidance)
+            stage = ScoreRefinement(Replay(seen.posture), network, body, guidance)
             report(f"refine: {name}", seen, live(seen.posture, seen.camera, stage))
         report("--quality", seen, refine_tracks(seen.posture, cameras, prior, body))
         report("two views, calibrated", seen, together[v].humans)

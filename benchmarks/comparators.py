@@ -12,9 +12,8 @@ from hmr_ros.diffusion.guidance import keypoint_loss, temporal_loss
 from hmr_ros.diffusion.rotation6d import rotations_from_6d
 from hmr_ros.diffusion.skeleton import Skeleton
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.stages.guided import PARENTS
 from hmr_ros.stages.refine import with_pose
-from hmr_ros.stages.window import evidence_of, pose_6d
+from hmr_ros.stages.window import PARENTS, evidence_of, pose_6d
 from hmr_ros.types import Camera, Floats, Human
 
 LIMBS = list(SMPL_LIMBS)
@@ -40,7 +39,7 @@ class OneEuro:
             share = _share(self.min_cutoff + self.beta * np.abs(speed), dt)
             filtered.append(filtered[-1] + share * (value - filtered[-1]))
         return [
-            with_pose(h, torch.as_tensor(v[:144]), torch.as_tensor(v[144:]), body, camera)
+            with_pose(h, rotations_from_6d(torch.as_tensor(v[:144])).numpy(), v[144:], body, camera)
             for h, v in zip(humans, filtered, strict=True)
         ]
 
@@ -71,7 +70,8 @@ class Smplify:
             x = torch.cat([x, start[n : n + 1]])[-self._frames :]
             x, place = self._fit(x, pelvis[first : n + 1].clone(), humans[first : n + 1], body)
             pelvis[first : n + 1] = place
-            out.append(with_pose(human, x[-1], place[-1], body, camera))
+            rotations = rotations_from_6d(x[-1]).double().numpy()
+            out.append(with_pose(human, rotations, place[-1].double().numpy(), body, camera))
         return out
 
     def _fit(self, x: Tensor, pelvis: Tensor, humans: list[Human], body: BodyModel) -> tuple[Tensor, Tensor]:

@@ -19,12 +19,13 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
+from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
+from hmr_ros.engines.refine import RefineEngine, torch_refine
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
-from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import open_source
 from hmr_ros.posture.prior import load_prior
-from hmr_ros.stages.guided import KEYPOINTS, Guidance
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.refine import ScoreRefinement
 from hmr_ros.train.poses import load_recorded
@@ -44,6 +45,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     body, prior = load_body(None), load_prior(args.prior)
+    engine = torch_refine(16, args.prior) if args.prior else choose_engine(HmrConfig(), "refine").engine
+    network = RefineEngine(engine)
     clips = [seen_people(c) for c in args.clips]
     methods: dict[str, Method] = {"none": lambda h, c, b: h}
     euro = [(cutoff, beta) for cutoff in (0.5, 1, 2, 3, 4, 6, 8) for beta in (0.0, 0.3, 1.0, 3.0, 10.0)]
@@ -51,8 +54,8 @@ def main() -> None:
     if args.motion:
         poses = load_recorded(args.motion).poses
         methods |= {f"SMPLify-style, {n} iterations": Smplify(poses, n) for n in (5, 15)}
-    methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, KEYPOINTS))
-    methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), prior, b, Guidance()))
+    methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, KEYPOINTS))
+    methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, Guidance()))
     methods["--quality"] = lambda h, c, b: refine_tracks(h, {x.frame: c for x in h}, prior, b)
     rows = {name: measured(name, method, clips, body) for name, method in methods.items()}
     compare(rows)

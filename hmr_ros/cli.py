@@ -147,13 +147,15 @@ def _bench(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     if args.steps < 1:
         raise ConfigError(f"--steps {args.steps}: the decoder takes 1 step or more")
+    if args.window < 2:
+        raise ConfigError(f"--window {args.window}: a window has 2 frames or more")
     try:
         from hmr_ros.commands.export import export_networks
         from hmr_ros.engines.graphs import Request
     except ModuleNotFoundError as error:
         raise AssetError(f"hmr export needs {error.name}: pip install {error.name}") from error
 
-    return export_networks(args.networks, args.out, Request(args.steps, args.mesh2d, args.m2p, args.prior))
+    return export_networks(args.networks, args.out, Request(args.steps, args.window, args.mesh2d, args.m2p, args.prior))
 
 
 def _build_engine(args: argparse.Namespace) -> int:
@@ -285,16 +287,17 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
 def _engine_commands(commands: Any) -> None:
     """`hmr export | build-engine`."""
     p = commands.add_parser("export", help="networks -> ONNX files, compared with torch")
-    p.add_argument("networks", nargs="*", metavar="NETWORK", help="posture, evidence, denoiser (default: all)")
+    p.add_argument("networks", nargs="*", metavar="NETWORK", help="posture, refine, evidence, denoiser (default: all)")
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
     p.add_argument("--steps", type=int, default=HmrConfig().steps, metavar="K", help="steps of the posture decoder")
+    p.add_argument("--window", type=int, default=HmrConfig().window, metavar="W", help="frames refined together")
     for name in ("mesh2d", "m2p", "prior"):
         p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
     p.set_defaults(command=_export)
 
     p = commands.add_parser("build-engine", help="exported network -> TensorRT plan for this machine's GPU")
     p.add_argument("onnx", type=Path, nargs="?", help="file of hmr export (default: the posture networks)")
-    p.add_argument("--network", default="posture", help="what the file holds: posture, evidence or denoiser")
+    p.add_argument("--network", default="posture", help="what the file holds: posture, refine, evidence or denoiser")
     p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engine looks, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")

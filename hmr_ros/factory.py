@@ -11,7 +11,10 @@ from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
-from hmr_ros.engines.posture import Chosen, EnginePosture, Wish, choose_posture
+from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
+from hmr_ros.engines.choice import Chosen, Wish, choose
+from hmr_ros.engines.posture import EnginePosture
+from hmr_ros.engines.refine import RefineEngine
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.io.assets import blazepose_models, cache_folder
 from hmr_ros.pipeline import Pipeline
@@ -20,6 +23,7 @@ from hmr_ros.stages.detect import Detector
 from hmr_ros.stages.keypoints import Landmarker
 from hmr_ros.stages.posture import PostureRecovery
 from hmr_ros.stages.recover import KinematicRecovery, Recovery
+from hmr_ros.stages.refine import ScoreRefinement
 from hmr_ros.stages.track import PersonTracker
 from hmr_ros.types import Camera, Human
 
@@ -48,23 +52,22 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     engine.warm_up()
     recovery: Recovery = PostureRecovery(trained_on, sparse, EnginePosture(engine))
     if config.refine != "none":
-        prior = _prior()
-        from hmr_ros.stages.guided import KEYPOINTS, Guidance
-        from hmr_ros.stages.refine import ScoreRefinement
-
+        network = RefineEngine(choose_engine(config, "refine").engine)
+        network.warm_up()
         guidance = KEYPOINTS if config.refine == "keypoints" else Guidance(frames=config.window)
-        recovery = ScoreRefinement(recovery, prior, trained_on, guidance)
+        recovery = ScoreRefinement(recovery, network, trained_on, guidance)
     return BodyConversion(recovery, body) if config.body else recovery
 
 
-def choose_engine(config: HmrConfig) -> Chosen:
-    """What runs the posture networks, and why."""
-    return choose_posture(config.engine, engine_wish(config))
+def choose_engine(config: HmrConfig, network: str = "posture") -> Chosen:
+    """What runs the posture networks or live refinement, and why."""
+    return choose(config.engine, engine_wish(config, network))
 
 
-def engine_wish(config: HmrConfig) -> Wish:
+def engine_wish(config: HmrConfig, network: str = "posture") -> Wish:
     """Exported files may lie in the package or in the cache."""
-    return Wish(config.steps, config.threads, (asset(""), model_folder()))
+    setting = config.steps if network == "posture" else config.window
+    return Wish(network, setting, config.threads, (asset(""), model_folder()))
 
 
 def model_folder() -> Path:
@@ -73,13 +76,15 @@ def model_folder() -> Path:
 
 
 def _prior() -> TorchPrior:
-    """The diffusion prior; refinement runs in torch whatever runs the posture networks."""
+    """The diffusion prior in torch, which refinement of whole tracks needs."""
     try:
         import torch
 
         from hmr_ros.posture.prior import load_prior
     except ModuleNotFoundError as error:
-        raise AssetError(f"refinement needs {error.name}: pip install {error.name}, or use refine 'none'") from error
+        raise AssetError(
+            f"refinement of whole tracks needs {error.name}: pip install {error.name}, or leave --quality out"
+        ) from error
     torch.set_num_threads(1)  # its matrices are small; a second thread would only spin on the landmarks' core
     return load_prior()
 

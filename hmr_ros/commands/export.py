@@ -10,7 +10,7 @@ from hmr_ros.engines.graphs import GRAPHS, Request
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.factory import model_folder
 
-_OF_THE_PRIOR = ("evidence", "denoiser")
+_OF_THE_PRIOR = ("refine", "evidence", "denoiser")
 
 
 def export_networks(names: list[str], out: Path | None, request: Request) -> int:

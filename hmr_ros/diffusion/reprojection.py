@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.diffusion.linear import solve_spd
 from hmr_ros.diffusion.rotation6d import to_6d
 from hmr_ros.diffusion.skeleton import Posed
 
@@ -50,18 +51,18 @@ def keypoint_step(
     [N,24,3,3] are the local ones. Solved in the space of the residuals, which are fewer than the unknowns.
     """
     world = torch.cat(posed.levels, 1)[:, posed.order]
-    above = torch.cat([torch.eye(3).expand(len(world), 1, 3, 3), world[:, _PARENTS[1:]]], 1)
+    above = torch.cat([torch.eye(3) + 0 * world[:, :1], world[:, _PARENTS[1:]]], 1)
     lever = (posed.joints[:, None, joints] - posed.joints[:, :, None]) * carries(tuple(joints))[..., None]  # [N,24,K,3]
     # a turn w in the parent's axes moves the key point by (above w) x lever
     turn = torch.linalg.cross(above.transpose(2, 3)[:, :, None], lever[..., None, :].expand(-1, -1, -1, 3, -1))
     turn = turn.permute(0, 2, 4, 1, 3).flatten(3)  # [N,K,3,72]
-    move = torch.cat([turn, torch.eye(3).expand(*turn.shape[:2], 3, 3)], -1)  # [N,K,3,75]
+    move = torch.cat([turn, torch.eye(3) + 0 * turn[..., :3]], -1)  # [N,K,3,75]
     at = posed.joints[:, joints] + pelvis[:, None]
     A, r = (torch.cat(parts, 1) for parts in zip(*(_whitened(move, at, view) for view in views), strict=True))
     give = 1.0 / torch.cat([stiffness.repeat_interleave(3, 1), stiffness_pelvis], 1)  # [N,75]
     AG = A * give[:, None]
-    K = AG @ A.transpose(1, 2) + torch.eye(A.shape[1])
-    u = -(AG.transpose(1, 2) @ torch.linalg.solve(K, r[..., None]))[..., 0]
+    K = AG @ A.transpose(1, 2) + torch.eye(int(A.shape[1]))
+    u = -(AG.transpose(1, 2) @ solve_spd(K, r[..., None]))[..., 0]
     angle = u[:, :72].reshape(-1, 24, 3)
     size = angle.norm(dim=-1, keepdim=True)
     angle = angle * (_MAX_TURN_RAD / size.clamp_min(_MAX_TURN_RAD))

@@ -12,7 +12,7 @@ from hmr_ros.diffusion.schedule import cosine_alphas
 
 Denoiser = Callable[[Tensor, int], Tensor]  # x_t [...,D], t -> predicted noise [...,D]; the condition is bound
 Guide = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> gradient of the guidance loss with respect to it
-Step = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> what a Newton step would add to it
+Step = Callable[[Tensor, int], Tensor]  # x0-hat [...,D], t -> what a proximal Newton step adds to it
 
 _ALPHAS = cosine_alphas().tolist()
 
@@ -60,14 +60,20 @@ def guided(x_t: Tensor, noise: Tensor, t: int, guide: Guide) -> tuple[Tensor, Te
     return predicted_x0(x_t, changed, t), changed
 
 
+def spread(t: int) -> float:
+    """How far x0 may be from x0-hat for all that x_t says: sqrt((1 - a) / a), the noise in units of x0."""
+    a = _ALPHAS[t]
+    return math.sqrt((1 - a) / a)
+
+
 def newton_guided(x_t: Tensor, noise: Tensor, t: int, step: Step) -> tuple[Tensor, Tensor]:
     """Like `guided` with a gradient scaled so that x0-hat moves by `step`: rho of Eq. 10 becomes a matrix.
 
-    A fixed rho moves x0-hat by rho (1 - a) / a, next to nothing at small t; a live window has few steps to spend.
+    A fixed rho moves x0-hat by rho (1 - a) / a, next to nothing at small t; a live window has few steps to spend. The
+    step minimises the guidance losses plus the distance to x0-hat in units of `spread(t)`.
     """
-    a = _ALPHAS[t]
-    change = step(predicted_x0(x_t, noise, t))
-    changed = noise - math.sqrt(a / (1 - a)) * change
+    change = step(predicted_x0(x_t, noise, t), t)
+    changed = noise - change / spread(t)
     return predicted_x0(x_t, changed, t), changed
 
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class MotionSpread:
-    """How much a 6D number changes from frame to frame (1/30 s), and its speed; `inf` = anything goes."""
-
-    change: float
-    speed: float
+from hmr_ros.diffusion.linear import solve_spd
+from hmr_ros.diffusion.settings import MotionSpread
 
 
 def couplings(seconds: Tensor, present: Tensor, spread: MotionSpread, period_s: float = 1 / 30) -> Tensor:
@@ -22,7 +15,7 @@ def couplings(seconds: Tensor, present: Tensor, spread: MotionSpread, period_s: 
     `seconds` [P,W-1] between neighbours, `present` [P,W] which rows hold frames. A longer time couples less: a random
     walk spreads with the time, a random speed with its third power.
     """
-    W = present.shape[1]
+    W = int(present.shape[1])
     both = (present[:, 1:] * present[:, :-1])[..., None]
     ratio = (seconds / period_s).clamp_min(1e-3)[..., None]
     step = torch.eye(W)[1:] - torch.eye(W)[:-1]  # [W-1,W]
@@ -36,25 +29,46 @@ def couplings(seconds: Tensor, present: Tensor, spread: MotionSpread, period_s: 
 
 
 class NewtonWindow:
-    """Newton steps for E(x) = sum of precision/2 (x - mean)^2 + 1/2 x^T A x + anything else given by its gradient.
+    """Newton steps for E(x) = sum of precision/2 (x - mean)^2 + 1/2 x^T A x, and its minimum.
 
-    `precision` [P,W,J] a joint, `mean` [P,W,J*6], `A` [P,W,W]. `extra` [P,W,J] is the curvature of the rest.
+    `precision` [P,W,J] a joint, `mean` [P,W,J*c], `A` [P,W,W].
     """
 
-    def __init__(self, mean: Tensor, precision: Tensor, A: Tensor, extra: Tensor | None = None) -> None:
+    def __init__(self, mean: Tensor, precision: Tensor, A: Tensor) -> None:
         self._mean, self._precision, self._A = mean, precision, A
-        diagonal = precision if extra is None else precision + extra
-        H = torch.diag_embed(diagonal.transpose(1, 2)) + A[:, None]  # [P,J,W,W]
-        self._factor = torch.linalg.cholesky(H)
 
     def gradient(self, x: Tensor) -> Tensor:
-        """d E / d x [P,W,J*6] without the rest."""
-        P, W, J = self._precision.shape
-        pull = self._precision[..., None] * (x - self._mean).reshape(P, W, J, -1)
-        return pull.reshape(P, W, -1) + self._A @ x
+        """d E / d x [P,W,J*c]."""
+        return self._weighted(x - self._mean) + self._A @ x
 
-    def solve(self, gradient: Tensor) -> Tensor:
-        """H^-1 gradient."""
-        P, W, J = self._precision.shape
-        g = gradient.reshape(P, W, J, -1).transpose(1, 2)  # [P,J,W,6]
-        return torch.cholesky_solve(g, self._factor).transpose(1, 2).reshape(P, W, -1)
+    def minimum(self) -> Tensor:
+        """Where E is lowest [P,W,J*c]."""
+        return self._solve(self._weighted(self._mean), 0.0)
+
+    def newest(self) -> tuple[Tensor, Tensor]:
+        """Of the last row, all others free: where E is lowest [P,J*c] and how firmly it is held there [P,J]."""
+        wanted = _by_joint(self._weighted(self._mean), self._precision)
+        last = torch.zeros_like(wanted[..., :1])
+        last = last + torch.eye(int(self._A.shape[1]), device=last.device)[:, -1:, None]
+        solved = self._solve(torch.cat([wanted, last], -1).flatten(2), 0.0)
+        newest = _by_joint(solved, self._precision)[:, -1]
+        return newest[..., :-1].flatten(1), 1 / newest[..., -1]
+
+    def proximal(self, x: Tensor, held: float) -> Tensor:
+        """What lowers E(y) + held/2 |y - x|^2 the most [P,W,J*c]."""
+        return x - self._solve(self.gradient(x), held)
+
+    def _weighted(self, x: Tensor) -> Tensor:
+        return (self._precision[..., None] * _by_joint(x, self._precision)).flatten(2)
+
+    def _solve(self, gradient: Tensor, held: float) -> Tensor:
+        diagonal = (self._precision + held).transpose(1, 2)[..., None]
+        eye = torch.eye(int(self._A.shape[1]), device=diagonal.device)
+        H = diagonal * eye + self._A[:, None]  # [P,J,W,W]
+        g = _by_joint(gradient, self._precision).transpose(1, 2)  # [P,J,W,c]
+        return solve_spd(H, g).transpose(1, 2).flatten(2)
+
+
+def _by_joint(x: Tensor, precision: Tensor) -> Tensor:
+    """[P,W,J*c] -> [P,W,J,c] for `precision` [P,W,J]."""
+    return x.reshape(*x.shape[:-1], int(precision.shape[2]), -1)

@@ -52,11 +52,12 @@ def read_card(metadata: Mapping[str, str], path: Path, network: str) -> ModelCar
     return card
 
 
-def command(network: str, steps: int | None = None) -> str:
-    """What makes the file."""
-    if network != "posture":
+def command(network: str, setting: int | None = None) -> str:
+    """What makes the file; `setting` = steps of the decoder or frames of the window."""
+    option = {"posture": "--steps", "refine": "--window"}.get(network)
+    if option is None:
         return "hmr export --prior FILE"
-    return "hmr export" if steps is None else f"hmr export --steps {steps}"
+    return "hmr export" if setting is None else f"hmr export {network} {option} {setting}"
 
 
 def hashes(paths: Iterable[Path]) -> dict[str, str]:

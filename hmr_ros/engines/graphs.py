@@ -9,11 +9,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from hmr_ros.body.loading import asset, load_body
+from hmr_ros.engines.choice import graph_file
 from hmr_ros.engines.contract import POSTURE, Signature
-from hmr_ros.engines.posture import posture_file
-from hmr_ros.networks.prior import POSE_6D, Prior, PriorSize
-from hmr_ros.networks.weights import read_weights
+from hmr_ros.engines.refine import PAST, torch_refine
+from hmr_ros.networks.prior import POSE_6D, Prior
 from hmr_ros.posture.networks import load_torch_posture
+from hmr_ros.posture.prior import load_network
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Request:
     """What to export; None = the shipped weights."""
 
     steps: int = 2
+    window: int = 16
     mesh2d: Path | None = None
     m2p: Path | None = None
     prior: Path | None = None
@@ -53,12 +55,12 @@ def _posture(request: Request) -> Graph:
     mesh2d, m2p = request.mesh2d or asset("mesh2d.safetensors"), request.m2p or asset("m2p.safetensors")
     module = load_torch_posture(load_body(None), request.steps, mesh2d, m2p).module
     sources = [mesh2d, m2p, asset("open_body.npz"), asset("open_coarse.npz")]
-    return Graph(posture_file(request.steps), module, POSTURE, sources, {"steps": request.steps})
+    return Graph(graph_file("posture", request.steps), module, POSTURE, sources, {"steps": request.steps})
 
 
 def _evidence(request: Request) -> Graph:
     path = request.prior or asset("prior.safetensors")
-    prior = _prior(path)
+    prior = load_network(path)
     size = prior.size
     signature = Signature(
         "evidence",
@@ -70,17 +72,22 @@ def _evidence(request: Request) -> Graph:
 
 def _denoiser(request: Request) -> Graph:
     path = request.prior or asset("prior.safetensors")
-    prior = _prior(path)
+    prior = load_network(path)
     share = prior.size.blocks * prior.size.width
     signature = Signature("denoiser", {"x_t": (POSE_6D,), "t": (), "share": (share,)}, {"noise": (POSE_6D,)})
     return Graph("denoiser.onnx", prior.denoiser, signature, [path])
 
 
-def _prior(path: Path) -> Prior:
-    state, size, _ = read_weights(path, "prior")
-    network = Prior(PriorSize(**size))
-    network.load_state_dict(state)
-    return network.eval()
+def _refine(request: Request) -> Graph:
+    path = request.prior or asset("prior.safetensors")
+    engine = torch_refine(request.window, path)
+    settings = {"frames": request.window, "past": PAST}
+    return Graph(graph_file("refine", request.window), engine.module, engine.signature, [path], settings)
 
 
-GRAPHS: dict[str, Callable[[Request], Graph]] = {"posture": _posture, "evidence": _evidence, "denoiser": _denoiser}
+GRAPHS: dict[str, Callable[[Request], Graph]] = {
+    "posture": _posture,
+    "refine": _refine,
+    "evidence": _evidence,
+    "denoiser": _denoiser,
+}

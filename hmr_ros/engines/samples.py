@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import forward_kinematics
 from hmr_ros.engines.contract import Signature
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.posture.features import normalise
 from hmr_ros.types import Floats
 
@@ -22,10 +24,12 @@ _HANG_ON = {
 
 
 def sample(signature: Signature, count: int, seed: int = 0) -> dict[str, Floats]:
-    """Inputs for `count` people; `posture` gets plausible ones, other networks standard normal numbers."""
+    """Inputs for `count` people; `posture` and `refine` get plausible ones, other networks standard normal numbers."""
     rng = np.random.default_rng(seed)
     if signature.network == "posture":
         return _people(count, rng)
+    if signature.network == "refine":
+        return _windows(signature, count, rng)
     inputs = {name: rng.normal(0, 1, (count, *size)).astype(np.float32) for name, size in signature.inputs.items()}
     if "present" in inputs:  # at least the frame itself
         inputs["present"] = (inputs["present"] > -1).astype(np.float32)
@@ -51,3 +55,31 @@ def _people(count: int, rng: np.random.Generator) -> dict[str, Floats]:
     confidence = rng.uniform(0.3, 1.0, (count, 33))
     people = normalise(seen[..., :2] / seen[..., 2:], confidence, world)
     return {"points": people.points.astype(np.float32), "log_scale": np.log(people.scale).astype(np.float32)}
+
+
+def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Windows of people at 30 Hz, some of them short."""
+    size = signature.inputs
+    slots, frames = size["known"][0], size["present"][0]
+    body = load_body(None)
+    rest = body.rest_joints(rng.normal(0, 1, (count, 10)))
+    turns = {
+        name: matrix_from_axis_angle(rng.normal(0, spread, (*shape, 3)))
+        for name, spread, shape in (("poses", 0.3, (count, slots, 24)), ("means", 0.3, (count, frames - 1, 24)),
+                                    ("aim", 0.1, (count,)))
+    }  # fmt: skip
+    columns = {n: np.swapaxes(turns[n][..., :2], -1, -2).reshape(count, -1, 144) for n in ("poses", "means")}
+    missing = rng.integers(0, frames, (count, 1))
+    pelvis = np.array([0.0, 0.0, 4.0]) + rng.normal(0, 0.1, (count, 3))
+    joints = forward_kinematics(turns["means"][:, -1], rest)[1]
+    limbs = (joints - joints[:, :1] + pelvis[:, None])[:, SMPL_LIMBS] + rng.normal(0, 0.03, (count, 12, 3))
+    inputs = columns | {
+        "window": rng.normal(0, 1, (count, *size["window"])), "known": np.ones((count, slots)), "aim": turns["aim"],
+        "precisions": rng.uniform(5, 50, (count, frames - 1, 24)), "present": np.arange(frames) >= missing,
+        "seconds": rng.uniform(0.02, 0.05, (count, frames - 1)), "log_depth": rng.normal(1.4, 0.02, (count, frames)),
+        "rays": limbs[..., :2] / limbs[..., 2:], "confidence": rng.uniform(0.2, 1, (count, 12)),
+        "bones": rest - rest[:, [max(0, int(p)) for p in SMPL_PARENTS]],
+        "recovered": pelvis,
+        "sigma_ray": np.full(count, 0.06), "floor": np.full(count, 5.0),
+    }  # fmt: skip
+    return {name: np.asarray(array, np.float32) for name, array in inputs.items()}

@@ -15,11 +15,11 @@ class TorchEngine(Engine):
     kind = "torch"
 
     def __init__(self, module: nn.Module, signature: Signature) -> None:
-        self._module = module.eval()
+        self.module = module.eval()
         super().__init__(signature, "cpu", "float32")
 
     @torch.inference_mode()
     def _run(self, inputs: dict[str, Floats]) -> dict[str, Floats]:
-        answer = self._module(*(torch.as_tensor(inputs[name]) for name in self.signature.inputs))
+        answer = self.module(*(torch.as_tensor(inputs[name]) for name in self.signature.inputs))
         answers = answer if isinstance(answer, tuple) else (answer,)
         return {name: a.numpy() for name, a in zip(self.signature.outputs, answers, strict=True)}

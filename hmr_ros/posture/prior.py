@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hmr_ros.body.loading import asset
 from hmr_ros.networks.prior import Prior, PriorSize
 from hmr_ros.networks.weights import read_weights
-from hmr_ros.types import Floats
-
-SLOT_S = 1 / 30  # the frames around are looked at in steps of this time
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class TorchPrior:
 
     @torch.inference_mode()
     def expect(self, window: Tensor, poses: Tensor, present: Tensor) -> Expected:
-        """`window` [N,S,768] features and `poses` [N,S,144] at steps of `SLOT_S`, `present` [N,S] which there are;
+        """`window` [N,S,768] features and `poses` [N,S,144] on the grid of `slots`, `present` [N,S] which there are;
         poses in the axes of the camera aimed at the person now."""
         context, pose, log_sigma = self._network.evidence(window, poses, present)
         return Expected(pose, log_sigma.exp(), self._network.denoiser.share(context))
@@ -49,26 +45,14 @@ class TorchPrior:
         return self._network.denoiser.at(x_t, self._times[t], share)
 
 
-def slots(features: Floats, seconds: Floats, at: float, size: PriorSize) -> tuple[Floats, Floats]:
-    """Frames around the time `at` [s] on the prior's grid: window [S,D] and presence [S].
-
-    `features` [F,D] seen at rising times `seconds` [F]. Between two frames they are interpolated; before the first and
-    after the last there is nothing.
-    """
-    grid = at + (np.arange(size.slots) - (size.past - 1)) * SLOT_S
-    slack = 0.3 * SLOT_S  # a camera's stamps are never quite even
-    present = (grid >= seconds[0] - slack) & (grid <= seconds[-1] + slack)
-    right = np.clip(np.searchsorted(seconds, grid), 1, max(1, len(seconds) - 1))
-    left = right - 1
-    right = np.minimum(right, len(seconds) - 1)
-    span = np.maximum(seconds[right] - seconds[left], 1e-9)
-    weight = np.clip((grid - seconds[left]) / span, 0.0, 1.0)[:, None]
-    return (1 - weight) * features[left] + weight * features[right], present.astype(np.float64)
+def load_network(path: Path) -> Prior:
+    """The network of that file, in evaluation mode."""
+    state, size, _ = read_weights(path, "prior")
+    network = Prior(PriorSize(**size))
+    network.load_state_dict(state)
+    return network.eval()
 
 
 def load_prior(path: Path | None = None) -> TorchPrior:
     """The shipped weights, or those of `path`."""
-    state, size, _ = read_weights(path or asset("prior.safetensors"), "prior")
-    network = Prior(PriorSize(**size))
-    network.load_state_dict(state)
-    return TorchPrior(network)
+    return TorchPrior(load_network(path or asset("prior.safetensors")))

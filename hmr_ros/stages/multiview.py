@@ -9,14 +9,17 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.diffusion.reprojection import Seen, keypoint_step
+from hmr_ros.diffusion.reprojection import keypoint_step
 from hmr_ros.diffusion.rotation6d import rotations_from_6d
+from hmr_ros.diffusion.sampler import spread
+from hmr_ros.diffusion.settings import Guidance
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
+from hmr_ros.posture.guidance import LIMBS, keypoints_at, stiffness, turn_root
 from hmr_ros.posture.prior import TorchPrior
-from hmr_ros.stages.guided import LIMBS, Guidance, Target, refine_stack, skeleton_of, stiffness
-from hmr_ros.stages.quality import OFFLINE, rows_of
+from hmr_ros.stages.guided import Target, held, refine_stack, skeleton_of
+from hmr_ros.stages.quality import OFFLINE
 from hmr_ros.stages.refine import with_pose
-from hmr_ros.stages.window import Row, Stack, stack, turn_root
+from hmr_ros.stages.stack import Stack, stack
 from hmr_ros.types import Camera, Floats, Human
 
 _ABSENT = 1e-6  # precision of a frame in which a view does not see the person
@@ -41,44 +44,46 @@ def refine_views(views: list[View], prior: TorchPrior, body: BodyModel, guidance
     """
     frames = sorted({h.frame for view in views for h in view.humans})
     betas = np.mean([np.mean([h.betas for h in view.humans], axis=0) for view in views], axis=0)
-    rows, seen = [], []
-    for view in views:
-        known = rows_of([replace(h, betas=betas) for h in view.humans], prior)
-        at = np.array([h.frame for h in view.humans])
-        nearest = [int(np.abs(at - frame).argmin()) for frame in frames]
-        rows.append([known[k] for k in nearest])
-        seen.append([float(at[k] == frame) for k, frame in zip(nearest, frames, strict=True)])
-    together = _stack(rows, torch.tensor(seen))
+    people = [[replace(h, betas=betas) for h in view.humans] for view in views]
+    nearest, seen = _nearest(people, frames)
+    stamps = [next(people[v][k[f]].stamp_ns for v, k in enumerate(nearest) if seen[v][f]) for f in range(len(frames))]
+    together = _together([stack(p, prior) for p in people], nearest, torch.tensor(seen), stamps)
     target = CommonPose(together, views, betas, body, guidance)
-    x = refine_stack(replace(together, x=target.common(together.expected)), target, prior, guidance)
-    pelvis = target.place(x)
+    x = refine_stack(together, target, prior, guidance)
+    rotations, pelvis = rotations_from_6d(x).double().numpy(), target.pelvis.double().numpy()
     out = []
     for v, view in enumerate(views):
-        kept = range(len(frames)) if target.calibrated else [k for k in range(len(frames)) if seen[v][k]]
+        kept = [k for k in range(len(frames)) if target.calibrated or seen[v][k]]
         humans = [
-            with_pose(replace(rows[v][k].human, frame=frames[k], stamp_ns=_stamp(rows, seen, k)), x[v, k], pelvis[v, k],
-                      body, view.camera)
+            with_pose(replace(people[v][nearest[v][k]], frame=frames[k], stamp_ns=stamps[k]), rotations[v, k],
+                      pelvis[v, k], body, view.camera)
             for k in kept
         ]  # fmt: skip
         out.append(replace(view, humans=humans))
     return out
 
 
-def _stamp(rows: list[list[Row]], seen: list[list[float]], k: int) -> int:
-    """When frame `k` was, by a view that saw it."""
-    return next(view[k].human.stamp_ns for view, there in zip(rows, seen, strict=True) if there[k])
+def _nearest(people: list[list[Human]], frames: list[int]) -> tuple[list[list[int]], list[list[float]]]:
+    """For each view and frame the place of the nearest frame that it has, and whether it is that very frame."""
+    nearest, seen = [], []
+    for person in people:
+        at = np.array([h.frame for h in person])
+        near = [int(np.abs(at - frame).argmin()) for frame in frames]
+        nearest.append(near)
+        seen.append([float(at[k] == frame) for k, frame in zip(near, frames, strict=True)])
+    return nearest, seen
 
 
-def _stack(rows: list[list[Row]], seen: Tensor) -> Stack:
+def _together(stacks: list[Stack], nearest: list[list[int]], seen: Tensor, stamps: list[int]) -> Stack:
     """All views side by side; frames in which a view saw nobody weigh nothing there."""
-    together = stack(rows, len(rows[0]))
-    stamps = [_stamp(rows, seen.tolist(), k) for k in range(len(rows[0]))]
-    seconds = torch.as_tensor(np.diff(stamps) * 1e-9, dtype=torch.float32).expand(len(rows), -1)
-    return replace(
-        together, seconds=seconds, present=torch.ones_like(seen),
-        precision=torch.where(seen[..., None] > 0, together.precision, torch.tensor(_ABSENT)),
-        weights=together.weights * seen.reshape(-1, 1),
-    )  # fmt: skip
+    wide = ("expected", "precision", "log_depth")
+    flat = ("share", "aim", "rays", "confidence", "pelvis")
+    rows = {name: torch.cat([getattr(s, name)[:, k] for s, k in zip(stacks, nearest, strict=True)]) for name in wide}
+    rows |= {name: torch.cat([getattr(s, name)[k] for s, k in zip(stacks, nearest, strict=True)]) for name in flat}
+    rows["precision"] = torch.where(seen[..., None] > 0, rows["precision"], torch.tensor(_ABSENT))
+    rows["confidence"] = rows["confidence"] * seen.reshape(-1, 1)
+    seconds = torch.as_tensor(np.diff(stamps) * 1e-9, dtype=torch.float32).expand(len(stacks), -1)
+    return Stack(**rows, seconds=seconds, present=torch.ones_like(seen))
 
 
 class CommonPose:
@@ -91,49 +96,48 @@ class CommonPose:
         eye, zero = np.eye(3), np.zeros(3)
         self._R = torch.as_tensor(np.array([eye if w.R is None else w.R for w in views]), dtype=torch.float32)
         self._t = torch.as_tensor(np.array([zero if w.t is None else w.t for w in views]), dtype=torch.float32)
-        V, W = seen.x.shape[:2]
+        V, W = seen.expected.shape[:2]
         A = couplings(seen.seconds[:1], seen.present[:1], guidance.motion)
         total = seen.precision.sum(0, keepdim=True)
         weights = seen.precision.repeat_interleave(6, -1)
         self._fused = (weights * self._world(seen.expected)).sum(0, keepdim=True) / weights.sum(0, keepdim=True)
         self._newton = NewtonWindow(self._fused, total, A)
         self._skeleton = skeleton_of(betas[None], body, W)
-        self._stiffness = stiffness(total, A, guidance)[0]
-        depth = seen.log_depth.exp().reshape(V, W)
-        rays, weight = seen.rays.reshape(V, W, -1, 2), seen.weights.reshape(V, W, -1) / guidance.sigma_ray
+        self._held, self._guidance = held(total, A)[0], guidance
+        depth = seen.log_depth.exp()
+        rays, confidence = torch.unflatten(seen.rays, 0, (V, W)), torch.unflatten(seen.confidence, 0, (V, W))
         self._keypoints = [
-            Seen(rays[v], weight[v] * depth[v, :, None], guidance.outlier / depth[v], self._R[v], self._t[v])
+            keypoints_at(rays[v], confidence[v], depth[v], guidance.sigma_ray, guidance.outlier, self._R[v], self._t[v])
             for v in range(V)
         ]
+        self.pelvis = torch.unflatten(seen.pelvis, 0, (V, W))  # [V,W,3] m in each camera, of the last step
 
-    def common(self, x: Tensor) -> Tensor:
+    def start(self) -> Tensor:
         """Every view with the pose that all evidence together speaks for."""
-        return self._back(self._fused.expand_as(x), x)
+        expected = self._seen.expected
+        return self._back(self._newton.minimum().expand_as(expected), expected)
 
-    def step(self, x: Tensor) -> Tensor:
-        """[V,W,144] from each view's pose to the common one, moved by all of them."""
-        world = self._world(x).mean(0, keepdim=True)
-        moved = world - self._newton.solve(self._newton.gradient(world))
+    def step(self, x: Tensor, t: int) -> Tensor:
+        """[V,W,144] from each view's pose to the common one, moved by all of them; places the pelvis, triangulated from
+        all limb joints where the cameras are calibrated."""
+        prior = self._guidance.prior / spread(t) ** 2
+        moved = self._newton.proximal(self._world(x).mean(0, keepdim=True), len(x) * prior)
         if self.calibrated:
-            return self._back(self._moved(moved)[0].expand_as(x), x) - x
+            pose, pelvis = self._moved(moved, len(x) * prior)
+            self.pelvis = torch.einsum("vab,wb->vwa", self._R, pelvis) + self._t[:, None]
+            return self._back(pose.expand_as(x), x) - x
         goal = self._back(moved.expand_as(x), x)
-        turned = goal + self._each.step(goal)  # each view's own key points, its orientation with them
+        turned = goal + self._each.step(goal, t)  # each view's own key points, its orientation with them
+        self.pelvis = torch.unflatten(self._each.pelvis, 0, x.shape[:2])
         mean = turned[..., 6:].mean(0, keepdim=True).expand_as(turned[..., 6:])
         return torch.cat([turned[..., :6], mean], -1) - x
 
-    def place(self, x: Tensor) -> Tensor:
-        """Pelvis [V,W,3] m in each camera; triangulated from all limb joints where the cameras are calibrated."""
-        if not self.calibrated:
-            return self._each.place(x)
-        pelvis = self._moved(self._world(x).mean(0, keepdim=True))[1]
-        return torch.einsum("vab,wb->vwa", self._R, pelvis) + self._t[:, None]
-
-    def _moved(self, world: Tensor) -> tuple[Tensor, Tensor]:
+    def _moved(self, world: Tensor, prior: float) -> tuple[Tensor, Tensor]:
         rotations = rotations_from_6d(world[0])
         posed = self._skeleton.pose(rotations)
         pelvis = self._triangulated(posed.joints[:, LIMBS])
-        free = torch.full_like(pelvis, 4.0)
-        pose, pelvis = keypoint_step(posed, rotations, pelvis, LIMBS, self._keypoints, self._stiffness, free)
+        free, firm = torch.full_like(pelvis, 4.0), stiffness(self._held + prior, self._guidance.floor)
+        pose, pelvis = keypoint_step(posed, rotations, pelvis, LIMBS, self._keypoints, firm, free)
         return pose[None], pelvis
 
     def _triangulated(self, limbs: Tensor) -> Tensor:

@@ -1,105 +1,93 @@
-"""What refinement remembers of a track: the last frames, their evidence and their refined poses."""
+"""What live refinement remembers of a track: the last frames, and what their evidence spoke for."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from hmr_ros.body.joints import BLAZEPOSE_LIMBS
-from hmr_ros.body.model import pose_matrices
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_PARENTS
+from hmr_ros.body.model import BodyModel, pose_matrices
+from hmr_ros.diffusion.settings import Guidance
+from hmr_ros.posture.slots import Grid
 from hmr_ros.types import Evidence, Floats, Human
 
+PARENTS = [max(0, int(p)) for p in SMPL_PARENTS]
+_POSE, _JOINTS = 144, 24
 
-@dataclass
+
+@dataclass(frozen=True)
 class Row:
-    """One frame of one person; poses in 6D, camera axes."""
+    """One frame of one person; the pose in 6D, camera axes."""
 
-    human: Human
     seconds: float
-    expected: Tensor  # [144] what the evidence speaks for
-    sigma: Tensor  # [24] of its six numbers a joint
-    share: Tensor  # [K] the denoiser's condition
-    aim: Tensor  # [3,3] camera aimed at the person -> camera
-    x: Tensor  # [144] refined
+    log_depth: float
+    mean: Floats  # [144] what the evidence speaks for
+    precision: Floats  # [24] of its six numbers a joint
 
 
 class TrackWindow:
     """The last frames of one track; memory does not grow."""
 
-    def __init__(self, frames: int, history: int) -> None:
-        self.rows: deque[Row] = deque(maxlen=frames)
-        self._seen: deque[tuple[float, Floats]] = deque(maxlen=history)
+    def __init__(self, frames: int, grid: Grid) -> None:
+        self.seconds = -np.inf  # of the newest frame
+        self.rows: deque[Row] = deque(maxlen=frames - 1)
+        self._older, self._grid = frames - 1, grid
+        self._seen: deque[tuple[float, Floats]] = deque(maxlen=4 * grid.past)
 
-    def remember(self, seconds: float, human: Human) -> None:
-        """Evidence of a new frame."""
-        self._seen.append((seconds, np.concatenate([evidence_of(human).features, pose_6d(human)])))
+    def forget(self) -> None:
+        """As if the person had never been seen."""
+        self.rows.clear()
+        self._seen.clear()
 
-    def evidence(self) -> tuple[Floats, Floats]:
-        """Times [F] s of the remembered frames; features and recovered poses [F,768 + 144]."""
-        return np.array([s for s, _ in self._seen]), np.array([f for _, f in self._seen])
+    def look(self, seconds: float, human: Human) -> dict[str, Floats]:
+        """Remember the person's evidence of a new frame; inputs of the network `refine` for it, without batch axis."""
+        self.seconds = seconds
+        seen = evidence_of(human)
+        self._seen.append((seconds, np.concatenate([seen.features, pose_6d(human)])))
+        features, times = np.array([f for _, f in self._seen]), np.array([s for s, _ in self._seen])
+        around, known = self._grid.sampled(features, times, seconds)
+        return self._history(seconds, human) | {
+            "window": around[:, :-_POSE], "poses": around[:, -_POSE:], "known": known, "aim": seen.R_camera_aimed,
+            "rays": seen.rays[BLAZEPOSE_LIMBS], "confidence": human.keypoints_2d[BLAZEPOSE_LIMBS, 2],
+            "recovered": human.joints[0],
+        }  # fmt: skip
 
+    def remember(self, human: Human, mean: Floats, precision: Floats) -> None:
+        """What the evidence of the newest frame spoke for."""
+        self.rows.append(Row(self.seconds, float(np.log(human.joints[0, 2])), mean, precision))
 
-@dataclass(frozen=True)
-class Stack:
-    """P windows side by side, padded at the front to W rows."""
-
-    x: Tensor  # [P,W,144]
-    expected: Tensor  # [P,W,144]
-    precision: Tensor  # [P,W,24]
-    share: Tensor  # [P*W,K]
-    aim: Tensor  # [P*W,3,3]
-    present: Tensor  # [P,W]
-    seconds: Tensor  # [P,W-1] between neighbours
-    rays: Tensor  # [P*W,12,2]
-    weights: Tensor  # [P*W,12] confidence
-    log_depth: Tensor  # [P,W,1] as recovered
-    pelvis: Tensor  # [P*W,3] as recovered
-
-    def rows(self, which: slice) -> Stack:
-        """Some rows of every window."""
-        P, W = self.present.shape
-        flat = ("share", "aim", "rays", "weights", "pelvis")
-        changed = {
-            name: (whole := getattr(self, name)).reshape(P, W, *whole.shape[1:])[:, which].flatten(0, 1)
-            for name in flat
+    def _history(self, seconds: float, human: Human) -> dict[str, Floats]:
+        """The older rows, padded at the front with rows that are not there."""
+        rows, missing = list(self.rows), self._older - len(self.rows)
+        now = float(np.log(human.joints[0, 2]))
+        times = np.array([*[r.seconds for r in rows], seconds])
+        return {
+            "means": np.array([*[np.zeros(_POSE)] * missing, *[r.mean for r in rows]]),
+            "precisions": np.array([*[np.ones(_JOINTS)] * missing, *[r.precision for r in rows]]),
+            "present": np.r_[np.zeros(missing), np.ones(len(rows) + 1)],
+            "seconds": np.r_[np.ones(missing), np.diff(times)],
+            "log_depth": np.array([*[now] * missing, *[r.log_depth for r in rows], now]),
         }
-        windows = ("x", "expected", "precision", "present", "log_depth")
-        return replace(self, **changed, **{name: getattr(self, name)[:, which] for name in windows})
 
 
-def stack(windows: list[list[Row]], frames: int) -> Stack:
-    """Padding repeats the oldest row, which is not coupled to anything."""
-    rows = [[*[w[0]] * (frames - len(w)), *w] for w in windows]
-    flat = [row for window in rows for row in window]
-    shape = (len(windows), frames)
-    present = torch.tensor([[float(k >= frames - len(w)) for k in range(frames)] for w in windows])
-    times = torch.tensor([[row.seconds - window[0].seconds for row in window] for window in rows])
-    pelvis = np.array([row.human.joints[0] for row in flat])
-    rays = np.array([evidence_of(row.human).rays[BLAZEPOSE_LIMBS] for row in flat])
-    weights = np.array([row.human.keypoints_2d[BLAZEPOSE_LIMBS, 2] for row in flat])
-    return Stack(
-        x=torch.stack([row.x for row in flat]).reshape(*shape, -1),
-        expected=torch.stack([row.expected for row in flat]).reshape(*shape, -1),
-        precision=torch.stack([row.sigma for row in flat]).reshape(*shape, -1) ** -2,
-        share=torch.stack([row.share for row in flat]),
-        aim=torch.stack([row.aim for row in flat]),
-        present=present,
-        seconds=times.diff(dim=1).float(),
-        rays=torch.as_tensor(rays, dtype=torch.float32),
-        weights=torch.as_tensor(weights, dtype=torch.float32),
-        log_depth=torch.as_tensor(np.log(pelvis[:, 2]), dtype=torch.float32).reshape(*shape, 1),
-        pelvis=torch.as_tensor(pelvis, dtype=torch.float32),
-    )
+def bones(betas: Floats, body: BodyModel) -> Floats:
+    """Each joint's place in its parent's axes at rest [...,24,3] m for shapes [...,10]."""
+    rest = body.rest_joints(betas)
+    return np.asarray(rest - rest[..., PARENTS, :])
 
 
-def turn_root(x: Tensor, R: Tensor) -> Tensor:
-    """6D poses [...,144] with the first joint turned by `R` [...,3,3]; noise turns likewise."""
-    first = x[..., :6].reshape(*x.shape[:-1], 2, 3) @ R.transpose(-1, -2)
-    return torch.cat([first.flatten(-2), x[..., 6:]], -1)
+def refine_inputs(
+    windows: list[TrackWindow], humans: list[Human], seconds: float, body: BodyModel, guidance: Guidance
+) -> dict[str, Floats]:
+    """Inputs of the network `refine` for all people of a frame."""
+    looks = [w.look(seconds, h) for w, h in zip(windows, humans, strict=True)]
+    count = len(humans)
+    return {name: np.array([look[name] for look in looks]) for name in looks[0]} | {
+        "bones": bones(np.array([h.betas for h in humans]), body),
+        "sigma_ray": np.full(count, guidance.sigma_ray), "floor": np.full(count, guidance.floor),
+    }  # fmt: skip
 
 
 def pose_6d(human: Human) -> Floats:

@@ -24,6 +24,7 @@ from hmr_ros.posture.networks import (
     load_torch_posture,
     sparse_points,
 )
+from hmr_ros.posture.slots import SLOT_S
 from hmr_ros.stages.posture import evidence_2d
 from hmr_ros.train.batches import LANDMARKS_MIRRORED, PairBank
 from hmr_ros.train.pairs import PairSet, taken
@@ -31,7 +32,6 @@ from hmr_ros.train.people import view_rotation
 from hmr_ros.train.poses import MIRRORED, PoseSampler, Recorded
 from hmr_ros.types import Floats, Ints
 
-SLOT_S = 1 / 30
 TARGETS = 3  # neighbouring frames of one window that are trained together, so that their motion can be judged
 _LOST = 0.5
 _DECODER_STEPS = 2  # as live

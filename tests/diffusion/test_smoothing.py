@@ -4,7 +4,9 @@ import math
 
 import torch
 
-from hmr_ros.diffusion.smoothing import MotionSpread, NewtonWindow, couplings
+from hmr_ros.diffusion.linear import eliminate, solve_spd
+from hmr_ros.diffusion.settings import MotionSpread
+from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 
 SPREAD = MotionSpread(change=0.1, speed=0.02)
 
@@ -30,8 +32,32 @@ def test_gradient_and_newton_step():
     x = torch.randn_like(mean).requires_grad_()
     found = torch.autograd.grad(energy(x, mean, precision, A), x)[0]
     torch.testing.assert_close(newton.gradient(x.detach()), found, rtol=1e-3, atol=1e-2)
-    lowest = x.detach() - newton.solve(newton.gradient(x.detach()))
+    lowest = newton.minimum()
     assert newton.gradient(lowest).abs().max() < 1e-2 * found.abs().max()
+    torch.testing.assert_close(newton.proximal(x.detach(), 0.0), lowest, rtol=1e-2, atol=1e-2)
+    near = newton.proximal(x.detach(), 10.0)
+    left = newton.gradient(near) + 10.0 * (near - x.detach())
+    assert left.abs().max() < 1e-2 * found.abs().max()
+
+
+def test_the_newest_row_alone_knows_all_the_others():
+    """Its minimum is the window's, and its curvature that of the energy with all others at their best."""
+    seconds, present, mean, precision = window()
+    A = couplings(seconds, present, SPREAD)
+    newton = NewtonWindow(mean, precision, A)
+    newest, held = newton.newest()
+    torch.testing.assert_close(newest, newton.minimum()[:, -1], rtol=1e-2, atol=1e-2)
+    pulled = mean.clone()
+    pulled[:, -1, :6] += 1.0
+    moved = NewtonWindow(pulled, precision, A).newest()[0] - newest
+    torch.testing.assert_close(moved[:, 0], precision[:, -1, 0] / held[:, 0], rtol=1e-3, atol=1e-3)
+
+
+def test_elimination_is_what_the_library_solves():
+    g = torch.Generator().manual_seed(0)
+    B = torch.randn(3, 4, 12, 12, generator=g)
+    A, b = B @ B.transpose(-1, -2) + torch.eye(12), torch.randn(3, 4, 12, 5, generator=g)
+    torch.testing.assert_close(eliminate(A, b), solve_spd(A, b), rtol=1e-3, atol=1e-3)
 
 
 def test_steady_motion_costs_nothing_but_its_speed():
@@ -53,6 +79,6 @@ def test_absent_rows_do_not_matter():
     A = couplings(seconds, present, SPREAD)
     other = mean.clone()
     other[0, :4] += 5.0
-    solved = [m - NewtonWindow(m, precision, A).solve(NewtonWindow(m, precision, A).gradient(m)) for m in (mean, other)]
+    solved = [NewtonWindow(m, precision, A).minimum() for m in (mean, other)]
     torch.testing.assert_close(solved[0][0, 4:], solved[1][0, 4:])
     torch.testing.assert_close(solved[0][1:], solved[1][1:])

@@ -13,13 +13,12 @@ from hmr_ros.body.loading import asset
 from hmr_ros.cli import main
 from hmr_ros.config import HmrConfig
 from hmr_ros.engines.card import KEY, command
-from hmr_ros.engines.contract import POSTURE
+from hmr_ros.engines.choice import SETTING, Wish, choose
 from hmr_ros.engines.export import relative_errors
 from hmr_ros.engines.onnxruntime import OnnxRuntimeEngine
-from hmr_ros.engines.posture import Wish, choose_posture, posture_file
 from hmr_ros.engines.samples import sample
 from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.factory import choose_engine
+from hmr_ros.factory import choose_engine, engine_wish
 from hmr_ros.io.results import load_humans
 
 # argv: modules that cannot be imported, then the options of hmr
@@ -37,28 +36,30 @@ sys.exit(main(sys.argv[2:]))
 
 
 def wish(*folders, steps=2):
-    return Wish(steps, 1, folders)
+    return Wish("posture", steps, 1, folders)
 
 
-def test_the_shipped_file_belongs_to_the_shipped_weights():
-    """After new weights or another body: `hmr export posture --out hmr_ros/assets`."""
-    path = asset(posture_file(HmrConfig().steps))
-    cure = "run: hmr export posture --out hmr_ros/assets"
-    assert path.is_file(), cure
-    engine = OnnxRuntimeEngine(path, "posture", 1)
+@pytest.mark.parametrize("network", list(SETTING))
+def test_the_shipped_file_belongs_to_the_shipped_weights(network):
+    """After new weights or another body: `hmr export posture refine --out hmr_ros/assets`."""
+    config = HmrConfig()
+    wanted = engine_wish(config, network)
+    cure = f"run: hmr export {network} --out hmr_ros/assets"
+    assert asset(wanted.file).is_file(), cure
+    engine = OnnxRuntimeEngine(asset(wanted.file), network, 1)
     assert not engine.card.outdated(asset("")), cure
-    assert engine.card.settings == {"steps": HmrConfig().steps}, cure
-    torch_engine = choose_posture("torch", wish()).engine
-    given = sample(POSTURE, 3)
+    assert engine.card.settings[SETTING[network]] == wanted.setting, cure
+    torch_engine = choose("torch", wanted).engine
+    given = sample(engine.signature, 3)
     assert max(relative_errors(torch_engine(given), engine(given)).values()) < 1e-4, cure
 
 
 def test_auto_takes_the_exported_file_and_else_torch(exported, tmp_path):
     assert choose_engine(HmrConfig()).engine.kind == "onnxruntime"
-    assert choose_posture("auto", wish(tmp_path, exported(4).parent, steps=4)).engine.kind == "onnxruntime"
-    chosen = choose_posture("auto", wish(tmp_path, steps=4))
-    assert chosen.engine.kind == "torch" and "hmr export --steps 4" in chosen.reason
-    assert choose_posture("torch", wish(exported(2).parent)).engine.kind == "torch"
+    assert choose("auto", wish(tmp_path, exported(4).parent, steps=4)).engine.kind == "onnxruntime"
+    chosen = choose("auto", wish(tmp_path, steps=4))
+    assert chosen.engine.kind == "torch" and "hmr export posture --steps 4" in chosen.reason
+    assert choose("torch", wish(exported(2).parent)).engine.kind == "torch"
 
 
 def test_a_file_of_other_weights_is_not_taken(exported, tmp_path):
@@ -66,31 +67,31 @@ def test_a_file_of_other_weights_is_not_taken(exported, tmp_path):
     entry = next(p for p in model.metadata_props if p.key == KEY)
     entry.value = entry.value.replace('"m2p.safetensors": "', '"m2p.safetensors": "0')
     onnx.save(model, tmp_path / "posture_2.onnx")
-    chosen = choose_posture("auto", wish(tmp_path))
+    chosen = choose("auto", wish(tmp_path))
     assert chosen.engine.kind == "torch" and "made from other m2p.safetensors" in chosen.reason
     with pytest.raises(AssetError, match=command("posture", 2)):
-        choose_posture("onnxruntime", wish(tmp_path))
-    assert choose_posture("auto", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
+        choose("onnxruntime", wish(tmp_path))
+    assert choose("auto", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
 
 
 def test_a_damaged_file_does_not_hide_a_good_one(exported, tmp_path):
     (tmp_path / "posture_2.onnx").write_bytes(b"no model")
-    assert choose_posture("onnxruntime", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
+    assert choose("onnxruntime", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
     with pytest.raises(AssetError, match="cannot read posture_2"):
-        choose_posture("onnxruntime", wish(tmp_path))
+        choose("onnxruntime", wish(tmp_path))
 
 
 def test_a_file_of_other_steps_is_not_taken(exported, tmp_path):
     shutil.copy(exported(4), tmp_path / "posture_2.onnx")
-    with pytest.raises(AssetError, match="other step counts"):
-        choose_posture("onnxruntime", wish(tmp_path))
+    with pytest.raises(AssetError, match="other steps"):
+        choose("onnxruntime", wish(tmp_path))
 
 
 def test_errors_name_the_cure(tmp_path):
-    with pytest.raises(AssetError, match="hmr export --steps 3"):
-        choose_posture("onnxruntime", wish(tmp_path, steps=3))
-    with pytest.raises(ConfigError, match="1 step or more"):
-        choose_posture("auto", wish(tmp_path, steps=0))
+    with pytest.raises(AssetError, match="hmr export posture --steps 3"):
+        choose("onnxruntime", wish(tmp_path, steps=3))
+    with pytest.raises(ConfigError, match="takes 1 or more"):
+        choose("auto", wish(tmp_path, steps=0))
 
 
 def without(modules, *arguments):
@@ -100,13 +101,10 @@ def without(modules, *arguments):
 
 def test_the_product_runs_without_torch(tmp_path, rendered):
     cv2.imwrite(str(tmp_path / "p.png"), rendered[0][3])
-    done = without("torch,safetensors", "run", tmp_path / "p.png", "--out", tmp_path / "o", "--refine", "none")
+    done = without("torch,safetensors", "run", tmp_path / "p.png", "--out", tmp_path / "o")
     assert done.returncode == 0, done.stderr
     assert len(load_humans(tmp_path / "o/humans.npz").frame) == 1
-    assert (
-        main(["run", str(tmp_path / "p.png"), "--out", str(tmp_path / "t"), "--refine", "none", "--engine", "torch"])
-        == 0
-    )
+    assert main(["run", str(tmp_path / "p.png"), "--out", str(tmp_path / "t"), "--engine", "torch"]) == 0
     a, b = (load_humans(tmp_path / name / "humans.npz") for name in "ot")
     assert abs(a.joints - b.joints).max() < 1e-4  # 0.1 mm
 
@@ -114,16 +112,18 @@ def test_the_product_runs_without_torch(tmp_path, rendered):
 @pytest.mark.parametrize(
     ("modules", "options", "said"),
     [
-        ("torch", ["--refine", "temporal"], "refinement needs torch"),
+        ("torch", ["--config", "window.yaml"], "hmr export refine --window 5"),
         ("torch", ["--refine", "none", "--engine", "torch"], "engine 'torch' needs torch"),
-        ("torch", ["--refine", "none", "--steps", "7"], "hmr export --steps 7"),
-        ("torch", ["--quality"], "refinement needs torch"),
+        ("torch", ["--refine", "none", "--steps", "7"], "hmr export posture --steps 7"),
+        ("torch", ["--quality"], "refinement of whole tracks needs torch"),
         ("onnxruntime", ["--refine", "none", "--engine", "onnxruntime"], "pip install onnxruntime"),
         ("onnxruntime,torch", ["--refine", "none"], "pip install onnxruntime"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path, rendered, modules, options, said):
     cv2.imwrite(str(tmp_path / "p.png"), rendered[0][3])
+    (tmp_path / "window.yaml").write_text("window: 5\n", encoding="utf-8")
+    options = [str(tmp_path / o) if o.endswith(".yaml") else o for o in options]
     done = without(modules, "run", tmp_path / "p.png", "--out", tmp_path / "o", *options)
     lines = [line for line in done.stderr.splitlines() if line.startswith("hmr: ")]
     assert done.returncode == 1 and len(lines) == 1 and said in lines[0], done.stderr
@@ -132,11 +132,17 @@ def test_what_is_missing_is_named(tmp_path, rendered, modules, options, said):
 
 def test_export_command(tmp_path, capsys, prior_file):
     assert main(["export", "--out", str(tmp_path), "--steps", "1", "--prior", str(prior_file)]) == 0
-    assert {p.name for p in tmp_path.glob("*")} == {"posture_1.onnx", "evidence.onnx", "denoiser.onnx"}
-    assert capsys.readouterr().out.count("largest error against torch") == 3
+    assert {p.name for p in tmp_path.glob("*")} == {
+        "posture_1.onnx",
+        "refine_16.onnx",
+        "evidence.onnx",
+        "denoiser.onnx",
+    }
+    assert capsys.readouterr().out.count("largest error against torch") == 4
     for options, said in (
         (["--steps", "0"], "1 step or more"),
-        (["magic"], "choose from posture, evidence, denoiser"),
+        (["--window", "1"], "2 frames or more"),
+        (["magic"], "choose from posture, refine, evidence, denoiser"),
         (["--prior", "no.safetensors"], "no weights at"),
         (["--out", str(prior_file)], "cannot write"),
     ):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hmr_ros.cli import main
+from hmr_ros.engines.choice import Wish, choose
 from hmr_ros.engines.contract import Engine
 from hmr_ros.engines.onnxruntime import OnnxRuntimeEngine
-from hmr_ros.engines.posture import Wish, choose_posture
 from hmr_ros.engines.tensorrt import TensorRtEngine, card_file, open_gpu, plan_file, write_plan
 from hmr_ros.engines.tensorrt_build import build_plan, check_plan
 from hmr_ros.errors import AssetError
@@ -66,7 +66,7 @@ def test_without_tensorrt_one_line_says_what_to_do(exported, tmp_path, capsys):
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 2 and all("needs tensorrt: pip install 'tensorrt>=10,<11'" in line for line in lines)
     with pytest.raises(AssetError, match="use 'auto'"):
-        choose_posture("tensorrt", Wish(2, 1, (exported(2).parent,)))
+        choose("tensorrt", Wish("posture", 2, 1, (exported(2).parent,)))
     assert "tensorrt" not in sys.modules
 
 
@@ -90,11 +90,11 @@ def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision):
 @pytest.mark.tensorrt
 @needs_tensorrt
 def test_the_engine_of_the_configuration_finds_its_plan(exported, tmp_path):
-    wish = Wish(2, 1, (exported(2).parent, tmp_path))
+    wish = Wish("posture", 2, 1, (exported(2).parent, tmp_path))
     with pytest.raises(AssetError, match="hmr build-engine"):
-        choose_posture("tensorrt", wish)
+        choose("tensorrt", wish)
     build_plan(exported(2), "posture", tmp_path, "fp16")
-    chosen = choose_posture("tensorrt", wish)
+    chosen = choose("tensorrt", wish)
     assert chosen.engine.kind == "tensorrt" and chosen.engine.dtype == "float16"
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.config import HmrConfig
+from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
+from hmr_ros.engines.refine import RefineEngine, torch_refine
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
-from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.posture.prior import load_prior
-from hmr_ros.stages.guided import KEYPOINTS, Guidance
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.refine import ScoreRefinement
 from hmr_ros.types import Frame
@@ -44,12 +45,12 @@ def recovered(rendered):
 
 
 @pytest.fixture(scope="module")
-def prior():
-    return load_prior()
+def network():
+    return RefineEngine(choose_engine(HmrConfig(), "refine").engine)
 
 
-def refined(humans, camera, prior, body, guidance):
-    stage = ScoreRefinement(Replay({h.frame: [h] for h in humans}), prior, body, guidance)
+def refined(humans, camera, network, body, guidance):
+    stage = ScoreRefinement(Replay({h.frame: [h] for h in humans}), network, body, guidance)
     return [stage(Frame(h.frame, h.stamp_ns, EMPTY, camera), [])[0] for h in humans]
 
 
@@ -65,61 +66,62 @@ def reprojection(humans):
     return (error * seen[..., 2]).sum() / seen[..., 2].sum()
 
 
-def test_steadier_and_no_worse(recovered, prior, open_body):
+def test_steadier_and_no_worse(recovered, network, open_body):
     humans, truth, camera = recovered
-    before, after = (figures(p, truth) for p in (humans, refined(humans, camera, prior, open_body, Guidance())))
+    before, after = (figures(p, truth) for p in (humans, refined(humans, camera, network, open_body, Guidance())))
     assert after[0] < 0.7 * before[0]
     assert after[1] < before[1] + 3.0
 
 
-def test_parameters_joints_and_pixels_agree(recovered, prior, open_body):
+def test_parameters_joints_and_pixels_agree(recovered, network, open_body):
     humans, _, camera = recovered
-    for human in refined(humans[:6], camera, prior, open_body, Guidance()):
+    for human in refined(humans[:6], camera, network, open_body, Guidance()):
         joints = open_body.joints(human.global_orient, human.body_pose, human.betas, human.transl)
         np.testing.assert_allclose(joints, human.joints, atol=1e-5)
         np.testing.assert_allclose(project(joints, camera.K), human.joints_2d, atol=1e-2)
 
 
-def test_keypoints_come_nearer(recovered, prior, open_body):
+def test_keypoints_come_nearer(recovered, network, open_body):
     humans, _, camera = recovered
-    assert reprojection(refined(humans, camera, prior, open_body, KEYPOINTS)) < reprojection(humans)
+    assert reprojection(refined(humans, camera, network, open_body, KEYPOINTS)) < reprojection(humans)
 
 
-def test_people_do_not_see_each_other(recovered, prior, open_body):
+def test_people_do_not_see_each_other(recovered, network, open_body):
     """Alone, first or last of three: the same answer."""
     humans, _, camera = recovered
     humans = humans[:8]
-    alone = refined(humans, camera, prior, open_body, Guidance())
+    alone = refined(humans, camera, network, open_body, Guidance())
     crowd = {}
     for k, h in enumerate(humans):
         others = [replace(humans[-1 - k], frame=h.frame, stamp_ns=h.stamp_ns, track_id=i) for i in (50, 51)]
         crowd[h.frame] = [others[0], h, others[1]] if k % 2 else [h, *others]
-    stage = ScoreRefinement(Replay(crowd), prior, open_body, Guidance())
+    stage = ScoreRefinement(Replay(crowd), network, open_body, Guidance())
     for mine, h in zip(alone, humans, strict=True):
         together = stage(Frame(h.frame, h.stamp_ns, EMPTY, camera), [])
         same = next(p for p in together if p.track_id == h.track_id)
         np.testing.assert_allclose(same.joints, mine.joints, atol=1e-4)
 
 
-def test_a_gap_and_a_reset_are_new_beginnings(recovered, prior, open_body):
+def test_a_gap_and_a_reset_are_new_beginnings(recovered, network, open_body):
     humans, _, camera = recovered
     late = [replace(h, stamp_ns=h.stamp_ns + 10**10) for h in humans[5:8]]
-    fresh = refined(late, camera, prior, open_body, Guidance())
-    after_gap = refined([*humans[:5], *late], camera, prior, open_body, Guidance())[5:]
+    fresh = refined(late, camera, network, open_body, Guidance())
+    after_gap = refined([*humans[:5], *late], camera, network, open_body, Guidance())[5:]
     for a, b in zip(fresh, after_gap, strict=True):
         np.testing.assert_allclose(a.joints, b.joints, atol=1e-5)
-    stage = ScoreRefinement(Replay({h.frame: [h] for h in humans}), prior, open_body, Guidance())
+    stage = ScoreRefinement(Replay({h.frame: [h] for h in humans}), network, open_body, Guidance())
     for h in humans[:5]:
         stage(Frame(h.frame, h.stamp_ns, EMPTY, camera), [])
     stage.reset()
     again = stage(Frame(humans[5].frame, humans[5].stamp_ns, EMPTY, camera), [])[0]
-    first = refined(humans[5:6], camera, prior, open_body, Guidance())[0]
+    first = refined(humans[5:6], camera, network, open_body, Guidance())[0]
     np.testing.assert_allclose(again.joints, first.joints, atol=1e-5)
 
 
-def test_memory_does_not_grow(recovered, prior, open_body):
+def test_memory_does_not_grow(recovered, network, open_body):
     humans, _, camera = recovered
-    stage = ScoreRefinement(Replay({h.frame: [h] for h in humans}), prior, open_body, Guidance(frames=4))
+    small = RefineEngine(torch_refine(4))
+    stage = ScoreRefinement(Replay({h.frame: [h] for h in humans}), small, open_body, Guidance(frames=4))
     for h in humans:
         stage(Frame(h.frame, h.stamp_ns, EMPTY, camera), [])
     assert len(stage.windows) == 1
@@ -129,9 +131,9 @@ def test_memory_does_not_grow(recovered, prior, open_body):
     assert not stage.windows
 
 
-def test_whole_tracks_are_steadier_still(recovered, prior, open_body):
+def test_whole_tracks_are_steadier_still(recovered, network, open_body):
     humans, truth, camera = recovered
-    out = refine_tracks(humans, {h.frame: camera for h in humans}, prior, open_body)
+    out = refine_tracks(humans, {h.frame: camera for h in humans}, load_prior(), open_body)
     assert [h.frame for h in out] == [h.frame for h in humans]
-    live = figures(refined(humans, camera, prior, open_body, Guidance()), truth)
+    live = figures(refined(humans, camera, network, open_body, Guidance()), truth)
     assert figures(out, truth)[0] < live[0]

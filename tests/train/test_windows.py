@@ -9,7 +9,8 @@ from hmr_ros.diffusion.rotation6d import rotations_from_6d
 from hmr_ros.errors import InputError
 from hmr_ros.networks.kinematics import kinematics
 from hmr_ros.networks.prior import PriorSize
-from hmr_ros.posture.prior import load_prior, slots
+from hmr_ros.posture.prior import load_prior
+from hmr_ros.posture.slots import Grid
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.train.pairs import load_pairs
 from hmr_ros.train.poses import load_recorded
@@ -67,7 +68,8 @@ def test_training_windows_are_those_of_a_live_track(bank):
     n = int(np.flatnonzero(np.isclose(bank.seconds, 1 / 30))[0]) if np.isclose(bank.seconds, 1 / 30).any() else 0
     batch = bank.batch(np.array([n]), np.random.default_rng(0), first=4, past=None, future=0, turn=False)
     times = np.arange(FRAMES) * bank.seconds[n]
-    window, present = slots(bank.features[n, :5].astype(np.float64), times[:5], times[4], bank.size)
+    grid = Grid(bank.size.past, bank.size.slots)
+    window, present = grid.sampled(bank.features[n, :5].astype(np.float64), times[:5], times[4])
     np.testing.assert_array_equal(present, batch.present[0].numpy())
     seen = present > 0
     np.testing.assert_allclose(window[seen], batch.window[0].numpy()[seen], atol=2e-3)

@@ -1,0 +1,37 @@
+"""How refinement weighs what it knows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class MotionSpread:
+    """How much a 6D number changes from frame to frame (1/30 s), and its speed; `inf` = anything goes."""
+
+    change: float
+    speed: float
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Settings of score guidance; what `hmr export refine` writes into the graph is marked."""
+
+    frames: int = 16  # of the window (exported)
+    tau: int = 50  # noise level up to which poses are inverted (exported)
+    steps: int = 2  # guided steps (exported)
+    prior: float = 0.03  # weight of the distance to x0-hat (exported)
+    motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.5))  # of 6D numbers (exported)
+    depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of its logarithm (exported)
+    sigma_depth: float = 0.03  # (exported)
+    sigma_ray: float = 0.06  # m, error of a landmark seen for certain
+    outlier: float = 0.2  # m, distance beyond which a landmark loses its pull (exported)
+    floor: float = 5.0  # 1/rad^2, what holds a joint where nothing else does
+    history: bool = True  # whether frames before this one are looked at
+    loops: int = 1  # inversions, each followed by guided steps
+    max_gap_s: float = 0.5  # a longer time out of sight is a new beginning
+
+
+# one frame alone: nothing but its key points can move it, and they shall
+KEYPOINTS = Guidance(sigma_ray=0.01, floor=50.0, history=False)
