@@ -118,6 +118,7 @@ def _pairs(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
+    from hmr_ros.train.batches import Mix
     from hmr_ros.train.loop import Schedule
 
     schedule = Schedule(
@@ -133,8 +134,8 @@ def _train(args: argparse.Namespace) -> int:
         )
     return train.m2p(
         args.pairs, args.val, args.mesh2d, schedule,
-        motion=args.motion, jitter=args.jitter, size=args.size, path=args.path, bare=args.bare_keypoints,
-        threads=args.threads,
+        motion=args.motion, init=args.init, mix=Mix(invented=args.invented, jitter=args.jitter), size=args.size,
+        path=args.path, bare=args.bare_keypoints, threads=args.threads,
     )  # fmt: skip
 
 
@@ -279,6 +280,8 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
             continue
         p.add_argument("--mesh2d", type=Path, metavar="FILE", help="2D mesh weights (default: the shipped ones)")
         p.add_argument("--jitter", type=float, default=0.0, help="noise on the landmarks, in sizes of the person")
+        p.add_argument("--invented", type=float, default=0.6, help="share of people with others' landmark errors")
+        p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
         p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
         p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
         p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")

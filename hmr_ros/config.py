@@ -80,6 +80,7 @@ class HmrConfig:
         REFINE,
     )
     window: int = option(16, "frames that refinement looks at together (refine: temporal)")
+    lag: int = option(0, "frames that live refinement waits for those to come, up to 4 (refine: temporal); steadier")
     engine: str = option("auto", "what runs the networks", ENGINES)
     steps: int = option(2, "steps of the posture decoder (recover: posture)")
     threads: int = option(2, "processor threads of each network")

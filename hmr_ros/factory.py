@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hmr_ros.posture.prior import TorchPrior
     from hmr_ros.stages.multiview import View
 
+_MAX_LAG = 4  # the prior looks no further ahead
+
 
 def build_pipeline(config: HmrConfig) -> Pipeline:
     """The pipeline for live use: search spread over frames, so that every frame is answered in time."""
@@ -39,7 +41,7 @@ def build_pipeline(config: HmrConfig) -> Pipeline:
     detector = Detector(models.detector, config.detector.min_score, config.threads)
     landmarker = Landmarker(models.landmarks, config.threads)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(body, tracker, build_recovery(config, body))
+    return Pipeline(body, tracker, build_recovery(config, body), refine_lag(config))
 
 
 def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
@@ -55,8 +57,15 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
         network = RefineEngine(choose_engine(config, "refine").engine)
         network.warm_up()
         guidance = KEYPOINTS if config.refine == "keypoints" else Guidance(frames=config.window)
-        recovery = ScoreRefinement(recovery, network, trained_on, guidance)
+        recovery = ScoreRefinement(recovery, network, trained_on, guidance, refine_lag(config))
     return BodyConversion(recovery, body) if config.body else recovery
+
+
+def refine_lag(config: HmrConfig) -> int:
+    """Frames by which the recovery is late: only refinement over time gains anything by waiting."""
+    if not 0 <= config.lag <= _MAX_LAG:
+        raise ConfigError(f"lag is {config.lag}; choose 0 to {_MAX_LAG} frames")
+    return config.lag if config.recover == "posture" and config.refine == "temporal" else 0
 
 
 def choose_engine(config: HmrConfig, network: str = "posture") -> Chosen:

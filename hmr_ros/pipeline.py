@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from hmr_ros.body.model import BodyModel
@@ -32,20 +35,41 @@ class Pipeline:
     Frames are given in the order of their stamps. Not safe to call from several threads at once.
     """
 
-    def __init__(self, body: BodyModel, tracker: Tracker, recovery: Recovery) -> None:
+    def __init__(self, body: BodyModel, tracker: Tracker, recovery: Recovery, lag: int = 0) -> None:
+        """`lag`: so many frames later `recovery` answers."""
         self.body = body
+        self.answered: Frame | None = None  # the frame that the last answer is about
+        self._lag = lag
+        self._waiting: deque[Frame] = deque()
         self.stage_seconds: dict[str, float] = {}  # cost of each stage in the last frame
         self.tracker = tracker
         self.recovery = recovery
 
     def step(self, frame: Frame) -> list[Human]:
-        """People in `frame`, the most certain first."""
+        """People in `frame`, the most certain first; with a lag those in `answered`, which is older."""
         start = time.perf_counter()
+        self.answered = None
         tracks = self.tracker.step(frame)
         tracked = time.perf_counter()
-        humans = self.recovery(frame, tracks)
+        try:
+            humans = self.recovery(frame, tracks)
+        except Exception:
+            if self._lag:  # nobody knows any more which frame the next answer is about
+                self.recovery.reset()
+                self._waiting.clear()
+            raise
         self.stage_seconds = {"track": tracked - start, "recover": time.perf_counter() - tracked}
+        self._waiting.append(frame)
+        self.answered = self._waiting.popleft() if len(self._waiting) > self._lag else None
         return humans
+
+    def finish(self) -> Iterator[tuple[Frame, list[Human]]]:
+        """At the end: the frames that still wait for an answer; empty ones after them push them out."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for k, frame in enumerate(waiting, 1):
+            later = replace(waiting[-1], index=waiting[-1].index + k, stamp_ns=waiting[-1].stamp_ns + k)
+            yield frame, self.recovery(later, [])
 
     def search(self, frame: Frame, hurry: bool = False) -> bool:
         """Live: what need not be done before `frame` is answered; `hurry` = put it off if that can be.
@@ -58,3 +82,4 @@ class Pipeline:
         """Forget all tracks, as at the start of another video."""
         self.tracker.reset()
         self.recovery.reset()
+        self._waiting.clear()

@@ -20,7 +20,7 @@ from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import ResultRecorder
 from hmr_ros.io.video import FrameSource, VideoWriter, open_source
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Camera, Human
+from hmr_ros.types import Camera, Frame, Human
 from hmr_ros.view.overlay import draw_humans
 
 
@@ -97,23 +97,34 @@ class _Session:
                     break
                 humans = self._pipeline.step(frame)
                 self._pipeline.search(frame)
-                self._recorder.add(humans)
                 self.cameras[frame.index] = frame.camera
-                self._note(humans)
-                if self._overlay:
-                    picture = draw_humans(frame.image, humans, self._pipeline.body)
-                    if video is None:
-                        cv2.imwrite(str(self._out / "overlay.png"), picture)
-                    else:
-                        video.write(picture)
+                self._time_stages()
+                if self._pipeline.answered is not None:
+                    self._keep(self._pipeline.answered, humans, video)
                 self._wall_s = time.perf_counter() - start
                 bar.update()
+            for frame, humans in self._pipeline.finish():
+                self._keep(frame, humans, video)
+
+    def _keep(self, frame: Frame, humans: list[Human], video: VideoWriter | None) -> None:
+        """The answer to a frame."""
+        self._recorder.add(humans)
+        self._note(humans)
+        if not self._overlay:
+            return
+        picture = draw_humans(frame.image, humans, self._pipeline.body)
+        if video is None:
+            cv2.imwrite(str(self._out / "overlay.png"), picture)
+        else:
+            video.write(picture)
 
     def _note(self, humans: list[Human]) -> None:
         self.count += 1
         self._occupied += bool(humans)
         for human in humans:
             self._rows_per_id[human.track_id] = self._rows_per_id.get(human.track_id, 0) + 1
+
+    def _time_stages(self) -> None:
         for stage, seconds in self._pipeline.stage_seconds.items():
             self._stage_ms.setdefault(stage, []).append(1e3 * seconds)
 

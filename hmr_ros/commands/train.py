@@ -15,7 +15,7 @@ from hmr_ros.networks.m2p import M2PSize
 from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
 from hmr_ros.networks.prior import PriorSize
 from hmr_ros.networks.weights import save_weights
-from hmr_ros.posture.networks import coarse_of, load_mesh2d
+from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d
 from hmr_ros.train.batches import Mix, PairBank
 from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
@@ -43,17 +43,19 @@ def mesh2d(
 
 def m2p(
     pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None,
-    jitter: float, size: str, path: str, bare: bool, threads: int,
+    init: Path | None, mix: Mix, size: str, path: str, bare: bool, threads: int,
 ) -> int:  # fmt: skip
-    """`hmr train m2p`: writes m2p.safetensors into the schedule's folder."""
+    """`hmr train m2p`: writes m2p.safetensors into the schedule's folder; `init` = weights to go on from."""
     _prepare(schedule, threads)
     front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
     bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
     chosen = m2p_size(size, bare)
     body = load_body(None)
-    network = train_m2p(
-        bank, val, front, body, coarse_of(body), chosen, schedule, Mix(jitter=jitter), Variant(path, bare)
-    )
+    coarse = coarse_of(body)
+    start = None if init is None else load_m2p(init, body, coarse)
+    if start is not None and start.size != chosen:
+        raise ConfigError(f"{init} has another size than --size {size}; leave one of them out")
+    network = train_m2p(bank, val, front, body, coarse, chosen, schedule, mix, Variant(path, bare), start)
     target = schedule.out / "m2p.safetensors"
     notes = {"pairs": len(bank), "schedule": asdict(schedule), "path": path, "bare_keypoints": bare}
     save_weights(target, "m2p", network, chosen, notes)

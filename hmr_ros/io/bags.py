@@ -181,10 +181,10 @@ def process_bag(
                     if max_frames is not None and frame.index >= max_frames:
                         break
                     humans = pipeline.step(frame)
-                    if refine is None:
-                        writer.write(humans, frame.stamp_ns, images.frame_id)
-                    else:
+                    if refine is not None:
                         frames.append((humans, frame.stamp_ns, frame.camera))
+                    elif pipeline.answered is not None:
+                        writer.write(humans, pipeline.answered.stamp_ns, images.frame_id)
                     counts.frames += 1
                     counts.humans += len(humans)
                     bar.update()
@@ -193,6 +193,10 @@ def process_bag(
             finally:
                 if refine is not None:
                     _write_refined(writer, frames, refine, images.frame_id)
+                else:
+                    for answered, humans in pipeline.finish():
+                        writer.write(humans, answered.stamp_ns, images.frame_id)
+                        counts.humans += len(humans)
         counts.skipped = images.skipped
     return counts
 

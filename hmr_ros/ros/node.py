@@ -43,6 +43,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._stopping = False
         self._camera_info: CameraInfo | None = None
         self._next_index = 0
+        self._headers: dict[int, Any] = {}  # of the pictures that wait for their answer
         self._pace = Pace()
         self._warned: dict[str, float] = {}
         self._warm_up()
@@ -114,11 +115,15 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         camera = self._camera(image.shape[1], image.shape[0])
         frame = Frame(self._next_index, stamp_ns(message.header.stamp), image, camera)
         self._next_index += 1
+        self._headers[frame.index] = message.header
         humans = self._pipeline.step(frame)
-        self._outputs.publish(frame, humans, message.header)
-        latency_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
-        self._statistics.published(latency_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
-        self._search(frame, latency_ns * 1e-9)
+        answered = self._pipeline.answered
+        if answered is not None:
+            self._outputs.publish(answered, humans, self._headers[answered.index])
+            self._headers = {i: h for i, h in self._headers.items() if i > answered.index}
+            latency_ns = self.get_clock().now().nanoseconds - answered.stamp_ns
+            self._statistics.published(latency_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
+        self._search(frame, (self.get_clock().now().nanoseconds - frame.stamp_ns) * 1e-9)
 
     def _search(self, frame: Frame, latency_s: float) -> None:
         """Look for newcomers in the time that is left until the next picture."""

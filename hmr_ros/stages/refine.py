@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import replace
 
 from hmr_ros.body.model import BodyModel, forward_kinematics
@@ -16,43 +17,61 @@ from hmr_ros.types import Camera, Floats, Frame, Human, Track
 
 
 class ScoreRefinement:
-    """A recovery whose people are refined frame by frame; each track has its window."""
+    """A recovery whose people are refined frame by frame; each track has its window.
 
-    def __init__(self, recovery: Recovery, network: RefineEngine, body: BodyModel, guidance: Guidance) -> None:
+    With a `lag` the answer to a frame comes so many frames later, when those after it have been seen.
+    """
+
+    def __init__(
+        self, recovery: Recovery, network: RefineEngine, body: BodyModel, guidance: Guidance, lag: int = 0
+    ) -> None:
         self._recovery, self._network, self._body, self._guidance = recovery, network, body, guidance
+        self._lag = lag
+        self._waiting: deque[tuple[Frame, list[Human], list[TrackWindow]]] = deque()
         self.windows: dict[int, TrackWindow] = {}
         self.stage_seconds: dict[str, float] = {}
 
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
-        """See `Recovery`."""
+        """See `Recovery`; the people of the frame `lag` frames ago, nobody while there is none."""
         humans = self._recovery(frame, tracks)
         start = time.perf_counter()
-        self.forget(frame.stamp_ns * 1e-9)
-        if humans:
-            humans = self._refined(humans, frame)
+        seconds = frame.stamp_ns * 1e-9
+        self.forget(seconds)
+        windows = [self._window(h, seconds) for h in humans]
+        self._waiting.append((frame, humans, windows))
+        answer: list[Human] = []
+        if len(self._waiting) > self._lag:
+            answer = self._refined(*self._waiting.popleft())
         self.stage_seconds = getattr(self._recovery, "stage_seconds", {}) | {"refine": time.perf_counter() - start}
-        return humans
+        return answer
 
     def reset(self) -> None:
         """Forget all windows."""
         self._recovery.reset()
         self.windows.clear()
+        self._waiting.clear()
 
     def forget(self, seconds: float) -> None:
         """Tracks out of sight for long, and everything when time goes backwards."""
         gap = self._guidance.max_gap_s
         self.windows = {i: w for i, w in self.windows.items() if 0 < seconds - w.seconds <= gap}
 
-    def _refined(self, humans: list[Human], frame: Frame) -> list[Human]:
-        """All people at once, each with the window of its track."""
-        network = self._network
-        windows = [self.windows.setdefault(h.track_id, TrackWindow(network.frames, network.grid)) for h in humans]
+    def _window(self, human: Human, seconds: float) -> TrackWindow:
+        """The window of the person's track, with the new frame's evidence."""
+        window = self.windows.setdefault(human.track_id, TrackWindow(self._network.frames, self._network.grid))
         if not self._guidance.history:
-            for window in windows:
-                window.forget()
-        found = network(refine_inputs(windows, humans, frame.stamp_ns * 1e-9, self._body, self._guidance))
+            window.forget()
+        window.see(seconds, human)
+        return window
+
+    def _refined(self, frame: Frame, humans: list[Human], windows: list[TrackWindow]) -> list[Human]:
+        """All people of a frame at once."""
+        if not humans:
+            return []
+        seconds = frame.stamp_ns * 1e-9
+        found = self._network(refine_inputs(windows, humans, seconds, self._body, self._guidance))
         for window, human, mean, precision in zip(windows, humans, found["mean"], found["precision"], strict=True):
-            window.remember(human, mean, precision)
+            window.remember(seconds, human, mean, precision)
         return [
             with_pose(human, rotations, pelvis, self._body, frame.camera)
             for human, rotations, pelvis in zip(humans, found["rotations"], found["pelvis"], strict=True)

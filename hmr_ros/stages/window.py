@@ -41,11 +41,14 @@ class TrackWindow:
         self.rows.clear()
         self._seen.clear()
 
-    def look(self, seconds: float, human: Human) -> dict[str, Floats]:
-        """Remember the person's evidence of a new frame; inputs of the network `refine` for it, without batch axis."""
+    def see(self, seconds: float, human: Human) -> None:
+        """A new frame's evidence."""
         self.seconds = seconds
+        self._seen.append((seconds, np.concatenate([evidence_of(human).features, pose_6d(human)])))
+
+    def look(self, seconds: float, human: Human) -> dict[str, Floats]:
+        """Inputs of the network `refine` for one of the frames seen, without batch axis; frames seen after it help."""
         seen = evidence_of(human)
-        self._seen.append((seconds, np.concatenate([seen.features, pose_6d(human)])))
         features, times = np.array([f for _, f in self._seen]), np.array([s for s, _ in self._seen])
         around, known = self._grid.sampled(features, times, seconds)
         return self._history(seconds, human) | {
@@ -54,9 +57,9 @@ class TrackWindow:
             "recovered": human.joints[0],
         }  # fmt: skip
 
-    def remember(self, human: Human, mean: Floats, precision: Floats) -> None:
-        """What the evidence of the newest frame spoke for."""
-        self.rows.append(Row(self.seconds, float(np.log(human.joints[0, 2])), mean, precision))
+    def remember(self, seconds: float, human: Human, mean: Floats, precision: Floats) -> None:
+        """What the evidence of a frame spoke for; frames come in order."""
+        self.rows.append(Row(seconds, float(np.log(human.joints[0, 2])), mean, precision))
 
     def _history(self, seconds: float, human: Human) -> dict[str, Floats]:
         """The older rows, padded at the front with rows that are not there."""

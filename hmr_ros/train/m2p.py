@@ -41,15 +41,17 @@ class Variant:
 
 def train_m2p(
     bank: PairBank, held_back: PairBank, mesh2d: Mesh2D, body: BodyModel, mesh: CoarseMesh, size: M2PSize,
-    schedule: Schedule, mix: Mix, variant: Variant,
+    schedule: Schedule, mix: Mix, variant: Variant, start: M2P | None = None,
 ) -> M2P:  # fmt: skip
-    """Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of sigma.
+    """Train a decoder, or `start` further.
+
+    Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of sigma.
 
     The states are the decoder's own, not the true ones: a decoder that has only seen true states trusts them and never
     corrects its own errors. A random step of a random step count is trained each time.
     """
     torch.manual_seed(schedule.seed)
-    model = new_m2p(size, body, mesh)
+    model = new_m2p(size, body, mesh) if start is None else start
     adjacency = token_adjacency(mesh, mesh.points(body).template, size.points)
     rows = size.points
     path, device = _PATHS[variant.path], schedule.device

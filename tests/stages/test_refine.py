@@ -1,5 +1,6 @@
 """Live refinement on a rendered clip: steadier, not behind, the same for every order of people, bounded, reset."""
 
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hmr_ros.engines.refine import RefineEngine, torch_refine
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.camera import project
+from hmr_ros.pipeline import Pipeline
 from hmr_ros.posture.prior import load_prior
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.refine import ScoreRefinement
@@ -137,3 +139,40 @@ def test_whole_tracks_are_steadier_still(recovered, network, open_body):
     assert [h.frame for h in out] == [h.frame for h in humans]
     live = figures(refined(humans, camera, network, open_body, Guidance()), truth)
     assert figures(out, truth)[0] < live[0]
+
+
+def test_a_lag_answers_every_frame_once_and_more_steadily(recovered, network, open_body):
+    """The answer to a frame comes `lag` frames later, whoever left in the meantime, and the last ones at the end."""
+    humans, truth, camera = recovered
+    lag = 3
+    replay = Replay({h.frame: [h] for h in humans})
+    stage = ScoreRefinement(replay, network, open_body, Guidance(), lag)
+    pipeline = Pipeline(open_body, Nobody(), stage, lag)
+    answers = []
+    for h in humans:
+        people = pipeline.step(Frame(h.frame, h.stamp_ns, EMPTY, camera))
+        if pipeline.answered is None:
+            assert not people
+        else:
+            answers.append((pipeline.answered, people))
+    assert len(answers) == len(humans) - lag
+    replay.by_frame = defaultdict(list)
+    answers += pipeline.finish()
+    assert [frame.index for frame, _ in answers] == [h.frame for h in humans]
+    late = [people[0] for _, people in answers]
+    assert [h.stamp_ns for h in late] == [h.stamp_ns for h in humans]
+    live = figures(refined(humans, camera, network, open_body, Guidance()), truth)
+    assert figures(late, truth)[0] < live[0]
+
+
+class Nobody:
+    """A tracker for a recovery that does not need one."""
+
+    def step(self, frame):
+        return []
+
+    def search(self, frame, hurry):
+        return True
+
+    def reset(self):
+        pass
