@@ -20,10 +20,11 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "ai-edge-litert>=2.0", "filterpy>=1.4.5", "numpy>=1.26", "onnxruntime>=1.17", "opencv-python-headless>=4.8",
-        "PyYAML>=6.0", "rosbags>=0.10", "safetensors>=0.4", "scipy>=1.11", "torch>=2.2", "tqdm>=4.60",
+        "PyYAML>=6.0", "rosbags>=0.10", "scipy>=1.11", "tqdm>=4.60",
     ],
     extras_require={
-        "export": ["onnx>=1.16"],
+        "torch": ["safetensors>=0.4", "torch>=2.2"],  # training, --quality, multiview, other step counts and windows
+        "export": ["onnx>=1.16", "safetensors>=0.4", "torch>=2.2"],
         "tensorrt": ["tensorrt>=10,<11", "pycuda>=2024.1"],
     },
     entry_points={"console_scripts": ["hmr = hmr_ros.cli:main"]},

@@ -145,7 +145,8 @@ class PoseSampler:
     def motion(self, frames: int, plain: bool) -> tuple[Floats, Floats, int]:
         """A piece of motion: poses [frames,24,3], trans [frames,3] m, and how many recorded frames one step is.
 
-        Not plain: limbs of other pieces, sitting legs, and joint noise that stays the same throughout.
+        Not plain: limbs of other pieces, limbs that move alike about another posture, sitting legs, and joint noise
+        that stays the same throughout.
         """
         rng = self._rng
         step = 1 if rng.random() < 0.75 else 2
@@ -154,6 +155,8 @@ class PoseSampler:
             return poses, trans, step
         if rng.random() < 0.7:
             self._recombined(poses, lambda: self._piece(frames, step)[0])
+        if rng.random() < 0.5:
+            poses = self._relocated(poses)
         if rng.random() < 0.15:
             seated = matrix_from_axis_angle(poses[:1])
             sit(seated, np.array([0]), rng)
@@ -172,6 +175,14 @@ class PoseSampler:
         if self._rng.random() < 0.5:
             return mirror(poses), trans * [-1.0, 1.0, 1.0]
         return poses, trans
+
+    def _relocated(self, poses: Floats) -> Floats:
+        """Motion [frames,24,3] whose limbs do the same about another posture within their limits."""
+        rotations = matrix_from_axis_angle(poses)
+        middle = rotations[[len(rotations) // 2]]
+        other = middle.copy()
+        pose_limbs(other, _PROCEDURAL_SHARE, self._rng)
+        return axis_angle_from_matrix(other @ np.swapaxes(middle, -1, -2) @ rotations)
 
     def _shaken(self, poses: Floats) -> Floats:
         """Poses [...,24,3], all turned by the same joint noise."""

@@ -6,7 +6,8 @@ import pytest
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.train.poses import MIRRORED, PoseSampler, load_recorded, mirror
+from hmr_ros.train.poses import MIRRORED, PoseSampler, load_recorded, mirror, widened
+from hmr_ros.train.procedural import limb, sit
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,29 @@ def test_motion_is_unbroken_and_keeps_its_limbs(motion_file):
         turned = np.swapaxes(matrix_from_axis_angle(poses[:-1]), -1, -2) @ matrix_from_axis_angle(poses[1:])
         angle = np.arccos(np.clip((np.trace(turned, axis1=-2, axis2=-1) - 1) / 2, -1, 1))
         assert np.degrees(angle).max() < 60.0
+
+
+def test_widened_poses_leave_the_recorded_ones_behind(motion_file):
+    recorded = load_recorded(motion_file)
+    poses = widened(recorded, 200, np.random.default_rng(0))
+    assert poses.shape == (200, 24, 3) and np.isfinite(poses).all()
+
+    def bend(poses):
+        knees = matrix_from_axis_angle(poses[:, 4])
+        return np.degrees(np.arccos(np.clip(knees[:, 1, 1], -1, 1)))
+
+    assert bend(poses).max() < 175
+    nearest = np.abs(poses[:, None, 1:22] - recorded.poses[None, ::10, 1:22]).max((2, 3)).min(1)
+    assert (nearest > 0.1).mean() > 0.5
+
+
+def test_procedural_limbs_keep_to_their_side():
+    """The right limb is the left one's mirror image."""
+    left, right = (limb("hip", side, 500, np.random.default_rng(0)) for side in ("left", "right"))
+    flip = np.diag([-1.0, 1.0, 1.0])
+    np.testing.assert_allclose(flip @ left @ flip, right, atol=1e-9)
+    seated = np.tile(np.eye(3), (50, 24, 1, 1))
+    sit(seated, np.arange(50), np.random.default_rng(0))
+    thighs = seated[:, [1, 2]] @ np.array([0.0, -1.0, 0.0])
+    assert (thighs[..., 2] > 0.3).all()  # both thighs point forwards
+    np.testing.assert_allclose(seated[:, 13:], np.tile(np.eye(3), (50, 11, 1, 1)))
