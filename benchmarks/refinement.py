@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from comparators import OneEuro, Smplify
+from published import Published
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--motion", type=Path, help="motion file for the SMPLify-style optimiser's prior")
     parser.add_argument("--prior", type=Path, help="weights (default: the shipped ones)")
+    parser.add_argument("--live-peer", action="store_true", help="ScoreHMR's settings frame by frame too: slow")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -54,6 +56,9 @@ def main() -> None:
     if args.motion:
         poses = load_recorded(args.motion).poses
         methods |= {f"SMPLify-style, {n} iterations": Smplify(poses, n) for n in (5, 15)}
+    methods["ScoreHMR's settings, whole track"] = Published(prior)
+    if args.live_peer:
+        methods["ScoreHMR's settings, live window"] = Published(prior, 16)
     methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, KEYPOINTS))
     methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, Guidance()))
     methods["--quality"] = lambda h, c, b: refine_tracks(h, {x.frame: c for x in h}, prior, b)
@@ -112,7 +117,7 @@ def measured(
         pixels = np.linalg.norm(np.array([h.joints_2d[SMPL_LIMBS] for h in out]) - seen[..., :2], axis=-1)
         figures.append((acceleration, limbs, (pixels * seen[..., 2]).sum() / seen[..., 2].sum(), ms))
     a, b, c, d = np.mean(figures, axis=0).tolist()
-    print(f"{name:<30} acceleration {a:6.2f}  PA-MPJPE {b:6.2f}  reprojection {c:5.2f}  {d:7.2f} ms", flush=True)
+    print(f"{name:<34} acceleration {a:6.2f}  PA-MPJPE {b:6.2f}  reprojection {c:5.2f}  {d:7.2f} ms", flush=True)
     return a, b, c, d
 
 

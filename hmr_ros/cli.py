@@ -142,7 +142,12 @@ def _train(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     from hmr_ros.commands.bench import bench
 
-    return bench(configuration(args), args.people, args.repeats, args.json, args.engines)
+    if args.roofline:
+        try:
+            import torch  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise AssetError(f"--roofline needs torch: pip install {error.name}, or leave it out") from error
+    return bench(configuration(args), args.people, args.repeats, args.json, args.engines, args.roofline)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -203,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
     p.add_argument("--repeats", type=int, default=100)
     p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
+    p.add_argument("--roofline", action="store_true", help="each network against the machine's measured peak (torch)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     _pipeline_options(p)
     p.set_defaults(command=_bench)

@@ -27,15 +27,21 @@ from hmr_ros.types import Frame
 
 
 def bench(
-    config: HmrConfig, people: list[int], repeats: int, json_path: Path | None, engines: list[str] | None = None
+    config: HmrConfig,
+    people: list[int],
+    repeats: int,
+    json_path: Path | None,
+    engines: list[str] | None = None,
+    with_roofline: bool = False,
 ) -> int:
-    """Print a table of p50/p95 in milliseconds a stage and number of people; optionally write it as JSON.
+    """Print a table of p50/p95/p99 in milliseconds a stage and number of people; optionally write it as JSON.
 
-    `engines`: compare the posture stage on these as well (empty: on all).
+    `engines`: compare the posture stage on these as well (empty: on all); `with_roofline`: the
+    networks against the machine.
     """
     if repeats < 1 or not people or min(people) < 1:
         raise ConfigError("--repeats and --people must be 1 or more")
-    pipeline = build_pipeline(offline(config))
+    pipeline = build_pipeline(offline(replace(config, lag=0)))
     frame = _frame()
     tracks = pipeline.tracker.step(frame)
     if not tracks:
@@ -55,6 +61,11 @@ def bench(
     if engines is not None:
         report["engines"] = compare_engines(config, engines, frame, tracks[0], people, repeats)
         print_engines(report["engines"])
+    if with_roofline:
+        from hmr_ros.commands.roofline import print_roofline, roofline
+
+        report["roofline"] = roofline(config, people, repeats)
+        print_roofline(report["roofline"])
     if json_path is not None:
         try:
             json_path.write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -76,7 +87,8 @@ def _frame() -> Frame:
 def _print(report: dict[str, Any]) -> None:
     print(f"{report['machine']}, {report['threads']} threads, {report['steps']} steps of the posture decoder")
     print(f"recover {report['recover']} on {report['engine']}, refine {report['refine']}")
-    print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8}")
+    print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}")
     for line in report["stages"]:
-        print(f"{line['stage']:<20} {line['people']:>6} {line['p50_ms']:>8.2f} {line['p95_ms']:>8.2f}")
+        ms = " ".join(f"{line[name]:>8.2f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
+        print(f"{line['stage']:<20} {line['people']:>6} {ms}")
     print(f"peak memory {report['peak_memory_mb']} MB")

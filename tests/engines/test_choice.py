@@ -169,3 +169,16 @@ def test_bench_compares_engines(tmp_path, capsys):
     assert "engine torch on cpu" in capsys.readouterr().out
     assert main([*command, "--engines", "magic"]) == 1
     assert "choose from auto, torch, onnxruntime, tensorrt" in capsys.readouterr().err
+
+
+def test_bench_holds_networks_against_the_machine(tmp_path, capsys):
+    argv = ["bench", "--people", "1", "2", "--repeats", "2", "--roofline", "--json", str(tmp_path / "b.json")]
+    assert main(argv) == 0
+    found = json.loads((tmp_path / "b.json").read_text())["roofline"]
+    rows = {(r["network"], r["people"]): r for r in found["networks"]}
+    assert set(rows) == {(n, p) for n in ("posture", "refine") for p in (1, 2)}
+    for network in ("posture", "refine"):
+        one, two = rows[network, 1], rows[network, 2]
+        assert two["mflop"] == pytest.approx(2 * one["mflop"], rel=0.05)
+        assert one["mbyte"] < two["mbyte"] < 1.5 * one["mbyte"]  # mostly weights
+    assert "share of attainable" in capsys.readouterr().out

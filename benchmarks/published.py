@@ -1,0 +1,87 @@
+"""ScoreHMR with its published settings on our prior: the peer that live refinement is measured against."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hmr_ros.body.model import BodyModel
+from hmr_ros.diffusion.guidance import keypoint_loss, temporal_loss
+from hmr_ros.diffusion.rotation6d import gradient_6d, rotations_from_6d
+from hmr_ros.diffusion.sampler import invert, sample
+from hmr_ros.posture.guidance import LIMBS, turn_root
+from hmr_ros.posture.prior import TorchPrior
+from hmr_ros.stages.guided import skeleton_of
+from hmr_ros.stages.refine import with_pose
+from hmr_ros.stages.stack import Stack, stack
+from hmr_ros.types import Camera, Human
+
+LOOPS, TAU, STEP = 10, 50, 2  # 25 inversion and 25 guided steps a loop: 500 denoiser calls
+KEYPOINT_WEIGHT, TEMPORAL_WEIGHT, CAMERA_RATE = 0.003, 30.0, 1e-2
+SIGMA_PX = 100.0  # of Geman-McClure in pictures whose longer side is 1000 px
+
+
+class Published:
+    """Whole tracks at once as the authors do, or live: the last `window` frames anew for every frame."""
+
+    def __init__(self, prior: TorchPrior, window: int | None = None) -> None:
+        self._prior, self._window = prior, window
+
+    def __call__(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
+        """People of one track."""
+        if self._window is None:
+            return self._refine(humans, camera, body)
+        starts = [max(0, n + 1 - self._window) for n in range(len(humans))]
+        return [self._refine(humans[a : n + 1], camera, body)[-1] for n, a in enumerate(starts)]
+
+    @torch.inference_mode()
+    def _refine(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
+        seen = stack(humans, self._prior)
+        skeleton = skeleton_of(np.array([h.betas for h in humans]), body, 1)
+        focal = float(camera.K[0, 0]) * 1000.0 / max(2 * float(camera.K[0, 2]), 2 * float(camera.K[1, 2]))
+        pelvis, adam = seen.pelvis.clone(), _Adam(CAMERA_RATE)
+
+        def denoise(x: Tensor, t: int) -> Tensor:
+            return turn_root(self._prior.noise(turn_root(x, seen.aim.transpose(1, 2)), t, seen.share), seen.aim)
+
+        def guide(x: Tensor) -> Tensor:
+            rotations = rotations_from_6d(x)
+            posed = skeleton.pose(rotations)
+            _, pull, to_pelvis = keypoint_loss(
+                posed.joints[:, LIMBS], pelvis, seen.rays, seen.confidence, SIGMA_PX / focal
+            )
+            to_joints = torch.zeros_like(posed.joints)
+            to_joints[:, LIMBS] = pull * (KEYPOINT_WEIGHT * focal**2)
+            gradient = gradient_6d(x, skeleton.gradient(posed, rotations, to_joints))
+            if len(x) > 1:
+                gradient = gradient + TEMPORAL_WEIGHT * temporal_loss(x, seen.seconds[0])[1]
+            pelvis.sub_(adam.step(to_pelvis * focal**2 * KEYPOINT_WEIGHT))
+            return gradient
+
+        times = list(range(0, TAU + 1, STEP))
+        x = _regressed(seen)
+        for _ in range(LOOPS):
+            x = sample(invert(x, denoise, times), denoise, times[::-1], guide=guide)
+        rotations = rotations_from_6d(x).double().numpy()
+        places = pelvis.double().numpy()
+        return [with_pose(h, r, p, body, camera) for h, r, p in zip(humans, rotations, places, strict=True)]
+
+
+def _regressed(seen: Stack) -> Tensor:
+    """What the prior's evidence network says, as theirs starts from its regressor."""
+    return seen.expected[0]
+
+
+class _Adam:
+    """Steps of Adam for one tensor."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate, self._count = rate, 0
+        self._mean, self._square = torch.zeros(()), torch.zeros(())
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """What to subtract."""
+        self._count += 1
+        self._mean = 0.9 * self._mean + 0.1 * gradient
+        self._square = 0.999 * self._square + 0.001 * gradient**2
+        mean, square = self._mean / (1 - 0.9**self._count), self._square / (1 - 0.999**self._count)
+        return self._rate * mean / (square.sqrt() + 1e-8)
