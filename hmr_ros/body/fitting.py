@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
+from hmr_ros.body.joints import SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
 from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS, forward_kinematics
 from hmr_ros.body.points import BodyPoints, subtrees
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle, nearest_rotation, skew
@@ -23,7 +23,6 @@ _PRIOR_RAD = {
     "left_ankle": 0.6, "right_ankle": 0.6,
 }  # fmt: skip
 _DEFAULT_PRIOR_RAD = 2.0
-_LEVELS = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12, 13, 14], [15, 16, 17], [18, 19], [20, 21], [22, 23]]
 _POSE = NUM_JOINTS * 3
 _UNKNOWNS = _POSE + NUM_BETAS + 3
 
@@ -94,7 +93,7 @@ class PointFitter:
         world = np.empty((len(betas), NUM_JOINTS, 3, 3))
         trunk = covariance[:, [0, 3, 6]].sum(1)
         world[:, 0] = nearest_rotation(trunk)
-        for level in _LEVELS:
+        for level in SMPL_LEVELS[1:]:
             size = np.linalg.norm(covariance[:, level], axis=(-2, -1), keepdims=True)
             world[:, level] = nearest_rotation(covariance[:, level] + 0.05 * size * world[:, SMPL_PARENTS[level]])
         local = world.copy()
@@ -164,9 +163,9 @@ class PointFitter:
     def _shape_jacobian(self, world: Floats) -> Floats:
         p = self._points
         moved = np.zeros((len(world), NUM_JOINTS, 3, NUM_BETAS))
-        for j in range(1, NUM_JOINTS):
-            up = SMPL_PARENTS[j]
-            moved[:, j] = moved[:, up] + world[:, up] @ (p.J_shapedirs[j] - p.J_shapedirs[up])
+        for level in SMPL_LEVELS[1:]:
+            up = SMPL_PARENTS[level]
+            moved[:, level] = moved[:, up] + world[:, up] @ (p.J_shapedirs[level] - p.J_shapedirs[up])
         shift = moved - world @ p.J_shapedirs
         blended = np.tensordot(p.weights, world, axes=(1, 1)).transpose(1, 0, 2, 3)  # [N,P,3,3]
         return np.asarray(blended @ p.shapedirs + np.tensordot(p.weights, shift, axes=(1, 1)).transpose(1, 0, 2, 3))

@@ -11,6 +11,17 @@ SMPL_JOINTS = (
     "left_hand", "right_hand",
 )  # fmt: skip
 SMPL_PARENTS = np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21])
+
+
+def _levels() -> list[list[int]]:
+    depth = [0] * len(SMPL_PARENTS)
+    for joint in range(1, len(SMPL_PARENTS)):
+        depth[joint] = depth[SMPL_PARENTS[joint]] + 1
+    return [[j for j, d in enumerate(depth) if d == level] for level in range(max(depth) + 1)]
+
+
+# joints by depth in the tree, the pelvis first: a whole level can be turned at once
+SMPL_LEVELS = _levels()
 SMPL = {name: i for i, name in enumerate(SMPL_JOINTS)}
 
 BLAZEPOSE_LANDMARKS = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.body.joints import SMPL_LEVELS, SMPL_PARENTS
 from hmr_ros.errors import BodyModelError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.types import Floats, Ints
@@ -86,9 +86,10 @@ def forward_kinematics(rotations: Floats, rest_joints: Floats) -> tuple[Floats, 
     world = np.empty_like(rotations)
     posed = np.empty(np.broadcast_shapes(rotations.shape[:-1], rest_joints.shape))
     world[..., 0, :, :], posed[..., 0, :] = rotations[..., 0, :, :], rest_joints[..., 0, :]
-    for j in range(1, NUM_JOINTS):
-        p = SMPL_PARENTS[j]
-        world[..., j, :, :] = world[..., p, :, :] @ rotations[..., j, :, :]
-        bone = (rest_joints[..., j, :] - rest_joints[..., p, :])[..., None]
-        posed[..., j, :] = posed[..., p, :] + (world[..., p, :, :] @ bone)[..., 0]
+    for level in SMPL_LEVELS[1:]:
+        up = SMPL_PARENTS[level]
+        turned = world[..., up, :, :]
+        world[..., level, :, :] = turned @ rotations[..., level, :, :]
+        bones = (rest_joints[..., level, :] - rest_joints[..., up, :])[..., None]
+        posed[..., level, :] = posed[..., up, :] + (turned @ bones)[..., 0]
     return world, posed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.body.joints import SMPL_LEVELS, SMPL_PARENTS
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,24 @@ class Skeleton:
     """Bones of N people: `bones` [N,24,3] or [1,24,3] m, each joint's place in its parent's axes at rest."""
 
     def __init__(self, bones: Tensor) -> None:
-        self._bones = [bones[:, level, :, None] for level in _LEVELS]
+        self._bones = [bones[:, level, :, None] for level in SMPL_LEVELS]
 
     def pose(self, rotations: Tensor) -> Posed:
         """Local rotations [N,24,3,3] -> joints."""
         world, at = [rotations[:, :1]], [torch.zeros_like(rotations[:, :1, :, :1])]
-        for depth in range(1, len(_LEVELS)):
+        for depth in range(1, len(SMPL_LEVELS)):
             up = world[-1][:, _UP[depth]]
             at.append(at[-1][:, _UP[depth]] + up @ self._bones[depth])
-            world.append(up @ rotations[:, _LEVELS[depth]])
+            world.append(up @ rotations[:, SMPL_LEVELS[depth]])
         return Posed(torch.cat(at, 1)[:, _BACK, :, 0], world, _BACK)
 
     def gradient(self, posed: Posed, rotations: Tensor, gradient: Tensor) -> Tensor:
         """Pull d loss / d joints [N,24,3] back to the local rotations [N,24,3,3]."""
-        places = [gradient[:, level, :, None] for level in _LEVELS]
+        places = [gradient[:, level, :, None] for level in SMPL_LEVELS]
         turns = [torch.zeros_like(w) for w in posed.levels]
         out: list[Tensor] = []
-        for depth in range(len(_LEVELS) - 1, 0, -1):
-            up, local = posed.levels[depth - 1][:, _UP[depth]], rotations[:, _LEVELS[depth]]
+        for depth in range(len(SMPL_LEVELS) - 1, 0, -1):
+            up, local = posed.levels[depth - 1][:, _UP[depth]], rotations[:, SMPL_LEVELS[depth]]
             out.append(up.transpose(-1, -2) @ turns[depth])
             to_parent = turns[depth] @ local.transpose(-1, -2) + places[depth] @ self._bones[depth].transpose(-1, -2)
             gather = _GATHER[depth].to(gradient)
@@ -50,19 +50,15 @@ class Skeleton:
         return torch.cat(out[::-1], 1)[:, _BACK]
 
 
-def _depths() -> list[int]:
-    depth = [0] * len(SMPL_PARENTS)
-    for joint in range(1, len(SMPL_PARENTS)):
-        depth[joint] = depth[SMPL_PARENTS[joint]] + 1
-    return depth
-
-
-_LEVELS = [[j for j, d in enumerate(_depths()) if d == depth] for depth in range(max(_depths()) + 1)]
 # place of each joint's parent in the level above, and who of a level belongs to whom there
-_UP = [[_LEVELS[d - 1].index(int(SMPL_PARENTS[j])) for j in level] if d else [] for d, level in enumerate(_LEVELS)]
-_GATHER = [
-    torch.tensor([[float(up == row) for up in _UP[d]] for row in range(len(_LEVELS[d - 1]))]) if d else torch.zeros(0)
-    for d in range(len(_LEVELS))
+_UP = [
+    [SMPL_LEVELS[d - 1].index(int(SMPL_PARENTS[j])) for j in level] if d else [] for d, level in enumerate(SMPL_LEVELS)
 ]
-_FLAT = [j for level in _LEVELS for j in level]
+_GATHER = [
+    torch.tensor([[float(up == row) for up in _UP[d]] for row in range(len(SMPL_LEVELS[d - 1]))])
+    if d
+    else torch.zeros(0)
+    for d in range(len(SMPL_LEVELS))
+]
+_FLAT = [j for level in SMPL_LEVELS for j in level]
 _BACK = [_FLAT.index(j) for j in range(len(_FLAT))]

@@ -6,20 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.body.joints import SMPL_LEVELS, SMPL_PARENTS
 from hmr_ros.body.points import BodyPoints
-
-
-def _levels() -> list[list[int]]:
-    """Joints by depth in the tree, so that a whole level is turned at once."""
-    depth = [0] * len(SMPL_PARENTS)
-    for j in range(1, len(SMPL_PARENTS)):
-        depth[j] = depth[SMPL_PARENTS[j]] + 1
-    return [[j for j in range(len(depth)) if depth[j] == d] for d in range(max(depth) + 1)]
-
-
-_LEVELS = _levels()
-_ORDER = [j for level in _LEVELS for j in level]
 
 
 class PosedPoints(nn.Module):
@@ -64,7 +52,7 @@ def kinematics(rotations: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
     """Local rotations [B,24,3,3], rest joints [B,24,3] -> world rotations [B,24,3,3], placed joints [B,24,3]."""
     world: dict[int, Tensor] = {0: rotations[:, 0]}
     placed: dict[int, Tensor] = {0: joints[:, 0]}
-    for level in _LEVELS[1:]:
+    for level in SMPL_LEVELS[1:]:
         up = [int(SMPL_PARENTS[j]) for j in level]
         R = torch.stack([world[p] for p in up], 1)
         at = torch.stack([placed[p] for p in up], 1)
