@@ -8,6 +8,7 @@ from importlib import metadata
 
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.config import HmrConfig
+from hmr_ros.engines.choice import SETTING
 from hmr_ros.errors import HmrError
 from hmr_ros.factory import choose_engine
 from hmr_ros.io.assets import asset_status
@@ -17,8 +18,8 @@ Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
 
 _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "ai-edge-litert": ("ai_edge_litert", "detector and landmarks", "pip install ai-edge-litert"),
-    "torch": ("torch", "refinement, training, engine: torch", "pip install torch, or use refine: none"),
-    "safetensors": ("safetensors", "refinement, training, engine: torch", "pip install safetensors"),
+    "torch": ("torch", "--quality, multiview, training, engine: torch", "pip install torch"),
+    "safetensors": ("safetensors", "--quality, multiview, training, engine: torch", "pip install safetensors"),
     "onnxruntime": ("onnxruntime", "engine: onnxruntime, which auto prefers", "pip install onnxruntime"),
     "onnx": ("onnx", "hmr export", "pip install onnx"),
     "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install 'tensorrt>=10,<11' pycuda"),
@@ -27,12 +28,12 @@ _PACKAGES = {  # distribution -> (module, what it is for, cure)
 }
 
 
-_NEEDED = ("ai-edge-litert", "torch", "safetensors")
+_NEEDED = ("ai-edge-litert",)  # the engines' own packages are missed by name where no engine runs
 
 
 def doctor() -> int:
     """Print one line a check; 0 if everything that the default needs is there, else 1."""
-    needed = [*_assets(), *_body(), *_weights(), _engine(), *(_package(name) for name in _NEEDED)]
+    needed = [*_assets(), *_body(), *_weights(), *_engines(), *(_package(name) for name in _NEEDED)]
     optional = [*ros_checks(), *(_package(name) for name in _PACKAGES if name not in _NEEDED), _cuda()]
     print(f"hmr_ros {metadata_version()} on Python {platform.python_version()}, {platform.machine()}")
     for title, checks in (("needed", needed), ("optional", optional)):
@@ -65,30 +66,41 @@ def _body() -> list[Check]:
 def _weights() -> list[Check]:
     names = ("mesh2d.safetensors", "m2p.safetensors", "open_coarse.npz", "prior.safetensors")
     return [
-        (name, asset(name).is_file(), "recover: posture and its refinement", "install the package again")
-        for name in names
+        (name, asset(name).is_file(), "recover: posture and refinement", "install the package again") for name in names
     ]
 
 
-def _engine() -> Check:
-    """Which engine the default takes, and why."""
-    try:
-        chosen = choose_engine(HmrConfig())
-    except HmrError as error:
-        return ("engine of the networks", False, "none", str(error))
-    return ("engine of the networks", True, f"{chosen.engine.kind} on {chosen.engine.device}; {chosen.reason}", "")
+def _engines() -> list[Check]:
+    """Which engines the default takes, and why."""
+    checks = []
+    for network in SETTING:
+        name = f"engine of '{network}'"
+        try:
+            chosen = choose_engine(HmrConfig(), network)
+        except HmrError as error:
+            checks.append((name, False, "none", str(error)))
+            continue
+        checks.append((name, True, f"{chosen.engine.kind} on {chosen.engine.device}; {chosen.reason}", ""))
+    return checks
 
 
 def _package(name: str) -> Check:
     module, purpose, cure = _PACKAGES[name]
-    if importlib.util.find_spec(module) is None:
+    if not _there(module):
         return (name, False, purpose, cure)
     return (name, True, f"{metadata.version(name)}, {purpose}", "")
 
 
+def _there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a finder may refuse by raising
+        return False
+
+
 def _cuda() -> Check:
     cure = "install an NVIDIA driver and a CUDA build of torch; the CPU path needs neither"
-    if importlib.util.find_spec("torch") is None:
+    if not _there("torch"):
         return ("CUDA device", False, "torch is not installed", cure)
     import torch
 

@@ -152,8 +152,15 @@ def test_export_command(tmp_path, capsys, prior_file):
 
 def test_doctor_says_which_engine_and_why(capsys):
     main(["doctor"])
-    line = next(line for line in capsys.readouterr().out.splitlines() if "engine of the networks" in line)
-    assert line.split()[0] == "ok" and "onnxruntime on" in line and "auto: " in line
+    lines = [line for line in capsys.readouterr().out.splitlines() if "engine of '" in line]
+    assert len(lines) == len(SETTING)
+    assert all(line.split()[0] == "ok" and "onnxruntime on" in line and "auto: " in line for line in lines)
+
+
+def test_doctor_is_content_without_torch():
+    done = without("torch,safetensors", "doctor")
+    assert done.returncode == 0, done.stdout
+    assert "missing torch" in done.stdout
 
 
 def test_bench_compares_engines(tmp_path, capsys):
