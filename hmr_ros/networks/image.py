@@ -111,7 +111,7 @@ def soft_argmax(logits: Tensor) -> tuple[Tensor, Tensor]:
     """
     h, w = logits.shape[-2:]
     heat = torch.softmax(_SHARPNESS * logits.float().flatten(2), -1)  # bf16 cannot hold it
-    grid = heat.unflatten(2, (h, w))
+    grid = heat.reshape(*logits.shape)
     x = grid.sum(2) @ torch.arange(w, device=heat.device, dtype=heat.dtype)
     y = grid.sum(3) @ torch.arange(h, device=heat.device, dtype=heat.dtype)
     cell = (y.detach().round() * w + x.detach().round()).long()

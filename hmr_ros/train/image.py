@@ -16,8 +16,9 @@ from hmr_ros.train.loop import Losses, Schedule, train
 from hmr_ros.train.silhouette import iou_loss, render_loss, silhouette, trimap
 
 # VirtualMarker's, with its millimetres turned into crop sides (a crop shows about two metres); its surface normals are
-# left out, for a 2D mesh has none
-_WEIGHTS = {"points": 100.0, "confidence": 0.1, "mesh": 200.0, "edge": 20.0, "sigma": 0.1, "render": 10.0}
+# left out, for a 2D mesh has none. PostureHMR weighs its render loss with 10 beside an L1 of unknown unit; at 1 it
+# pulls a person who is off by a pixel about half as hard (30 a crop side) as the L1 of the points does (50).
+_WEIGHTS = {"points": 100.0, "confidence": 0.1, "mesh": 200.0, "edge": 20.0, "sigma": 0.1, "render": 1.0}
 _MAX_ERROR = 0.5  # crop sides; a point far outside teaches nothing
 _RENDERED = 4  # every so many-th crop is rendered: the loss costs a third of the small network
 _CHECKED, _CHUNK = 500, 50

@@ -34,7 +34,7 @@ def silhouette(mesh: Tensor, faces: Tensor, side: int = SIDE) -> Tensor:
     at = (y * side + x).masked_fill(~inside, side * side)  # one more pixel takes what lies outside
     nearest = torch.full((len(mesh), side * side + 1), _FAR_PX2, device=mesh.device, dtype=mesh.dtype)
     nearest = nearest.scatter_reduce(1, at.flatten(1), distance.flatten(1), "amin")
-    return torch.exp(-nearest[:, :-1] / _BLUR_PX2).unflatten(1, (side, side))
+    return torch.exp(-nearest[:, :-1] / _BLUR_PX2).reshape(-1, side, side)
 
 
 def trimap(true: Tensor, band_px: int = BAND_PX) -> Tensor:
