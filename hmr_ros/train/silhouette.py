@@ -1,7 +1,8 @@
 """Trimap-based render loss for 2D meshes (PostureHMR 3.4, Eq. 6): soft silhouettes compared along the true outline.
 
 A pixel's coverage is exp(-d^2 / blur) with d its distance to the nearest triangle, 0 inside: SoftRas's silhouette with
-the nearest triangle in place of the product over all, which thickens a body of many small triangles far more. Each triangle reaches only the pixels around its middle, for those of the coarse mesh are one to three pixels wide.
+the nearest triangle in place of the product over all, which thickens a body of many small triangles far more.
+Each triangle reaches only the pixels around its middle, for those of the coarse mesh are one to three pixels wide.
 Instead of products, intersection and union take the smaller and the larger value: equal soft masks have no loss.
 """
 
