@@ -9,6 +9,15 @@ from hmr_ros.train.silhouette import iou_loss, render_loss, silhouette, trimap, 
 from hmr_ros.view.raster import mesh_mask
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The arrays are small; other tests leave more threads behind, which would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def person(open_body):
     """The T-pose as 2D mesh [1,431,2] that fills two thirds of the crop, and its triangles."""
@@ -55,14 +64,13 @@ def test_gradient_is_that_of_finite_differences(person):
     assert (ahead - behind).item() / (2 * step) == pytest.approx((gradient * direction).sum().item(), rel=1e-3)
 
 
-@pytest.mark.parametrize("loss", [trimap_loss, render_loss])
-@pytest.mark.parametrize("shift", [(0.03, 0.0), (-0.02, 0.03)])
+@pytest.mark.parametrize(("loss", "shift"), [(trimap_loss, (0.02, 0.0)), (render_loss, (-0.015, 0.02))])
 def test_a_shifted_mesh_is_moved_back(person, loss, shift):
     uv, faces = person
     true = silhouette(uv, faces)
     at = torch.tensor([shift], dtype=uv.dtype).requires_grad_()
-    optimizer = torch.optim.Adam([at], lr=0.002)
-    for _ in range(60):
+    optimizer = torch.optim.Adam([at], lr=0.003)
+    for _ in range(20):
         optimizer.zero_grad()
         loss(silhouette(uv + at, faces), true).sum().backward()
         optimizer.step()
