@@ -116,6 +116,14 @@ def _pairs(args: argparse.Namespace) -> int:
     )  # fmt: skip
 
 
+def _crops(args: argparse.Namespace) -> int:
+    from hmr_ros.train.crops import make_crops
+
+    return make_crops(
+        args.motion, args.out, count=args.count, side=args.side, seed=args.seed, workers=args.workers, plain=args.plain
+    )
+
+
 def _train(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
     from hmr_ros.train.batches import Mix
@@ -124,6 +132,10 @@ def _train(args: argparse.Namespace) -> int:
     schedule = Schedule(
         args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device
     )
+    if args.network == "image":
+        return train.image(
+            args.crops, args.val, schedule, size=args.size, with_render=not args.no_trimap, threads=args.threads
+        )
     if args.network == "prior":
         return train.prior(
             args.pairs, args.val, schedule, motion=args.motion, invented=args.invented, threads=args.threads
@@ -252,32 +264,22 @@ def _pipeline_commands(commands: Any) -> None:
 
 
 def _train_commands(parser: argparse.ArgumentParser) -> None:
-    """`hmr train pairs | mesh2d | m2p`."""
+    """`hmr train pairs | crops | mesh2d | m2p | prior | image`."""
     stages = parser.add_subparsers(required=True, metavar="STAGE")
     p = stages.add_parser("pairs", help="render people and note what the landmark network says about them")
-    p.add_argument("--motion", type=Path, required=True, metavar="NPZ", help="motion file: poses [F,72] in SMPL form")
-    p.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the pairs; finished files are kept"
-    )
-    p.add_argument("--count", type=int, default=30000)
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
+    _people_options(p, "pairs", 30000)
     p.add_argument("--frames", type=int, default=1, help="more than 1: pieces of motion of so many frames, tracked")
     p.set_defaults(command=_pairs)
+    p = stages.add_parser("crops", help="render people as crops with their true 2D points, for the image network")
+    _people_options(p, "crops", 50000)
+    p.add_argument("--side", type=int, default=192, help="pixels of a crop (192 for --size small, 384 for paper)")
+    p.set_defaults(command=_crops)
     for name, steps in (("mesh2d", 3500), ("m2p", 11000), ("prior", 8000)):
         p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")
         p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
         p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
         p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
-        p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")
-        p.add_argument("--steps", type=int, default=steps)
-        p.add_argument("--batch", type=int, default=256)
-        p.add_argument("--learning-rate", type=float, default=1e-3)
-        p.add_argument("--seed", type=int, default=0)
-        p.add_argument("--device", default="cpu", help="cpu or cuda")
-        p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-        p.set_defaults(command=_train, network=name)
+        _schedule_options(p, name, steps, 256)
         if name == "prior":
             p.add_argument("--invented", type=int, default=3000, help="recorded motions with others' landmark errors")
             continue
@@ -291,6 +293,36 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
         p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
         p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
         p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
+    p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
+    p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
+    p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
+    _schedule_options(p, "image", 60000, 32)
+    p.add_argument("--size", default="small", help="small (CPU) or paper (HRNet-W48, GPU)")
+    p.add_argument("--no-trimap", action="store_true", help="ablation: no render loss")
+
+
+def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
+    """Options of what renders people to train on."""
+    p.add_argument("--motion", type=Path, required=True, metavar="NPZ", help="motion file: poses [F,72] in SMPL form")
+    p.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help=f"folder of the {what}; finished files are kept"
+    )
+    p.add_argument("--count", type=int, default=count)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
+
+
+def _schedule_options(p: argparse.ArgumentParser, network: str, steps: int, batch: int) -> None:
+    """Options that every training has."""
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")
+    p.add_argument("--steps", type=int, default=steps)
+    p.add_argument("--batch", type=int, default=batch)
+    p.add_argument("--learning-rate", type=float, default=1e-3)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
+    p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    p.set_defaults(command=_train, network=network)
 
 
 def _engine_commands(commands: Any) -> None:

@@ -25,6 +25,7 @@ def option(default: T, doc: str, choices: tuple[str, ...] = ()) -> T:
 
 RECOVER = ("kinematic", "posture")
 REFINE = ("none", "keypoints", "temporal")
+MESH2D = ("keypoints", "image")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 
 
@@ -82,6 +83,14 @@ class HmrConfig:
     window: int = option(16, "frames that refinement looks at together (refine: temporal)")
     lag: int = option(0, "frames that live refinement waits for those to come, up to 4 (refine: temporal); steadier")
     engine: str = option("auto", "what runs the networks", ENGINES)
+    mesh2d: str = option(
+        "keypoints",
+        "what the 2D mesh is made of (recover: posture): the landmarks, or the picture itself (engine: auto or torch)",
+        MESH2D,
+    )
+    image_weights: str = option(
+        "", "weights of the network that looks at the picture (mesh2d: image), see docs/models.md"
+    )
     steps: int = option(2, "steps of the posture decoder (recover: posture)")
     threads: int = option(2, "processor threads of each network")
     body: str = option("", "SMPL file (.npz or .pkl) to use instead of the open body that is shipped")

@@ -20,8 +20,9 @@ from hmr_ros.io.assets import blazepose_models, cache_folder
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.stages.convert import BodyConversion
 from hmr_ros.stages.detect import Detector
+from hmr_ros.stages.image import ImagePosture
 from hmr_ros.stages.keypoints import Landmarker
-from hmr_ros.stages.posture import PostureRecovery
+from hmr_ros.stages.posture import KeypointPosture, PostureRecovery
 from hmr_ros.stages.recover import KinematicRecovery, Recovery
 from hmr_ros.stages.refine import ScoreRefinement
 from hmr_ros.stages.track import PersonTracker
@@ -50,9 +51,8 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
         return KinematicRecovery(body)  # leaves no evidence that could be refined
     trained_on = load_body(None)
     sparse = sparse_points(trained_on, coarse_of(trained_on))
-    engine = choose_engine(config).engine
-    engine.warm_up()
-    recovery: Recovery = PostureRecovery(trained_on, sparse, EnginePosture(engine))
+    source = _image_source(config, trained_on) if config.mesh2d == "image" else _keypoint_source(config)
+    recovery: Recovery = PostureRecovery(trained_on, sparse, source)
     if config.refine != "none":
         network = RefineEngine(choose_engine(config, "refine").engine)
         network.warm_up()
@@ -66,6 +66,34 @@ def refine_lag(config: HmrConfig) -> int:
     if not 0 <= config.lag <= _MAX_LAG:
         raise ConfigError(f"lag is {config.lag}; choose 0 to {_MAX_LAG} frames")
     return config.lag if config.recover == "posture" and config.refine == "temporal" else 0
+
+
+def _keypoint_source(config: HmrConfig) -> KeypointPosture:
+    engine = choose_engine(config).engine
+    engine.warm_up()
+    return KeypointPosture(EnginePosture(engine))
+
+
+def _image_source(config: HmrConfig, body: BodyModel) -> ImagePosture:
+    """Image network and decoder in torch; there is no export of the image network yet."""
+    if config.engine not in ("auto", "torch"):
+        raise ConfigError(
+            f"mesh2d 'image' runs with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
+        )
+    if config.steps < 1:
+        raise ConfigError(f"steps is {config.steps}; the decoder takes 1 step or more")
+    try:
+        import torch
+
+        from hmr_ros.posture.image import load_image_posture
+    except ModuleNotFoundError as error:
+        raise AssetError(f"mesh2d 'image' needs {error.name}: pip install {error.name}") from error
+    torch.set_num_threads(config.threads)
+    source = ImagePosture(
+        load_image_posture(body, config.steps, Path(config.image_weights) if config.image_weights else None)
+    )
+    source.warm_up()
+    return source
 
 
 def choose_engine(config: HmrConfig, network: str = "posture") -> Chosen:

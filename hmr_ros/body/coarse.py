@@ -65,12 +65,28 @@ def coarse_of(body: BodyModel) -> CoarseMesh:
     return mesh
 
 
-def sparse_pairs(mesh: CoarseMesh) -> Ints:
-    """[81] index of each sparse point's partner on the other side."""
+def point_pairs(mesh: CoarseMesh) -> Ints:
+    """[448] index of each point's partner on the other side."""
     names = {name: i for i, name in enumerate(SPARSE_JOINTS)}
     swap = {"left": "right", "right": "left"}
     joints = [names[swap[n.split("_")[0]] + n[n.index("_") :]] if "_" in n else names[n] for n in SPARSE_JOINTS]
-    return np.concatenate([joints, len(SPARSE_JOINTS) + mesh.mirrored[:NUM_MARKERS]])
+    return np.concatenate([joints, len(SPARSE_JOINTS) + mesh.mirrored])
+
+
+def sparse_pairs(mesh: CoarseMesh) -> Ints:
+    """[81] the same for the sparse points."""
+    return point_pairs(mesh)[:NUM_SPARSE]
+
+
+def coarse_faces(body: BodyModel, mesh: CoarseMesh) -> Ints:
+    """Triangles [T,3] of the coarse vertices, outside as on the body: the dual of the geodesic cells."""
+    _, _, nearest = dijkstra(_edge_graph(body), indices=mesh.vertex_ids, min_only=True, return_predecessors=True)
+    row = np.zeros(len(body.v_template), np.int64)
+    row[mesh.vertex_ids] = np.arange(len(mesh.vertex_ids))
+    corners = row[nearest][body.faces]
+    corners = corners[(corners != np.roll(corners, 1, axis=1)).all(1)]  # those where three cells meet
+    first = corners.argmin(1)[:, None]
+    return np.unique(np.take_along_axis(corners, (first + np.arange(3)) % 3, 1), axis=0)
 
 
 def build_coarse(body: BodyModel, seed: int = 0) -> CoarseMesh:

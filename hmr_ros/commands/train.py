@@ -11,12 +11,16 @@ import torch
 
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.errors import ConfigError
+from hmr_ros.networks.image import image_size
 from hmr_ros.networks.m2p import M2PSize
 from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
 from hmr_ros.networks.prior import PriorSize
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d
 from hmr_ros.train.batches import Mix, PairBank
+from hmr_ros.train.crop_batches import CropBank
+from hmr_ros.train.crops import load_crops
+from hmr_ros.train.image import train_image
 from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
 from hmr_ros.train.mesh2d import train_mesh2d
@@ -74,6 +78,20 @@ def prior(
     network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng), size, schedule)
     target = schedule.out / "prior.safetensors"
     save_weights(target, "prior", network, size, {"sequences": len(bank), "schedule": asdict(schedule)})
+    print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
+    return 0
+
+
+def image(crops: list[Path], held_back: Path, schedule: Schedule, *, size: str, with_render: bool, threads: int) -> int:
+    """`hmr train image`: writes image.safetensors into the schedule's folder."""
+    chosen = image_size(size)
+    _prepare(schedule, threads)
+    body = load_body(None)
+    mesh = coarse_of(body)
+    bank, val = (CropBank(load_crops(*folders), mesh, chosen.crop_px) for folders in (crops, [held_back]))
+    network = train_image(bank, val, body, mesh, chosen, schedule, with_render=with_render)
+    target = schedule.out / "image.safetensors"
+    save_weights(target, "image", network, chosen, {"crops": len(bank), "schedule": asdict(schedule)})
     print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
     return 0
 

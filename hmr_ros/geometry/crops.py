@@ -33,6 +33,15 @@ def crop(image: Image, roi: Roi, side_px: int) -> Image:
     return np.asarray(cv2.warpAffine(image, crop_matrix(roi, side_px), (side_px, side_px)), np.uint8)
 
 
+def smooth_crop(image: Image, roi: Roi, side_px: int) -> Image:
+    """`crop` of a roi that may be many times larger: pixels are averaged, not skipped."""
+    times = max(1, int(roi.size_px / side_px))
+    if times == 1:
+        return crop(image, roi, side_px)
+    large = crop(image, roi, times * side_px)
+    return np.asarray(cv2.resize(large, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def roi_from_points(center_px: Floats, top_px: Floats, scale: float) -> Roi:
     """Square centred at `center_px` whose upward axis passes through `top_px`; side = 2 x `scale` x their distance."""
     v = np.asarray(top_px, np.float64) - center_px

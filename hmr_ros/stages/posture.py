@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from hmr_ros.posture.contract import Posture, PostureNetwork
 from hmr_ros.posture.evidence import evidence_features
 from hmr_ros.posture.features import Normalised, normalise
 from hmr_ros.stages.shapes import TrackShapes
-from hmr_ros.types import Evidence, Floats, Frame, Human, Track
+from hmr_ros.types import Camera, Evidence, Floats, Frame, Human, Track
 
 _MIN_DEPTH_M = 0.1
 _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
@@ -26,11 +27,31 @@ _MESH_DISCOUNT = 3.0  # the errors of neighbouring mesh points are one error
 _LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])
 
 
+class PostureSource(Protocol):
+    """Whatever finds out the postures of the people in a frame."""
+
+    def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
+        """One posture a track, `seen` = the landmarks of the tracks as the networks take them."""
+        ...
+
+
+class KeypointPosture:
+    """`PostureSource` that asks the landmarks alone."""
+
+    def __init__(self, network: PostureNetwork) -> None:
+        self._network = network
+
+    def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
+        """See `PostureSource`."""
+        del frame, tracks
+        return self._network(seen.points, np.log(seen.scale))
+
+
 class PostureRecovery:
     """Learned recovery; all people of a frame in one batch. Remembers each track's shape."""
 
-    def __init__(self, body: BodyModel, sparse: BodyPoints, network: PostureNetwork) -> None:
-        self._body, self._network = body, network
+    def __init__(self, body: BodyModel, sparse: BodyPoints, source: PostureSource) -> None:
+        self._body, self._source = body, source
         self._fitter = PointFitter(sparse)
         self._shapes = TrackShapes()
         self.stage_seconds: dict[str, float] = {}  # cost of each part in the last frame
@@ -42,7 +63,7 @@ class PostureRecovery:
         start = time.perf_counter()
         landmarks = _rays(frame, tracks)
         seen = _normalise(landmarks, tracks)
-        posture = self._network(seen.points, np.log(seen.scale))
+        posture = self._source(frame, tracks, seen)
         decoded = time.perf_counter()
         betas, sigma_betas = self._shapes.expected([t.track_id for t in tracks])
         rays, sigma_rays = evidence_2d(seen, posture)
@@ -90,8 +111,11 @@ class PostureRecovery:
 
 def _rays(frame: Frame, tracks: list[Track]) -> Floats:
     """Landmarks [N,33,2] on the plane z = 1."""
-    camera = frame.camera
-    pixels = np.array([t.keypoints.keypoints_2d[:, :2] for t in tracks])
+    return rays_of(np.array([t.keypoints.keypoints_2d[:, :2] for t in tracks]), frame.camera)
+
+
+def rays_of(pixels: Floats, camera: Camera) -> Floats:
+    """Pixels [N,P,2] of the picture -> the plane z = 1 [N,P,2], without lens distortion."""
     flat = undistort_points(pixels.reshape(-1, 2), camera)
     rays = (flat - camera.K[:2, 2]) @ np.linalg.inv(camera.K[:2, :2]).T
     return np.asarray(rays.reshape(pixels.shape))

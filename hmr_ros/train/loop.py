@@ -103,6 +103,11 @@ def _cosine(step: int, steps: int) -> float:
 def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     for a, m in zip(average.parameters(), model.parameters(), strict=True):
         a.lerp_(m, 1.0 - decay)
+    for kept, new in zip(average.buffers(), model.buffers(), strict=True):  # statistics of normalisation
+        if kept.is_floating_point():
+            kept.lerp_(new, 1.0 - decay)
+        else:
+            kept.copy_(new)
 
 
 def _save(path: Path, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -10,7 +10,9 @@ from hmr_ros.body.coarse import (
     NUM_SPARSE,
     NUM_VERTICES,
     build_coarse,
+    coarse_faces,
     load_coarse,
+    point_pairs,
     save_coarse,
     sparse_pairs,
 )
@@ -81,3 +83,18 @@ def test_file_round_trip(mesh, tmp_path):
 def test_a_missing_file_names_the_cure(tmp_path):
     with pytest.raises(AssetError, match="reinstall"):
         load_coarse(tmp_path / "none.npz")
+
+
+def test_coarse_triangles_close_the_body(open_body):
+    """Every edge is walked once in each direction, and the outsides face outwards."""
+    mesh = coarse_of(open_body)
+    faces, points = coarse_faces(open_body, mesh), mesh.points(open_body).template[len(JOINT_IDS) :]
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    assert sorted(edges.tolist()) == sorted(edges[:, ::-1].tolist())
+    volumes = [
+        np.einsum("fa,fa->", v[:, 0], np.cross(v[:, 1], v[:, 2])) / 6
+        for v in (points[faces], open_body.v_template[open_body.faces])
+    ]
+    assert 0.75 < volumes[0] / volumes[1] < 1.05
+    pairs = point_pairs(mesh)
+    np.testing.assert_array_equal(pairs[pairs], np.arange(len(pairs)))

@@ -63,6 +63,18 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
         run(tmp_path, 20)
 
 
+def test_the_average_knows_the_statistics_of_normalisation(tmp_path):
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
+    _, _, step, validate = problem()
+
+    def prepare(rng):
+        return torch.as_tensor(rng.normal(5.0, 2.0, size=(256, 3)), dtype=torch.float32)
+
+    trained = train(model, prepare, step, validate, Schedule(tmp_path, 150, learning_rate=0.05, every=50))
+    torch.testing.assert_close(trained[0].running_mean, torch.full((3,), 5.0), atol=0.3, rtol=0)
+    torch.testing.assert_close(trained[0].running_var, torch.full((3,), 4.0), atol=0.5, rtol=0)
+
+
 def test_bad_numbers(tmp_path):
     with pytest.raises(ConfigError, match="--steps"):
         run(tmp_path, 0)

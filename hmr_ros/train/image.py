@@ -1,0 +1,110 @@
+"""Training of the image network on crops of rendered people (PostureHMR 3.4, VirtualMarker)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hmr_ros.body.coarse import NUM_SPARSE, NUM_VERTICES, CoarseMesh, coarse_faces
+from hmr_ros.body.model import BodyModel
+from hmr_ros.networks.image import ImageMesh, ImageSize, Seen
+from hmr_ros.train.crop_batches import CropBank, CropBatch
+from hmr_ros.train.loop import Losses, Schedule, train
+from hmr_ros.train.silhouette import iou_loss, render_loss, silhouette, trimap
+
+# VirtualMarker's, with its millimetres turned into crop sides (a crop shows about two metres); its surface normals are
+# left out, for a 2D mesh has none. PostureHMR weighs its render loss with 10 beside an L1 of unknown unit; at 1 it
+# pulls a person who is off by a pixel about half as hard (30 a crop side) as the L1 of the points does (50).
+_WEIGHTS = {"points": 100.0, "confidence": 0.1, "mesh": 200.0, "edge": 20.0, "sigma": 0.1, "render": 1.0}
+_MAX_ERROR = 0.5  # crop sides; a point far outside teaches nothing
+_RENDERED = 4  # every so many-th crop is rendered: the loss costs a third of the small network
+_CHECKED, _CHUNK = 500, 50
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One step's crops, and the true masks of those that are rendered."""
+
+    batch: CropBatch
+    masks: Tensor | None
+
+
+def train_image(
+    bank: CropBank, held_back: CropBank, body: BodyModel, mesh: CoarseMesh, size: ImageSize, schedule: Schedule,
+    *, with_render: bool,
+) -> ImageMesh:  # fmt: skip
+    """Losses of `image_losses`; `with_render` = False is the ablation of the trimap loss."""
+    torch.manual_seed(schedule.seed)
+    model = ImageMesh(size)
+    model.carry.start_from(torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32))
+    device = schedule.device
+    faces = torch.as_tensor(coarse_faces(body, mesh), device=device)
+    edges = torch.as_tensor(np.argwhere(np.triu(mesh.adjacency, 1) > 0), device=device) + size.points - NUM_VERTICES
+
+    @torch.no_grad()
+    def prepare(rng: np.random.Generator) -> _Drawn:
+        batch = bank.batch(rng.integers(0, len(bank), schedule.batch), rng, augment=True).to(device)
+        return _Drawn(batch, silhouette(batch.points[::_RENDERED, -NUM_VERTICES:], faces) if with_render else None)
+
+    def step(net: nn.Module, drawn: _Drawn) -> Losses:
+        seen = Seen(*(t.float() for t in net(drawn.batch.inputs())))
+        losses = image_losses(seen, drawn.batch.points, edges)
+        if drawn.masks is not None:
+            # the other losses of the mesh leave the key points alone; this one is there to move them
+            mesh_2d = seen.coefficients[::_RENDERED, -NUM_VERTICES:] @ seen.points[::_RENDERED]
+            losses["render"] = render_loss(silhouette(mesh_2d, faces), drawn.masks).mean()
+        return {name: _WEIGHTS[name] * value for name, value in losses.items()}
+
+    def validate(net: nn.Module) -> dict[str, float]:
+        return image_errors(net, held_back, faces, device)
+
+    trained = train(model, prepare, step, validate, schedule)
+    assert isinstance(trained, ImageMesh)
+    return trained
+
+
+def image_losses(seen: Seen, truth: Tensor, edges: Tensor) -> Losses:
+    """Unweighted: L1 of the 81 points and -log confidence where they lie in the crop; L1 and edge lengths of the mesh
+    [B,448,2]; Laplace likelihood of its errors."""
+    sparse = truth[:, :NUM_SPARSE]
+    inside = (sparse.abs() < 0.5).all(-1)
+    count = inside.sum().clamp(min=1)
+    distance = (seen.points - sparse).abs().sum(-1)
+    error = (seen.mesh - truth).clamp(-_MAX_ERROR, _MAX_ERROR)
+    away = error.detach().norm(dim=-1)
+    lengths = [(m[:, edges[:, 0]] - m[:, edges[:, 1]]).norm(dim=-1) for m in (seen.mesh, truth)]
+    return {
+        "points": (distance * inside).sum() / count / 2,
+        "confidence": -((seen.confidence + 1e-6).log() * inside).sum() / count,
+        "mesh": error.abs().mean(),
+        "edge": (lengths[0] - lengths[1]).abs().clamp(max=_MAX_ERROR).mean(),
+        "sigma": (away * torch.exp(-seen.log_sigma) + 2 * seen.log_sigma).mean(),
+    }
+
+
+@torch.inference_mode()
+def image_errors(net: nn.Module, bank: CropBank, faces: Tensor, device: str) -> dict[str, float]:
+    """On crops as the tracker cuts them: mean and median distance in crop sides of what lies in the crop, and the IoU
+    of the silhouettes in the trimap."""
+    points, mesh, overlap = [], [], []
+    rng = np.random.default_rng(0)
+    for start in range(0, min(len(bank), _CHECKED), _CHUNK):
+        index = np.arange(start, min(start + _CHUNK, len(bank)))
+        batch = bank.batch(index, rng, augment=False).to(device)
+        seen = Seen(*(t.float() for t in net(batch.inputs())))
+        inside = (batch.points.abs() < 0.5).all(-1)
+        error = (seen.mesh - batch.points).norm(dim=-1)
+        mesh.append(error[inside])
+        sparse = (seen.points - batch.points[:, :NUM_SPARSE]).norm(dim=-1)
+        points.append(sparse[inside[:, :NUM_SPARSE]])
+        true = silhouette(batch.points[::_RENDERED, -NUM_VERTICES:], faces)
+        ours = silhouette(seen.mesh[::_RENDERED, -NUM_VERTICES:], faces)
+        overlap.append(1.0 - iou_loss(ours, true, trimap(true)))
+    every = torch.cat(mesh)
+    return {
+        "val_points": float(torch.cat(points).mean()), "val_mesh": float(every.mean()),
+        "val_mesh_median": float(every.median()), "val_band_iou": float(torch.cat(overlap).mean()),
+    }  # fmt: skip
