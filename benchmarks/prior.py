@@ -61,7 +61,7 @@ def main() -> None:
     for name, times, corrections in (("25 steps of 2", FINE, 0), ("1 step of 50", [0, 50], 0)):
         back = sample(invert(x0, denoise, times, corrections), denoise, times[::-1])
         print(f"inversion to 50 and back, {name}: {(back - x0).abs().mean():.2e} a dimension")
-    drawn = [sample(torch.randn_like(x0), denoise, SAMPLING) for _ in range(SAMPLES)]
+    drawn = [sample(torch.randn_like(x0), denoise, SAMPLING, bound=1.0) for _ in range(SAMPLES)]
     own = batch.poses[:, prior.size.past - 1]
     true = limbs(x0, rest)
     errors = np.array([procrustes_errors(limbs(d, rest), true).mean(1) for d in drawn])

@@ -77,16 +77,28 @@ def newton_guided(x_t: Tensor, noise: Tensor, t: int, step: Step) -> tuple[Tenso
     return predicted_x0(x_t, changed, t), changed
 
 
+def bounded(x_t: Tensor, noise: Tensor, t: int, bound: float) -> tuple[Tensor, Tensor]:
+    """(x0-hat, noise) with x0-hat within +-`bound`: near t = T next to nothing of x0 is left in x_t, and the smallest
+    error of the noise would throw x0-hat far out."""
+    a = _ALPHAS[t]
+    x0 = predicted_x0(x_t, noise, t).clamp(-bound, bound)
+    return x0, (x_t - math.sqrt(a) * x0) / math.sqrt(1 - a)
+
+
 def sample(
-    x: Tensor, denoise: Denoiser, times: list[int], guide: Guide | None = None, step: Step | None = None
-) -> Tensor:
-    """From x_t at the first of the falling `times` to the last; guided by a gradient or by Newton steps if given."""
+    x: Tensor, denoise: Denoiser, times: list[int], guide: Guide | None = None, step: Step | None = None,
+    bound: float | None = None,
+) -> Tensor:  # fmt: skip
+    """From x_t at the first of the falling `times` to the last; guided by a gradient or by Newton steps if given, else
+    with x0-hat within +-`bound` if that is given (1 for rotations, from pure noise)."""
     for t, s in pairwise(times):
         noise = denoise(x, t)
         if guide is not None:
             x = noised(*guided(x, noise, t, guide), s)
         elif step is not None:
             x = noised(*newton_guided(x, noise, t, step), s)
+        elif bound is not None:
+            x = noised(*bounded(x, noise, t, bound), s)
         else:
             x = ddim_step(x, noise, t, s)
     return x

@@ -34,4 +34,4 @@ class Guidance:
 
 
 # one frame alone: nothing but its key points can move it, and they shall
-KEYPOINTS = Guidance(sigma_ray=0.01, floor=50.0, history=False)
+KEYPOINTS = Guidance(sigma_ray=0.01, floor=25.0, history=False)

@@ -59,3 +59,16 @@ def test_guidance_lowers_its_loss():
 def test_people_of_a_batch_do_not_see_each_other(order):
     x = torch.randn(3, 144).double()
     torch.testing.assert_close(sample(x[order], denoise, UP[::-1]), sample(x, denoise, UP[::-1])[order])
+
+
+def test_samples_from_pure_noise_stay_within_their_bound():
+    """A denoiser that is slightly wrong, as all are: without a bound its error at t = T is amplified without limit."""
+
+    def wrong(x, t):
+        return denoise(x, t) + 0.01
+
+    x, times = torch.randn(8, 144).double(), [*range(STEPS, 0, -50), 0]
+    assert sample(x, wrong, times).abs().max() > 5
+    assert sample(x, wrong, times, bound=1.0).abs().max() <= 1.0
+    near = torch.randn(8, 144).double() * 0.1
+    torch.testing.assert_close(sample(near, denoise, UP[::-1], bound=9.0), sample(near, denoise, UP[::-1]))
