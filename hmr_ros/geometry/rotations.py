@@ -87,13 +87,14 @@ def rotation_between(a: Floats, b: Floats) -> Floats:
     u, v = _unit(_floats(a)), _unit(_floats(b))
     axis = _cross(u, v)
     cosine = _dot(u, v)
-    if math.hypot(*axis) < 1e-9:
+    sine = math.hypot(*axis)
+    if sine < 1e-9:
         if cosine > 0:
             return np.eye(3)
         axis = _unit(_perpendicular(u))
         return 2.0 * np.outer(axis, axis) - np.eye(3)  # half a turn
     x, y, z = axis
-    f = 1.0 / (1.0 + cosine)
+    f = 1.0 / (1.0 + cosine) if cosine > 0 else (1.0 - cosine) / sine**2  # the same; near half a turn only this exists
     return np.array(
         [
             [cosine + f * x * x, f * x * y - z, f * x * z + y],

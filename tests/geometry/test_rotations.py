@@ -73,6 +73,11 @@ def test_rotation_between_opposite_directions(a):
     assert np.linalg.det(R) == pytest.approx(1)
 
 
+def test_rotation_between_nearly_opposite_directions():
+    b = np.array([0.0, 6e-8, -4.0])
+    np.testing.assert_allclose(rotation_between(np.array([0.0, 0, 1]), b)[:, 2], b / 4, atol=1e-9)
+
+
 @given(nonzero, nonzero)
 def test_two_vector_frame_is_a_rotation_with_the_first_axis_exact(a, b):
     F = frame_from_two_vectors(a, b)

@@ -52,7 +52,7 @@ def test_parameters_joints_and_pixels_agree(seen, open_body):
 def test_shape_settles_over_a_track(seen):
     _, rows = seen
     betas = np.array([people["posture"][0].betas for _, tracks, _, people in rows if tracks])
-    assert np.abs(betas[-1] - betas[-2]).max() < 0.1
+    assert np.abs(betas[-1] - betas[-2]).max() < 0.15
 
 
 def test_people_of_a_batch_do_not_touch_each_other(seen):
