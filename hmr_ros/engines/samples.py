@@ -80,6 +80,6 @@ def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict
         "rays": limbs[..., :2] / limbs[..., 2:], "confidence": rng.uniform(0.2, 1, (count, 12)),
         "bones": rest - rest[:, [max(0, int(p)) for p in SMPL_PARENTS]],
         "recovered": pelvis,
-        "sigma_ray": np.full(count, 0.06), "floor": np.full(count, 5.0),
+        "sigma_ray": rng.choice([0.01, 0.06], count), "floor": rng.choice([5.0, 25.0], count),
     }  # fmt: skip
     return {name: np.asarray(array, np.float32) for name, array in inputs.items()}
