@@ -2,7 +2,8 @@
 
 `python benchmarks/posture.py PAIRS [--m2p FILE] [--mesh2d FILE]`; PAIRS comes from `hmr train pairs --plain` on motion
 of people that were not trained on. Rows: step counts 1, 2, 4, 10, before and after the SMPL fit. "true 2D" gives the
-networks the projections of the body points that the landmarks stand for and no depth at all.
+networks the projections of the body points that the landmarks stand for and no depth at all. With `--motion NPZ`
+instead of BlazePose: frames of that motion from any side, cameras nearly level, true 2D points.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from hmr_ros.posture.features import normalise
 from hmr_ros.posture.networks import (
     Posture,
     coarse_of,
@@ -24,8 +27,9 @@ from hmr_ros.posture.networks import (
     load_torch_posture,
     sparse_points,
 )
-from hmr_ros.train.batches import Batch, Mix, PairBank, with_true_keypoints
+from hmr_ros.train.batches import Batch, Mix, PairBank, upright_views, with_true_keypoints
 from hmr_ros.train.pairs import load_pairs
+from hmr_ros.train.poses import load_recorded
 from hmr_ros.types import Floats
 
 LIMBS = [list(JOINT_IDS).index(j) for j in SMPL_LIMBS]
@@ -38,12 +42,21 @@ def main() -> None:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--m2p", type=Path, default=asset("m2p.safetensors"))
     parser.add_argument("--mesh2d", type=Path, default=asset("mesh2d.safetensors"))
+    parser.add_argument("--motion", type=Path, help="true 2D points of this motion instead of the pairs' pictures")
     parser.add_argument("--count", type=int, default=1000)
     args = parser.parse_args()
     body = load_body(None)
     sparse = sparse_points(body, coarse_of(body))
     landmarks = load_mesh2d(args.mesh2d).landmarks.double().numpy()
     bank = PairBank(load_pairs(args.pairs), body, coarse_of(body), landmarks)
+    if args.motion:
+        batch = unrendered(bank, load_recorded(args.motion).poses, args.count, np.random.default_rng(0))
+        network = load_torch_posture(body, 2, args.mesh2d, args.m2p)
+        posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
+        true = true_limbs(batch, bank)
+        report("true 2D, 2 steps", posture.points[:, LIMBS], true)
+        report("true 2D, 2 steps, fitted", fit(PointFitter(sparse), posture, batch)[:, LIMBS], true)
+        return
     index = np.arange(min(len(bank), args.count))
     blazepose = bank.batch(index, np.random.default_rng(0), Mix(augment=False))
     true_2d = with_true_keypoints(bank, index, depth=False)
@@ -59,6 +72,21 @@ def main() -> None:
             if steps == 2:
                 fitted = fit(PointFitter(sparse), posture, batch)
                 report(f"{name}, {steps} steps, fitted", fitted[:, LIMBS], true)
+
+
+def unrendered(bank: PairBank, poses: Floats, count: int, rng: np.random.Generator) -> Batch:
+    """People in `poses` [F,24,3] before cameras that are nearly level, with the true projections of the landmarks."""
+    assert bank.landmarks is not None
+    pose = poses[rng.choice(len(poses), count)].copy()
+    root = upright_views(matrix_from_axis_angle(pose[:, 0]), rng)
+    betas = rng.normal(0, 0.7, (count, 10))
+    pelvis = np.stack([rng.normal(0, 0.4, count), rng.normal(0, 0.2, count), rng.uniform(2.5, 6, count)], 1)
+    placed = bank.landmarks @ bank.truth(pose, root, betas) + pelvis[:, None]
+    seen = normalise(placed[..., :2] / placed[..., 2:], np.ones(placed.shape[:2]), 0 * placed)
+    aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
+    pose[:, 0] = axis_angle_from_matrix(np.diag([1.0, -1.0, -1.0]) @ aimed @ root)
+    arrays = (seen.points, np.log(seen.scale), pose, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale)
+    return Batch(*(torch.as_tensor(a, dtype=torch.float32) for a in arrays))
 
 
 def true_limbs(batch: Batch, bank: PairBank) -> Floats:

@@ -14,8 +14,8 @@ def solve_spd(A: Tensor, b: Tensor) -> Tensor:
 
 
 def eliminate(A: Tensor, b: Tensor) -> Tensor:
-    """The same by Gauss-Jordan elimination in single steps, which a positive definite matrix needs no pivots for; a round
-    of iterative refinement gives back what float32 loses on the way."""
+    """The same by Gauss-Jordan elimination in single steps, which a positive definite matrix needs no pivots for; a
+    round of iterative refinement gives back what float32 loses on the way."""
     n = int(A.shape[-1])
     eye = torch.eye(n, dtype=A.dtype)
     M = torch.cat([A, eye + 0 * A], -1)

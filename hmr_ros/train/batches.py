@@ -152,7 +152,7 @@ class PairBank:
         if self._recorded is not None:
             natural = np.flatnonzero(rng.random(count) < _RECORDED_SHARE)
             pose[natural] = widened(self._recorded, len(natural), rng)
-            root[natural] = _upright_views(matrix_from_axis_angle(pose[natural, 0]), rng)
+            root[natural] = upright_views(matrix_from_axis_angle(pose[natural, 0]), rng)
         betas = self.betas[other]
         pelvis = self.pelvis[index] * np.exp(rng.normal(0, 0.15, count))[:, None]
         body = self.truth(pose, root, betas)
@@ -168,7 +168,7 @@ class PairBank:
         return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale
 
 
-def _upright_views(root: Floats, rng: np.random.Generator) -> Floats:
+def upright_views(root: Floats, rng: np.random.Generator) -> Floats:
     """Rotations [N,3,3] of the y-up world seen from any side by a camera that is nearly level."""
     count = len(root)
     turns = np.zeros((2, count, 3))
