@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ def make_pairs(
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}; choose another folder") from error
     shards = [k for k in range(-(-count // SHARD)) if not _file(out, k).exists()]
-    with ProcessPoolExecutor(workers) as pool:
+    # not forked: a lock that a thread of ours holds would stay locked in the copy for ever
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         jobs = [
             pool.submit(_shard, motion, _file(out, k), min(SHARD, count - k * SHARD), seed, k, plain, frames, body)
             for k in shards
