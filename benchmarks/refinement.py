@@ -27,6 +27,7 @@ from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import open_source
+from hmr_ros.pipeline import Pipeline
 from hmr_ros.posture.prior import load_prior
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.refine import ScoreRefinement
@@ -62,6 +63,8 @@ def main() -> None:
         methods["ScoreHMR's settings, live window"] = Published(prior, 16)
     methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, KEYPOINTS))
     methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, Guidance()))
+    for lag in (1, 2, 4):
+        methods[f"refine: temporal, lag {lag}"] = lambda h, c, b, lag=lag: late(h, c, b, network, lag)
     methods["--quality"] = lambda h, c, b: refine_tracks(h, {x.frame: c for x in h}, prior, b)
     rows = {name: measured(name, method, clips, body) for name, method in methods.items()}
     compare(rows)
@@ -74,8 +77,8 @@ class Replay:
         self._humans = {h.frame: h for h in humans}
 
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
-        """The person of that frame."""
-        return [self._humans[frame.index]]
+        """The person of that frame, if there is one."""
+        return [self._humans[frame.index]] if frame.index in self._humans else []
 
     def reset(self) -> None:
         """Nothing is remembered."""
@@ -99,6 +102,29 @@ def live(humans: list[Human], camera: Camera, refinement: ScoreRefinement) -> li
     """Frame by frame."""
     empty = np.zeros((2, 2, 3), np.uint8)
     return [refinement(Frame(h.frame, h.stamp_ns, empty, camera), [])[0] for h in humans]
+
+
+def late(humans: list[Human], camera: Camera, body: BodyModel, network: RefineEngine, lag: int) -> list[Human]:
+    """Each frame answered `lag` frames later."""
+    pipeline = Pipeline(body, Nobody(), ScoreRefinement(Replay(humans), network, body, Guidance(), lag), lag)
+    empty = np.zeros((2, 2, 3), np.uint8)
+    answers = [pipeline.step(Frame(h.frame, h.stamp_ns, empty, camera)) for h in humans]
+    return [people[0] for people in (*answers, *(p for _, p in pipeline.finish())) if people]
+
+
+class Nobody:
+    """A tracker for a recovery that needs none."""
+
+    def step(self, frame: Frame) -> list[Track]:
+        """No tracks."""
+        return []
+
+    def search(self, frame: Frame, hurry: bool) -> bool:
+        """Nothing to look for."""
+        return True
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
 
 
 def measured(
