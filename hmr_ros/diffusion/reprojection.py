@@ -32,7 +32,8 @@ class Seen:
 @cache
 def carries(joints: tuple[int, ...]) -> Tensor:
     """[24,K] whether turning a joint moves the key point at each of `joints`."""
-    out = torch.zeros(len(_PARENTS), len(joints))
+    with torch.inference_mode(False):  # it is kept, and an export could not use what inference made
+        out = torch.zeros(len(_PARENTS), len(joints))
     for column, joint in enumerate(joints):
         up = _PARENTS[joint]
         while up >= 0:
