@@ -13,7 +13,7 @@ from hmr_ros.diffusion.rotation6d import rotations_from_6d
 from hmr_ros.diffusion.skeleton import Skeleton
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.stages.refine import with_pose
-from hmr_ros.stages.window import PARENTS, evidence_of, pose_6d
+from hmr_ros.stages.window import evidence_of, pose_6d
 from hmr_ros.types import Camera, Floats, Human
 
 LIMBS = list(SMPL_LIMBS)
@@ -75,8 +75,7 @@ class Smplify:
         return out
 
     def _fit(self, x: Tensor, pelvis: Tensor, humans: list[Human], body: BodyModel) -> tuple[Tensor, Tensor]:
-        rest = body.rest_joints(humans[-1].betas)
-        skeleton = Skeleton(torch.as_tensor(rest - rest[PARENTS], dtype=torch.float32)[None])
+        skeleton = Skeleton(torch.as_tensor(body.bones(humans[-1].betas), dtype=torch.float32)[None])
         rays = torch.as_tensor(_limb_rays(humans), dtype=torch.float32)
         weights = torch.as_tensor(_limb_weights(humans), dtype=torch.float32)
         seconds = torch.as_tensor(np.diff([h.stamp_ns for h in humans]) * 1e-9, dtype=torch.float32)

@@ -54,6 +54,11 @@ class BodyModel:
         """Joints [...,24,3] m of the T-pose for shapes [...,10]."""
         return self._J_template + np.einsum("jck,...k->...jc", self._J_shapedirs, betas)
 
+    def bones(self, betas: Floats) -> Floats:
+        """Each joint's place in its parent's axes at rest [...,24,3] m for shapes [...,10]; the pelvis' is zero."""
+        rest = self.rest_joints(betas)
+        return rest - rest[..., np.maximum(SMPL_PARENTS, 0), :]
+
     def joints(self, global_orient: Floats, body_pose: Floats, betas: Floats, transl: Floats) -> Floats:
         """Posed joints [...,24,3] m for axis-angle [...,3] and [...,69] rad, betas [...,10], transl [...,3] m."""
         rest = self.rest_joints(betas)

@@ -71,7 +71,7 @@ def _trace(graph: Graph, path: Path) -> None:
 
 def _store_halves(onnx: Any, model: Any) -> None:
     """Keep in float16 what loses nothing by it, which are the weights: they are float16 on disk already."""
-    halves, casts = [], []
+    casts = []
     for tensor in model.graph.initializer:
         array = onnx.numpy_helper.to_array(tensor)
         with np.errstate(over="ignore"):
@@ -80,7 +80,6 @@ def _store_halves(onnx: Any, model: Any) -> None:
             continue
         name = tensor.name
         tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_half"))
-        halves.append(name)
         casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.engines.contract import Signature
@@ -62,7 +62,8 @@ def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict
     size = signature.inputs
     slots, frames = size["known"][0], size["present"][0]
     body = load_body(None)
-    rest = body.rest_joints(rng.normal(0, 1, (count, 10)))
+    betas = rng.normal(0, 1, (count, 10))
+    rest = body.rest_joints(betas)
     turns = {
         name: matrix_from_axis_angle(rng.normal(0, spread, (*shape, 3)))
         for name, spread, shape in (("poses", 0.3, (count, slots, 24)), ("means", 0.3, (count, frames - 1, 24)),
@@ -78,7 +79,7 @@ def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict
         "precisions": rng.uniform(5, 50, (count, frames - 1, 24)), "present": np.arange(frames) >= missing,
         "seconds": rng.uniform(0.02, 0.05, (count, frames - 1)), "log_depth": rng.normal(1.4, 0.02, (count, frames)),
         "rays": limbs[..., :2] / limbs[..., 2:], "confidence": rng.uniform(0.2, 1, (count, 12)),
-        "bones": rest - rest[:, [max(0, int(p)) for p in SMPL_PARENTS]],
+        "bones": body.bones(betas),
         "recovered": pelvis,
         "sigma_ray": rng.choice([0.01, 0.06], count), "floor": rng.choice([5.0, 25.0], count),
     }  # fmt: skip

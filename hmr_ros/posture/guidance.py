@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_LIMBS
-from hmr_ros.diffusion.reprojection import Seen
+from hmr_ros.diffusion.reprojection import Seen, keypoint_step
 from hmr_ros.diffusion.settings import Guidance
+from hmr_ros.diffusion.skeleton import Skeleton
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 
 LIMBS = list(SMPL_LIMBS)
@@ -60,3 +61,16 @@ def pelvis_at(limbs: Tensor, keypoints: Seen, recovered: Tensor, depth: Tensor, 
     faint = 0.05 * sigma_ray**-2
     xy = ((w * wanted).sum(1) + faint * there) / (w.sum(1) + faint)
     return torch.cat([xy, depth[:, None]], 1)
+
+
+def towards_keypoints(
+    rotations: Tensor, skeleton: Skeleton, keypoints: Seen, recovered: Tensor, depth: Tensor,
+    sigma_ray: Tensor | float, firm: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """6D poses [N,144] and pelvis [N,3] m one step towards the key points, from local `rotations` [N,24,3,3].
+
+    `recovered` [N,3], `depth` [N] and `sigma_ray` as in `pelvis_at`, `firm` [N,24] as of `stiffness`.
+    """
+    posed = skeleton.pose(rotations)
+    at = pelvis_at(posed.joints[:, LIMBS], keypoints, recovered, depth, sigma_ray)
+    return keypoint_step(posed, rotations, at, LIMBS, [keypoints], firm, pelvis_stiffness(depth))

@@ -5,22 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.reprojection import keypoint_step
 from hmr_ros.diffusion.rotation6d import rotations_from_6d
 from hmr_ros.diffusion.sampler import invert, sample, spread
 from hmr_ros.diffusion.settings import Guidance
 from hmr_ros.diffusion.skeleton import Skeleton
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.networks.prior import Prior
-from hmr_ros.posture.guidance import (
-    LIMBS,
-    depth_energy,
-    keypoints_at,
-    pelvis_at,
-    pelvis_stiffness,
-    stiffness,
-    turn_root,
-)
+from hmr_ros.posture.guidance import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
 
 
 class GuidedFrame(nn.Module):
@@ -95,9 +86,8 @@ class _Newest:
         held = self._held + prior
         share = (self._held / held).repeat_interleave(6, 1)
         rotations = rotations_from_6d(x + share * (self._x - x))
-        posed = self._skeleton.pose(rotations)
-        at = pelvis_at(posed.joints[:, LIMBS], self._seen, self._recovered, self._depth, self._sigma_ray)
-        moved, self.pelvis = keypoint_step(
-            posed, rotations, at, LIMBS, [self._seen], stiffness(held, self._floor), pelvis_stiffness(self._depth)
-        )
+        moved, self.pelvis = towards_keypoints(
+            rotations, self._skeleton, self._seen, self._recovered, self._depth, self._sigma_ray,
+            stiffness(held, self._floor),
+        )  # fmt: skip
         return moved - x

@@ -8,24 +8,14 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.diffusion.reprojection import keypoint_step
 from hmr_ros.diffusion.rotation6d import rotations_from_6d
 from hmr_ros.diffusion.sampler import invert, sample, spread
 from hmr_ros.diffusion.settings import Guidance
 from hmr_ros.diffusion.skeleton import Skeleton
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
-from hmr_ros.posture.guidance import (
-    LIMBS,
-    depth_energy,
-    keypoints_at,
-    pelvis_at,
-    pelvis_stiffness,
-    stiffness,
-    turn_root,
-)
+from hmr_ros.posture.guidance import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
 from hmr_ros.posture.prior import TorchPrior
 from hmr_ros.stages.stack import Stack
-from hmr_ros.stages.window import bones
 from hmr_ros.types import Floats
 
 
@@ -85,20 +75,16 @@ class Target:
         """See `Steps`; places the pelvis."""
         prior = self._guidance.prior / spread(t) ** 2
         rotations = rotations_from_6d(self._newton.proximal(x, prior).flatten(0, 1))
-        posed = self._skeleton.pose(rotations)
-        at = pelvis_at(
-            posed.joints[:, LIMBS], self._keypoints, self._seen.pelvis, self._depth, self._guidance.sigma_ray
-        )
         firm = stiffness(self._held.flatten(0, 1) + prior, self._guidance.floor)
-        pose, self.pelvis = keypoint_step(
-            posed, rotations, at, LIMBS, [self._keypoints], firm, pelvis_stiffness(self._depth)
+        pose, self.pelvis = towards_keypoints(
+            rotations, self._skeleton, self._keypoints, self._seen.pelvis, self._depth, self._guidance.sigma_ray, firm
         )
         return pose.reshape(x.shape) - x
 
 
 def skeleton_of(betas: Floats, body: BodyModel, frames: int) -> Skeleton:
     """Bones of P people [P,10], for `frames` rows each."""
-    return Skeleton(torch.as_tensor(bones(betas, body), dtype=torch.float32).repeat_interleave(frames, 0))
+    return Skeleton(torch.as_tensor(body.bones(betas), dtype=torch.float32).repeat_interleave(frames, 0))
 
 
 def held(precision: Tensor, A: Tensor) -> Tensor:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_PARENTS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.body.model import BodyModel, pose_matrices
 from hmr_ros.diffusion.settings import Guidance
 from hmr_ros.posture.slots import Grid
 from hmr_ros.types import Evidence, Floats, Human
 
-PARENTS = [max(0, int(p)) for p in SMPL_PARENTS]
 _POSE, _JOINTS = 144, 24
 
 
@@ -75,12 +74,6 @@ class TrackWindow:
         }
 
 
-def bones(betas: Floats, body: BodyModel) -> Floats:
-    """Each joint's place in its parent's axes at rest [...,24,3] m for shapes [...,10]."""
-    rest = body.rest_joints(betas)
-    return np.asarray(rest - rest[..., PARENTS, :])
-
-
 def refine_inputs(
     windows: list[TrackWindow], humans: list[Human], seconds: float, body: BodyModel, guidance: Guidance
 ) -> dict[str, Floats]:
@@ -88,7 +81,7 @@ def refine_inputs(
     looks = [w.look(seconds, h) for w, h in zip(windows, humans, strict=True)]
     count = len(humans)
     return {name: np.array([look[name] for look in looks]) for name in looks[0]} | {
-        "bones": bones(np.array([h.betas for h in humans]), body),
+        "bones": body.bones(np.array([h.betas for h in humans])),
         "sigma_ray": np.full(count, guidance.sigma_ray), "floor": np.full(count, guidance.floor),
     }  # fmt: skip
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from hmr_ros.body.coarse import JOINT_IDS, CoarseMesh, coarse_of
 from hmr_ros.body.loading import load_body
@@ -21,9 +18,9 @@ from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.train.looks import picture, random_look
 from hmr_ros.train.people import Person, random_person
 from hmr_ros.train.poses import PoseSampler, load_recorded
+from hmr_ros.train.shards import make_shards
 from hmr_ros.types import Floats, Image, Ints, Roi
 
-SHARD = 500  # crops a file: what is lost when the making is stopped
 MARGIN = 1.4  # side of a stored crop in sides of the person's roi, so that it can be shifted, grown and turned
 _QUALITY = 92
 _FAR = 4.0  # crop sides; what lies further out is as good as there
@@ -48,20 +45,7 @@ def make_crops(motion: Path, out: Path, *, count: int, side: int, seed: int, wor
     if not 64 <= side <= 1024:
         raise ConfigError(f"--side {side} is out of range (64 to 1024)")
     load_recorded(motion)  # fail here, not in a worker
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}; choose another folder") from error
-    shards = [k for k in range(-(-count // SHARD)) if not _file(out, k).exists()]
-    # not forked: a lock that a thread of ours holds would stay locked in the copy for ever
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        jobs = [
-            pool.submit(_shard, motion, _file(out, k), min(SHARD, count - k * SHARD), side, seed, k, plain)
-            for k in shards
-        ]
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit=f"x{SHARD}", desc="crops"):
-            job.result()
-    print(f"{count} crops in {out}")
+    make_shards(out, "crops", count, workers, _shard, motion, side, seed, plain)
     return 0
 
 
@@ -96,11 +80,7 @@ def decoded(jpeg: Ints) -> Image:
     return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _file(out: Path, index: int) -> Path:
-    return out / f"crops_{index:05d}.npz"
-
-
-def _shard(motion: Path, path: Path, count: int, side: int, seed: int, index: int, plain: bool) -> None:
+def _shard(path: Path, index: int, count: int, motion: Path, side: int, seed: int, plain: bool) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cv2.setNumThreads(1)  # the workers are the threads
     body = load_body(None)

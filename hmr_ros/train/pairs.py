@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
@@ -22,9 +19,9 @@ from hmr_ros.stages.sides import SideMemory
 from hmr_ros.train.looks import Look, picture, random_look
 from hmr_ros.train.people import Person, random_motion, random_person
 from hmr_ros.train.poses import PoseSampler, load_recorded
+from hmr_ros.train.shards import make_shards
 from hmr_ros.types import Floats, Ints, Keypoints
 
-SHARD = 500  # pairs a file: what is lost when the making is stopped
 _LOST = 0.5  # score below which the tracker searches anew
 
 
@@ -57,20 +54,7 @@ def make_pairs(
         raise ConfigError("--count, --workers and --frames must be 1 or more")
     load_recorded(motion)  # fail here, not in a worker
     blazepose_models()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}; choose another folder") from error
-    shards = [k for k in range(-(-count // SHARD)) if not _file(out, k).exists()]
-    # not forked: a lock that a thread of ours holds would stay locked in the copy for ever
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        jobs = [
-            pool.submit(_shard, motion, _file(out, k), min(SHARD, count - k * SHARD), seed, k, plain, frames, body)
-            for k in shards
-        ]
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit=f"x{SHARD}", desc="pairs"):
-            job.result()
-    print(f"{count} pairs in {out}")
+    make_shards(out, "pairs", count, workers, _shard, motion, seed, plain, frames, body)
     return 0
 
 
@@ -94,12 +78,8 @@ def taken(pairs: PairSet, rows: Ints) -> PairSet:
     return PairSet(**{name: getattr(pairs, name)[rows] for name in PairSet.__annotations__})
 
 
-def _file(out: Path, index: int) -> Path:
-    return out / f"pairs_{index:05d}.npz"
-
-
 def _shard(
-    motion: Path, path: Path, count: int, seed: int, index: int, plain: bool, frames: int, body_file: str | None
+    path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, body_file: str | None
 ) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     body = load_body(body_file)
