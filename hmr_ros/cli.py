@@ -134,8 +134,9 @@ def _train(args: argparse.Namespace) -> int:
     )
     if args.network == "image":
         return train.image(
-            args.crops, args.val, schedule, size=args.size, with_render=not args.no_trimap, threads=args.threads
-        )
+            args.crops, args.val, schedule, init=args.init, size=args.size, with_render=not args.no_trimap,
+            threads=args.threads,
+        )  # fmt: skip
     if args.network == "prior":
         return train.prior(
             args.pairs, args.val, schedule, motion=args.motion, invented=args.invented, threads=args.threads
@@ -297,6 +298,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
     _schedule_options(p, "image", 60000, 32)
+    p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
     p.add_argument("--size", default="small", help="small (CPU) or paper (HRNet-W48, GPU)")
     p.add_argument("--no-trimap", action="store_true", help="ablation: no render loss")
 

@@ -16,6 +16,7 @@ from hmr_ros.networks.m2p import M2PSize
 from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
 from hmr_ros.networks.prior import PriorSize
 from hmr_ros.networks.weights import save_weights
+from hmr_ros.posture.image import load_image
 from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d
 from hmr_ros.train.batches import Mix, PairBank
 from hmr_ros.train.crop_batches import CropBank
@@ -82,14 +83,20 @@ def prior(
     return 0
 
 
-def image(crops: list[Path], held_back: Path, schedule: Schedule, *, size: str, with_render: bool, threads: int) -> int:
-    """`hmr train image`: writes image.safetensors into the schedule's folder."""
+def image(
+    crops: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, size: str, with_render: bool,
+    threads: int,
+) -> int:  # fmt: skip
+    """`hmr train image`: writes image.safetensors into the schedule's folder; `init` = weights to go on from."""
     chosen = image_size(size)
+    start = None if init is None else load_image(init)
+    if start is not None and start.size != chosen:
+        raise ConfigError(f"{init} has another size than --size {size}; leave one of them out")
     _prepare(schedule, threads)
     body = load_body(None)
     mesh = coarse_of(body)
     bank, val = (CropBank(load_crops(*folders), mesh, chosen.crop_px) for folders in (crops, [held_back]))
-    network = train_image(bank, val, body, mesh, chosen, schedule, with_render=with_render)
+    network = train_image(bank, val, body, mesh, chosen, schedule, with_render=with_render, start=start)
     target = schedule.out / "image.safetensors"
     save_weights(target, "image", network, chosen, {"crops": len(bank), "schedule": asdict(schedule)})
     print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")

@@ -34,12 +34,13 @@ class _Drawn:
 
 def train_image(
     bank: CropBank, held_back: CropBank, body: BodyModel, mesh: CoarseMesh, size: ImageSize, schedule: Schedule,
-    *, with_render: bool,
+    *, with_render: bool, start: ImageMesh | None = None,
 ) -> ImageMesh:  # fmt: skip
-    """Losses of `image_losses`; `with_render` = False is the ablation of the trimap loss."""
+    """Losses of `image_losses`; `with_render` = False is the ablation of the trimap loss. Goes on from `start`."""
     torch.manual_seed(schedule.seed)
-    model = ImageMesh(size)
-    model.carry.start_from(torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32))
+    model = ImageMesh(size) if start is None else start.train().requires_grad_(True)
+    if start is None:
+        model.carry.start_from(torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32))
     device = schedule.device
     faces = torch.as_tensor(coarse_faces(body, mesh), device=device)
     edges = torch.as_tensor(np.argwhere(np.triu(mesh.adjacency, 1) > 0), device=device) + size.points - NUM_VERTICES
