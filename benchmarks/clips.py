@@ -24,10 +24,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--speed", type=int, default=1)
     parser.add_argument("--recordings", type=int, nargs="+", default=[0, 1, 2], help="values of clip_id")
+    parser.add_argument("--seed", type=int, default=0, help="of the first clip's camera and clothes")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     arrays = load_arrays(args.motion)
-    for seed, recording in enumerate(args.recordings):
+    for seed, recording in enumerate(args.recordings, args.seed):
         rows = stretch(np.flatnonzero(arrays["clip_id"] == recording), arrays["bad_frame"], FRAMES * args.speed)
         rows = rows[:: args.speed]
         motion = args.out / f"motion_{recording}.npz"

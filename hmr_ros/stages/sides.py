@@ -13,39 +13,49 @@ _GROUPS = {
     "legs": ("hip", "knee", "ankle", "heel", "foot_index"),
     "arms": ("shoulder", "elbow", "wrist", "pinky", "index", "thumb"),
 }
-_JUMP = 0.05  # mean distance, as a share of the crop's side, below which nothing has happened
-_BETTER = 0.5  # swapped landmarks must be this much nearer to the last ones
-_PATIENCE_S = 1.0  # after this long the network is believed again
+_STATES = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])  # whether legs, arms are the wrong way round
+# costs are lengths in crop sides, or such lengths a second
+_FARTHEST = 0.3  # of a jump: what is farther off is no nearer to one side than to the other
+_DISBELIEF = 0.2  # a second and group that the network shall have been wrong
+_TWISTED = 0.3  # a second, for hips and shoulders that face opposite ways
+_FIRST_S = 0.5  # so long the first picture counts
 _MAX_GAP_S = 0.2  # over longer gaps a person can really have turned
 
 
 class SideMemory:
     """Memory of one person. The landmark network judges every picture anew, and where a limb is hidden or the back is
-    turned it takes left for right for a few frames; no person can do that."""
+    turned it takes left for right for a few frames; no person can do that.
+
+    Which groups of limbs are the wrong way round is the cheapest path so far through four states a frame (Viterbi):
+    jumps cost their length, disbelief and a twisted body cost time. So a wide body that turns round between two frames
+    is put back for a second or two, and legs that only crossed are not held the wrong way.
+    """
 
     def __init__(self, keypoints: Keypoints) -> None:
-        self._last = keypoints
-        self._swapped_s = dict.fromkeys(_GROUPS, 0.0)
+        self._last = keypoints  # as the network said
+        self._costs = _FIRST_S * _rates(keypoints)
 
     def corrected(self, keypoints: Keypoints, dt_s: float) -> Keypoints:
-        """The landmarks with each group of limbs on the side where it was `dt_s` seconds ago."""
-        if dt_s <= _MAX_GAP_S:
-            for name, (left, right) in _INDICES.items():
-                if self._looks_swapped(keypoints, left, right) and self._swapped_s[name] < _PATIENCE_S:
-                    self._swapped_s[name] += dt_s
-                    keypoints = _swap(keypoints, left, right)
-                else:
-                    self._swapped_s[name] = 0.0
+        """The landmarks, `dt_s` seconds after the last ones, with each group of limbs on the side where it was."""
+        came = self._costs[:, None] + self._jumps(keypoints) if dt_s <= _MAX_GAP_S else np.zeros((4, 4))
+        self._costs = came.min(0) + dt_s * _rates(keypoints)
+        self._costs -= self._costs.min()
         self._last = keypoints
+        for swapped, name in zip(_STATES[self._costs.argmin()], _GROUPS, strict=True):
+            if swapped:
+                keypoints = _swap(keypoints, *_INDICES[name])
         return keypoints
 
-    def _looks_swapped(self, now: Keypoints, left: Ints, right: Ints) -> bool:
-        both, other = np.r_[left, right], np.r_[right, left]
-        before = self._last.keypoints_2d[both, :2]
-        size = self._last.next_roi.size_px
-        as_is = _distance(now.keypoints_2d[both, :2], before) / size
-        swapped = _distance(now.keypoints_2d[other, :2], before) / size
-        return as_is > _JUMP and swapped < _BETTER * as_is
+    def _jumps(self, now: Keypoints) -> Floats:
+        """[4,4] from a state of the last frame to one of this: mean distance of the landmarks, both groups together."""
+        change = _STATES[:, None] ^ _STATES
+        total = np.zeros(change.shape[:2])
+        for k, (left, right) in enumerate(_INDICES.values()):
+            before = self._last.keypoints_2d[np.r_[left, right], :2]
+            ways = [now.keypoints_2d[np.r_[pair], :2] for pair in ((left, right), (right, left))]
+            lengths = [np.linalg.norm(way - before, axis=-1).mean() / self._last.next_roi.size_px for way in ways]
+            total += np.minimum(lengths, _FARTHEST)[change[..., k]]
+        return total
 
 
 _INDICES = {
@@ -54,8 +64,13 @@ _INDICES = {
 }
 
 
-def _distance(a: Floats, b: Floats) -> float:
-    return float(np.linalg.norm(a - b, axis=-1).mean())
+def _rates(keypoints: Keypoints) -> Floats:
+    """[4] what each state costs a second; hips and shoulders face opposite ways by 0..1."""
+    across = [keypoints.keypoints_3d[left[0]] - keypoints.keypoints_3d[right[0]] for left, right in _INDICES.values()]
+    lengths = np.linalg.norm(across[0]) * np.linalg.norm(across[1])
+    cosine = float(across[0] @ across[1]) / max(float(lengths), 1e-9)
+    twist = 0.5 - 0.5 * cosine * (-1.0) ** (_STATES[:, 0] ^ _STATES[:, 1])
+    return _DISBELIEF * _STATES.sum(1) + _TWISTED * twist
 
 
 def _swap(keypoints: Keypoints, left: Ints, right: Ints) -> Keypoints:
