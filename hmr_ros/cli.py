@@ -139,12 +139,14 @@ def _train(args: argparse.Namespace) -> int:
         )  # fmt: skip
     if args.network == "prior":
         return train.prior(
-            args.pairs, args.val, schedule, motion=args.motion, invented=args.invented, threads=args.threads
-        )
+            args.pairs, args.val, schedule, init=args.init, motion=args.motion, invented=args.invented,
+            threads=args.threads,
+        )  # fmt: skip
     if args.network == "mesh2d":
         return train.mesh2d(
-            args.pairs, args.val, schedule, motion=args.motion, residual=not args.no_residual, threads=args.threads
-        )
+            args.pairs, args.val, schedule, init=args.init, motion=args.motion, residual=not args.no_residual,
+            threads=args.threads,
+        )  # fmt: skip
     return train.m2p(
         args.pairs, args.val, args.mesh2d, schedule,
         motion=args.motion, init=args.init, mix=Mix(invented=args.invented, jitter=args.jitter), size=args.size,
@@ -290,7 +292,6 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
         p.add_argument("--mesh2d", type=Path, metavar="FILE", help="2D mesh weights (default: the shipped ones)")
         p.add_argument("--jitter", type=float, default=0.0, help="noise on the landmarks, in sizes of the person")
         p.add_argument("--invented", type=float, default=0.6, help="share of people with others' landmark errors")
-        p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
         p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
         p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
         p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
@@ -298,7 +299,6 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
     _schedule_options(p, "image", 60000, 32)
-    p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
     p.add_argument("--size", default="small", help="small (CPU) or paper (HRNet-W48, GPU)")
     p.add_argument("--no-trimap", action="store_true", help="ablation: no render loss")
 
@@ -324,6 +324,7 @@ def _schedule_options(p: argparse.ArgumentParser, network: str, steps: int, batc
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
     p.set_defaults(command=_train, network=network)
 
 

@@ -18,6 +18,7 @@ from hmr_ros.networks.prior import PriorSize
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.posture.image import load_image
 from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d
+from hmr_ros.posture.prior import load_network
 from hmr_ros.train.batches import Mix, PairBank
 from hmr_ros.train.crop_batches import CropBank
 from hmr_ros.train.crops import load_crops
@@ -33,13 +34,15 @@ from hmr_ros.types import Floats
 
 
 def mesh2d(
-    pairs: list[Path], held_back: Path, schedule: Schedule, *, motion: Path | None, residual: bool, threads: int
-) -> int:
-    """`hmr train mesh2d`: writes mesh2d.safetensors into the schedule's folder."""
+    pairs: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, motion: Path | None, residual: bool,
+    threads: int,
+) -> int:  # fmt: skip
+    """`hmr train mesh2d`: writes mesh2d.safetensors into the schedule's folder; `init` = weights to go on from."""
+    start = None if init is None else load_mesh2d(init)
     _prepare(schedule, threads)
     bank, val = _banks(pairs, held_back, None, motion)
-    size = Mesh2DSize(residual=residual)
-    network = train_mesh2d(bank, val, size, schedule, Mix())
+    size = Mesh2DSize(residual=residual) if start is None else start.size
+    network = train_mesh2d(bank, val, size, schedule, Mix(), start)
     path = schedule.out / "mesh2d.safetensors"
     save_weights(path, "mesh2d", network, size, {"pairs": len(bank), "schedule": asdict(schedule)})
     print(f"weights in {path}, curves in {schedule.out / 'curve.csv'}")
@@ -69,14 +72,17 @@ def m2p(
 
 
 def prior(
-    pairs: list[Path], held_back: Path, schedule: Schedule, *, motion: Path | None, invented: int, threads: int
-) -> int:
-    """`hmr train prior`: writes prior.safetensors into the schedule's folder; pairs must be pieces of motion."""
+    pairs: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, motion: Path | None, invented: int,
+    threads: int,
+) -> int:  # fmt: skip
+    """`hmr train prior`: writes prior.safetensors into the schedule's folder; pairs must be pieces of motion, `init` =
+    weights to go on from."""
+    start = None if init is None else load_network(init)
     _prepare(schedule, threads)
-    size = PriorSize()
+    size = PriorSize() if start is None else start.size
     rng = np.random.default_rng(schedule.seed)
     bank = window_bank(load_pairs(*pairs), size, None if motion is None else load_recorded(motion), invented, rng)
-    network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng), size, schedule)
+    network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng), size, schedule, start)
     target = schedule.out / "prior.safetensors"
     save_weights(target, "prior", network, size, {"sequences": len(bank), "schedule": asdict(schedule)})
     print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")

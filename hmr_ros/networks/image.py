@@ -49,6 +49,7 @@ class Seen(NamedTuple):
     coefficients: Tensor  # [B,rows,81] C, rows sum to one
     mesh: Tensor  # [B,rows,2] C P; no gradient reaches P through it
     log_sigma: Tensor  # [B,rows] log of the expected error of `mesh`
+    heat: Tensor  # [B,81,64,64] log of the heat maps
 
 
 class ImageMesh(nn.Module):
@@ -65,10 +66,11 @@ class ImageMesh(nn.Module):
         """`rows` = only the first so many of the points."""
         # channels last: half the time of depthwise convolutions on a CPU
         picture = (crops - 0.5).to(memory_format=torch.channels_last)
-        points, confidence = soft_argmax(self.heat(self.backbone(picture)))
+        heat = log_heat(self.heat(self.backbone(picture)))
+        points, confidence = soft_argmax(heat)
         # the mesh learns to live with the key points as they are; they do not give way to it
         coefficients, log_sigma = self.carry(confidence.detach(), rows)
-        return Seen(points, confidence, coefficients, coefficients @ points.detach(), log_sigma)
+        return Seen(points, confidence, coefficients, coefficients @ points.detach(), log_sigma, heat)
 
 
 class AdaptiveMesh(nn.Module):
@@ -104,14 +106,20 @@ class AdaptiveMesh(nn.Module):
         return C, log_sigma.clamp(*_LOG_SIGMA)
 
 
-def soft_argmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+def log_heat(logits: Tensor) -> Tensor:
+    """Log of the softmax of 15 x logits over the cells [B,K,h,w]."""
+    flat = _SHARPNESS * logits.float().flatten(2)  # bf16 cannot hold it
+    return torch.log_softmax(flat, -1).reshape(logits.shape)
+
+
+def soft_argmax(log_heat: Tensor) -> tuple[Tensor, Tensor]:
     """Heat maps [B,K,h,w] -> centres of mass [B,K,2] in crop sides from the middle, and the heat [B,K] there.
 
-    Softmax of 15 x logits, expectation of each marginal, divided by the side, minus one half.
+    Expectation of each marginal, divided by the side, minus one half.
     """
-    h, w = logits.shape[-2:]
-    heat = torch.softmax(_SHARPNESS * logits.float().flatten(2), -1)  # bf16 cannot hold it
-    grid = heat.reshape(*logits.shape)
+    h, w = log_heat.shape[-2:]
+    grid = log_heat.exp()
+    heat = grid.flatten(2)
     x = grid.sum(2) @ torch.arange(w, device=heat.device, dtype=heat.dtype)
     y = grid.sum(3) @ torch.arange(h, device=heat.device, dtype=heat.dtype)
     cell = (y.detach().round() * w + x.detach().round()).long()

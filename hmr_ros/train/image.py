@@ -16,9 +16,11 @@ from hmr_ros.train.loop import Losses, Schedule, train
 from hmr_ros.train.silhouette import iou_loss, render_loss, silhouette, trimap
 
 # VirtualMarker's, with its millimetres turned into crop sides (a crop shows about two metres); its surface normals are
-# left out, for a 2D mesh has none. PostureHMR weighs its render loss with 10 beside an L1 of unknown unit; at 1 it
-# pulls a person who is off by a pixel about half as hard (30 a crop side) as the L1 of the points does (50).
-_WEIGHTS = {"points": 100.0, "confidence": 0.1, "mesh": 200.0, "edge": 20.0, "sigma": 0.1, "render": 1.0}
+# left out, for a 2D mesh has none. Its heat loss wants heat wherever the point came to lie; here it is wanted at the
+# true cell, for without a backbone that knows people maps grow sharp in wrong places, and nothing pulls them out.
+# PostureHMR weighs its render loss with 10 beside an L1 of unknown unit; at 1 it pulls a person who is off by a pixel
+# about half as hard (30 a crop side) as the L1 of the points does (50).
+_WEIGHTS = {"points": 100.0, "heat": 0.3, "mesh": 200.0, "edge": 20.0, "sigma": 0.1, "render": 1.0}
 _MAX_ERROR = 0.5  # crop sides; a point far outside teaches nothing
 _RENDERED = 4  # every so many-th crop is rendered: the loss costs a third of the small network
 _CHECKED, _CHUNK = 500, 50
@@ -68,8 +70,8 @@ def train_image(
 
 
 def image_losses(seen: Seen, truth: Tensor, edges: Tensor) -> Losses:
-    """Unweighted: L1 of the 81 points and -log confidence where they lie in the crop; L1 and edge lengths of the mesh
-    [B,448,2]; Laplace likelihood of its errors."""
+    """Unweighted: L1 of the 81 points and -log of the heat at the true cell where they lie in the crop; L1 and edge
+    lengths of the mesh [B,448,2]; Laplace likelihood of its errors."""
     sparse = truth[:, :NUM_SPARSE]
     inside = (sparse.abs() < 0.5).all(-1)
     count = inside.sum().clamp(min=1)
@@ -79,11 +81,20 @@ def image_losses(seen: Seen, truth: Tensor, edges: Tensor) -> Losses:
     lengths = [(m[:, edges[:, 0]] - m[:, edges[:, 1]]).norm(dim=-1) for m in (seen.mesh, truth)]
     return {
         "points": (distance * inside).sum() / count / 2,
-        "confidence": -((seen.confidence + 1e-6).log() * inside).sum() / count,
+        "heat": -(heat_at(seen.heat, sparse) * inside).sum() / count,
         "mesh": error.abs().mean(),
         "edge": (lengths[0] - lengths[1]).abs().clamp(max=_MAX_ERROR).mean(),
         "sigma": (away * torch.exp(-seen.log_sigma) + 2 * seen.log_sigma).mean(),
     }
+
+
+def heat_at(log_heat: Tensor, points: Tensor) -> Tensor:
+    """[B,K] what the maps [B,K,h,w] say at the cells of `points` [B,K,2], or at the nearest ones."""
+    h, w = log_heat.shape[-2:]
+    sides = torch.tensor([w, h], device=points.device)
+    x, y = ((points + 0.5) * sides).round().long().unbind(-1)
+    cell = y.clamp(0, h - 1) * w + x.clamp(0, w - 1)
+    return log_heat.flatten(2).gather(2, cell[..., None])[..., 0]
 
 
 @torch.inference_mode()

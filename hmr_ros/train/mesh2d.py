@@ -17,10 +17,12 @@ from hmr_ros.train.loop import Losses, Schedule, train
 _MAX_ERROR = 1.0  # a person whose landmarks are a whole body away teaches nothing
 
 
-def train_mesh2d(bank: PairBank, held_back: PairBank, size: Mesh2DSize, schedule: Schedule, mix: Mix) -> Mesh2D:
-    """Negative log likelihood of the true 2D points under a Laplace distribution a point."""
+def train_mesh2d(
+    bank: PairBank, held_back: PairBank, size: Mesh2DSize, schedule: Schedule, mix: Mix, start: Mesh2D | None = None
+) -> Mesh2D:
+    """Negative log likelihood of the true 2D points under a Laplace distribution a point; goes on from `start`."""
     torch.manual_seed(schedule.seed)
-    model = Mesh2D(size)
+    model = Mesh2D(size) if start is None else start.train().requires_grad_(True)
     model.landmarks.copy_(torch.as_tensor(bank.landmarks))
     device = schedule.device
     posed = copy.deepcopy(bank.posed).to(device)

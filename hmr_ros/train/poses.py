@@ -142,19 +142,20 @@ class PoseSampler:
             pose = axis_angle_from_matrix(rotations[0])
         return self._shaken(pose)
 
-    def motion(self, frames: int, plain: bool) -> tuple[Floats, Floats, int]:
+    def motion(self, frames: int, plain: bool, haste: int = 1) -> tuple[Floats, Floats, int]:
         """A piece of motion: poses [frames,24,3], trans [frames,3] m, and how many recorded frames one step is.
 
-        Not plain: limbs of other pieces, limbs that move alike about another posture, sitting legs, and joint noise
-        that stays the same throughout.
+        With `haste` people move so many times as fast as they did. Not plain: limbs of other pieces, limbs that move
+        alike about another posture, sitting legs, and joint noise that stays the same throughout.
         """
         rng = self._rng
         step = 1 if rng.random() < 0.75 else 2
-        poses, trans = self._piece(frames, step)
+        stride = step * haste
+        poses, trans = self._piece(frames, stride)
         if plain:
             return poses, trans, step
         if rng.random() < 0.7:
-            self._recombined(poses, lambda: self._piece(frames, step)[0])
+            self._recombined(poses, lambda: self._piece(frames, stride)[0])
         if rng.random() < 0.5:
             poses = self._relocated(poses)
         if rng.random() < 0.15:

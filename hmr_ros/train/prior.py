@@ -20,16 +20,19 @@ _WEIGHTS = {"noise": 1.0, "pose": 1.0, "joint": 10.0, "likelihood": 0.1, "accele
 _NEAR = 400  # below this t the denoised pose is judged by its joints too
 
 
-def train_prior(bank: WindowBank, held_back: WindowBank, size: PriorSize, schedule: Schedule) -> Prior:
-    """Noise prediction (ScoreHMR Eq. 11) together with the mean pose that the evidence allows.
+def train_prior(
+    bank: WindowBank, held_back: WindowBank, size: PriorSize, schedule: Schedule, start: Prior | None = None
+) -> Prior:
+    """Noise prediction (ScoreHMR Eq. 11) together with the mean pose that the evidence allows; goes on from `start`.
 
     The mean is judged by its joints and by how they accelerate over neighbouring frames; the denoised pose by its
     joints where little noise was added.
     """
     torch.manual_seed(schedule.seed)
-    model = Prior(size)
-    for name, value in zip(("mean", "std"), bank.statistics(), strict=True):
-        model.evidence.get_buffer(name).copy_(torch.as_tensor(value))
+    model = Prior(size) if start is None else start.train().requires_grad_(True)
+    if start is None:
+        for name, value in zip(("mean", "std"), bank.statistics(), strict=True):
+            model.evidence.get_buffer(name).copy_(torch.as_tensor(value))
     alphas = torch.as_tensor(cosine_alphas(), dtype=torch.float32, device=schedule.device)
 
     def prepare(rng: np.random.Generator) -> tuple[WindowBatch, Tensor, Tensor]:

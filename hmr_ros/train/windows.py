@@ -36,6 +36,7 @@ TARGETS = 3  # neighbouring frames of one window that are trained together, so t
 _LOST = 0.5
 _DECODER_STEPS = 2  # as live
 _CHUNK = 32  # people fitted at once
+_HASTE = (0.5, 0.3, 0.2)  # shares of invented people who move once, twice, three times as fast as recorded
 _HURRIED = 0.6  # share of the people seen at 15 Hz that are taken to be seen at 30 Hz
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _MIRRORED_COLUMNS = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0]])
@@ -90,7 +91,8 @@ def invented_people(
     """
     assert bank.landmarks is not None
     T = pairs.points.shape[1]
-    motion = [sampler.motion(T, plain=rng.random() < 0.25) for _ in range(count)]
+    haste = rng.choice(len(_HASTE), count, p=_HASTE) + 1
+    motion = [sampler.motion(T, rng.random() < 0.25, int(h)) for h in haste]
     poses, trans = np.array([m[0] for m in motion]), np.array([m[1] for m in motion])
     views = np.array([view_rotation(rng, plain=True) for _ in range(count)])
     noisy = rng.integers(0, len(pairs), count)

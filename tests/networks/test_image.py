@@ -4,26 +4,26 @@ import pytest
 import torch
 
 from hmr_ros.errors import ConfigError
-from hmr_ros.networks.image import AdaptiveMesh, ImageMesh, ImageSize, image_size, soft_argmax
+from hmr_ros.networks.image import AdaptiveMesh, ImageMesh, ImageSize, image_size, log_heat, soft_argmax
 
 
 def heat_map(x, y, side=64):
-    """One bump at cell (x, y)."""
+    """Logits of one bump at cell (x, y)."""
     grid = torch.arange(side, dtype=torch.float32)
     return -((grid[None] - x) ** 2 + (grid[:, None] - y) ** 2)[None, None] / 15
 
 
 def test_soft_argmax_finds_a_bump_between_the_cells():
-    points, confidence = soft_argmax(heat_map(20.25, 40.75))
+    points, confidence = soft_argmax(log_heat(heat_map(20.25, 40.75)))
     torch.testing.assert_close(points[0, 0], torch.tensor([20.25, 40.75]) / 64 - 0.5, atol=1e-4, rtol=0)
     assert 0 < confidence < 1
 
 
 def test_confidence_is_the_heat_at_the_point():
     """A sharp map is sure, a flat one knows nothing, two far bumps put the point where there is no heat."""
-    flat = soft_argmax(torch.zeros(1, 1, 64, 64))[1]
-    sharp = soft_argmax(100 * heat_map(30, 30))[1]
-    torn = soft_argmax(torch.maximum(heat_map(10, 30), heat_map(50, 30)))[1]
+    flat = soft_argmax(log_heat(torch.zeros(1, 1, 64, 64)))[1]
+    sharp = soft_argmax(log_heat(100 * heat_map(30, 30)))[1]
+    torn = soft_argmax(log_heat(torch.maximum(heat_map(10, 30), heat_map(50, 30))))[1]
     assert flat.item() == pytest.approx(1 / 64**2)
     assert sharp.item() == pytest.approx(1.0)
     assert torn.item() < 1e-6
@@ -31,8 +31,8 @@ def test_confidence_is_the_heat_at_the_point():
 
 def test_moving_the_heat_moves_the_points():
     maps = torch.nn.functional.pad(torch.randn(2, 3, 32, 32), (16, 16, 16, 16), value=-100.0)
-    a, sure_a = soft_argmax(maps)
-    b, sure_b = soft_argmax(maps.roll((4, -8), (2, 3)))
+    a, sure_a = soft_argmax(log_heat(maps))
+    b, sure_b = soft_argmax(log_heat(maps.roll((4, -8), (2, 3))))
     torch.testing.assert_close(b - a, torch.tensor([-8.0, 4.0]).expand_as(a) / 64, atol=1e-5, rtol=0)
     torch.testing.assert_close(sure_a, sure_b)
 
@@ -88,7 +88,7 @@ def test_the_small_network_is_small():
     with torch.no_grad():
         seen = net.eval()(torch.rand(1, 3, 128, 128))
     assert operations < 150e6  # multiplications; each with an addition
-    assert [tuple(t.shape) for t in seen] == [(1, 81, 2), (1, 81), (1, 448, 81), (1, 448, 2), (1, 448)]
+    assert [tuple(t.shape) for t in seen] == [(1, 81, 2), (1, 81), (1, 448, 81), (1, 448, 2), (1, 448), (1, 81, 64, 64)]
     assert seen.points.abs().max() <= 0.5
 
 

@@ -8,7 +8,7 @@ import torch
 from hmr_ros.body.coarse import coarse_of
 from hmr_ros.cli import main
 from hmr_ros.errors import InputError
-from hmr_ros.networks.image import Seen
+from hmr_ros.networks.image import Seen, log_heat
 from hmr_ros.posture.image import load_image
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.train import crop_batches
@@ -78,23 +78,31 @@ def test_pictures_change_each_time_and_validation_does_not(folder, open_body):
     assert torch.equal(c.pictures, d.pictures) and torch.equal(c.points, d.points)
 
 
+def bump_at(points):
+    """Log heat maps with one bump a point."""
+    cells = torch.arange(64) / 64 - 0.5
+    away = [(cells - points[..., k, None]).square() for k in (0, 1)]
+    return log_heat(-40 * (away[0][:, :, None] + away[1][..., None]))
+
+
 def test_true_answers_have_the_least_loss():
     torch.manual_seed(0)
     truth = 0.3 * torch.randn(2, 448, 2)
     edges = torch.tensor([[20, 30], [100, 200]])
     sure, C = torch.ones(2, 81), torch.zeros(2, 448, 81)
 
-    def losses(mesh, confidence=sure):
-        return image_losses(Seen(mesh[:, :81], confidence, C, mesh, torch.full((2, 448), -4.0)), truth, edges)
+    def losses(mesh):
+        seen = Seen(mesh[:, :81], sure, C, mesh, torch.full((2, 448), -4.0), bump_at(mesh[:, :81]))
+        return image_losses(seen, truth, edges)
 
     exact, off = losses(truth), losses(truth + 0.05 * torch.randn_like(truth))
-    assert all(exact[name] < off[name] for name in ("points", "mesh", "edge", "sigma"))
+    assert all(exact[name] < off[name] for name in ("points", "heat", "mesh", "edge", "sigma"))
     assert exact["points"] == exact["mesh"] == exact["edge"] == 0
-    assert losses(truth, 0.5 * sure)["confidence"] > exact["confidence"]
     outside = truth.clone()
     outside[:, :81] += 3.0
-    far = image_losses(Seen(0 * truth[:, :81], 0 * sure, C, truth, 0 * truth[..., 0]), outside, edges)
-    assert far["points"] == 0 and far["confidence"] == 0  # what is not in the picture cannot be found there
+    sparse = 0 * truth[:, :81]
+    far = image_losses(Seen(sparse, 0 * sure, C, truth, 0 * truth[..., 0], bump_at(sparse)), outside, edges)
+    assert far["points"] == 0 and far["heat"] == 0  # what is not in the picture cannot be found there
 
 
 @pytest.mark.parametrize("options", [[], ["--no-trimap"]])
