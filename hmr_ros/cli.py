@@ -162,7 +162,9 @@ def _bench(args: argparse.Namespace) -> int:
             import torch  # noqa: F401
         except ModuleNotFoundError as error:
             raise AssetError(f"--roofline needs torch: pip install {error.name}, or leave it out") from error
-    return bench(configuration(args), args.people, args.repeats, args.json, args.engines, args.roofline)
+    return bench(
+        configuration(args), args.people, args.repeats, args.json, args.engines, args.roofline, tuple(args.sizes)
+    )
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -222,6 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser("bench", help="cost of every stage on this machine, by number of people")
     p.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
     p.add_argument("--repeats", type=int, default=100)
+    p.add_argument("--sizes", nargs="+", default=["640x480"], metavar="WxH", help="of the picture")
     p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
     p.add_argument("--roofline", action="store_true", help="each network against the machine's measured peak (torch)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")

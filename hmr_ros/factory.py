@@ -13,6 +13,8 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
 from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
 from hmr_ros.engines.choice import Chosen, Wish, choose
+from hmr_ros.engines.contract import Engine
+from hmr_ros.engines.image import IMAGE_CROP_PX, EngineImagePosture
 from hmr_ros.engines.posture import EnginePosture
 from hmr_ros.engines.refine import RefineEngine
 from hmr_ros.errors import AssetError, ConfigError
@@ -51,7 +53,7 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
         return KinematicRecovery(body)  # leaves no evidence that could be refined
     trained_on = load_body(None)
     sparse = sparse_points(trained_on, coarse_of(trained_on))
-    source = _image_source(config, trained_on) if config.mesh2d == "image" else _keypoint_source(config)
+    source = _image_source(config) if config.mesh2d == "image" else _keypoint_source(config)
     recovery: Recovery = PostureRecovery(trained_on, sparse, source)
     if config.refine != "none":
         network = RefineEngine(choose_engine(config, "refine").engine)
@@ -74,26 +76,27 @@ def _keypoint_source(config: HmrConfig) -> KeypointPosture:
     return KeypointPosture(EnginePosture(engine))
 
 
-def _image_source(config: HmrConfig, body: BodyModel) -> ImagePosture:
-    """Image network and decoder in torch; there is no export of the image network yet."""
-    if config.engine not in ("auto", "torch"):
-        raise ConfigError(
-            f"mesh2d 'image' runs with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
-        )
-    if config.steps < 1:
-        raise ConfigError(f"steps is {config.steps}; the decoder takes 1 step or more")
-    try:
-        import torch
-
-        from hmr_ros.posture.image import load_image_posture
-    except ModuleNotFoundError as error:
-        raise AssetError(f"mesh2d 'image' needs {error.name}: pip install {error.name}") from error
-    torch.set_num_threads(config.threads)
-    source = ImagePosture(
-        load_image_posture(body, config.steps, Path(config.image_weights) if config.image_weights else None)
-    )
+def _image_source(config: HmrConfig) -> ImagePosture:
+    """Other weights than the shipped ones have no export, and run in torch."""
+    if config.image_weights:
+        if config.engine not in ("auto", "torch"):
+            raise ConfigError(
+                f"image_weights run with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
+            )
+        image = _torch_image(Path(config.image_weights))
+    else:
+        image = choose_engine(config, "image").engine
+    source = ImagePosture(EngineImagePosture(image, choose_engine(config, "decoder").engine))
     source.warm_up()
     return source
+
+
+def _torch_image(weights: Path) -> Engine:
+    try:
+        from hmr_ros.engines.originals import torch_image
+    except ModuleNotFoundError as error:
+        raise AssetError(f"image_weights need {error.name}: pip install {error.name}") from error
+    return torch_image(weights=weights)
 
 
 def choose_engine(config: HmrConfig, network: str = "posture") -> Chosen:
@@ -103,8 +106,8 @@ def choose_engine(config: HmrConfig, network: str = "posture") -> Chosen:
 
 def engine_wish(config: HmrConfig, network: str = "posture") -> Wish:
     """Exported files may lie in the package or in the cache."""
-    setting = config.steps if network == "posture" else config.window
-    return Wish(network, setting, config.threads, (asset(""), model_folder()))
+    settings = {"posture": config.steps, "decoder": config.steps, "refine": config.window, "image": IMAGE_CROP_PX}
+    return Wish(network, settings[network], config.threads, (asset(""), model_folder()))
 
 
 def model_folder() -> Path:

@@ -147,17 +147,23 @@ def test_bag_in_bag_out(tmp_path, rendered, capsys):
 
 
 def test_bench_prints_every_stage_and_writes_json(tmp_path, capsys):
-    assert main(["bench", "--people", "1", "2", "--repeats", "2", "--json", str(tmp_path / "bench.json")]) == 0
+    argv = ["bench", "--people", "1", "2", "--repeats", "2", "--sizes", "640x480", "960x540"]
+    assert main([*argv, "--json", str(tmp_path / "bench.json")]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("track", "mesh2d + decoder", "fit", "refine", "recover, all", "peak memory"))
     report = json.loads((tmp_path / "bench.json").read_text())
     assert {row["people"] for row in report["stages"]} == {1, 2}
-    assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in report["stages"])
+    assert all(0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] for row in report["stages"])
+    whole = [row for row in report["stages"] if row["stage"] == "frame, search too"]
+    assert [row["picture"] for row in whole] == ["640x480", "960x540"]
+    assert all(row["cores"] > 0 and row["frames_per_s"] > 0 for row in whole)
 
 
 def test_bench_refuses_nobody(capsys):
     assert main(["bench", "--people", "0"]) == 1
     assert "1 or more" in capsys.readouterr().err
+    assert main(["bench", "--sizes", "big"]) == 1
+    assert "640x480" in capsys.readouterr().err
 
 
 def test_another_smpl_file_gets_the_same_people(clip, tmp_path, open_body):

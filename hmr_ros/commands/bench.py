@@ -15,13 +15,14 @@ import numpy as np
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.commands.bench_engines import compare_engines, print_engines
-from hmr_ros.commands.timing import recovery_stages, row, times
+from hmr_ros.commands.timing import recovery_stages, row, times, times_at_30_hz
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import render_motion
+from hmr_ros.synth.render import parse_size, render_motion
 from hmr_ros.synth.scene import look_at
 from hmr_ros.types import Frame
 
@@ -33,20 +34,24 @@ def bench(
     json_path: Path | None,
     engines: list[str] | None = None,
     with_roofline: bool = False,
+    sizes: tuple[str, ...] = ("640x480",),
 ) -> int:
-    """Print a table of p50/p95/p99 in milliseconds a stage and number of people; optionally write it as JSON.
+    """Print a table of p50/p95/p99 in milliseconds and busy cores a stage and number of people; optionally as JSON.
 
     `engines`: compare the posture stage on these as well (empty: on all); `with_roofline`: the
-    networks against the machine.
+    networks against the machine; `sizes` of the picture: the recovery depends on them no more than the first one says.
     """
+    pictures = [_frame(*parse_size(size)) for size in sizes]
     if repeats < 1 or not people or min(people) < 1:
         raise ConfigError("--repeats and --people must be 1 or more")
-    pipeline = build_pipeline(offline(replace(config, lag=0)))
-    frame = _frame()
+    settings = offline(replace(config, lag=0))
+    rows = []
+    for size, picture in zip(sizes, pictures, strict=True):
+        rows += [line | {"picture": size} for line in _pictures(build_pipeline(settings), picture, repeats)]
+    pipeline, frame = build_pipeline(settings), pictures[0]
     tracks = pipeline.tracker.step(frame)
     if not tracks:
         raise InputError("nobody found in the rendered test picture; run: hmr doctor")
-    rows = [row("track", 1, times(partial(pipeline.tracker.step, frame), repeats))]
     recovery = pipeline.recovery
     for count in people:
         crowd = [replace(tracks[0], track_id=i) for i in range(count)]
@@ -74,9 +79,22 @@ def bench(
     return 0
 
 
-def _frame() -> Frame:
-    """The demo's person in a 640x480 picture."""
-    camera = guess_camera(640, 480)
+def _pictures(pipeline: Pipeline, frame: Frame, repeats: int) -> list[dict[str, Any]]:
+    """Tracking one person, and the whole way with its search, as a node does it."""
+    tracked = row("track", 1, times(partial(pipeline.tracker.step, frame), repeats))
+    pipeline.reset()
+
+    def whole(stamped: Frame) -> None:
+        pipeline.step(stamped)
+        pipeline.search(stamped)
+
+    spent = row("frame, search too", 1, times_at_30_hz(whole, frame, repeats))
+    return [tracked, spent | {"frames_per_s": round(1e3 / spent["p50_ms"], 1)}]
+
+
+def _frame(width: int, height: int) -> Frame:
+    """The demo's person."""
+    camera = guess_camera(width, height)
     motion = demo_motion()
     view = look_at(camera, np.array([0.2, 1.1, 3.2]), np.array([0.2, 0.95, 0.0]))
     one = replace(motion, poses=motion.poses[:1], trans=motion.trans[:1])
@@ -87,8 +105,10 @@ def _frame() -> Frame:
 def _print(report: dict[str, Any]) -> None:
     print(f"{report['machine']}, {report['threads']} threads, {report['steps']} steps of the posture decoder")
     print(f"recover {report['recover']} on {report['engine']}, refine {report['refine']}")
-    print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}")
+    print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'cores':>6}  picture, rate")
     for line in report["stages"]:
         ms = " ".join(f"{line[name]:>8.2f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
-        print(f"{line['stage']:<20} {line['people']:>6} {ms}")
+        cores = "" if line["cores"] is None else f"{line['cores']:.2f}"
+        rate = f", {line['frames_per_s']} frames/s" if "frames_per_s" in line else ""
+        print(f"{line['stage']:<20} {line['people']:>6} {ms} {cores:>6}  {line.get('picture', '')}{rate}")
     print(f"peak memory {report['peak_memory_mb']} MB")

@@ -24,8 +24,8 @@ _FLOAT = 4  # bytes
 
 def roofline(config: HmrConfig, people: list[int], repeats: int) -> dict[str, Any]:
     """Peaks of the machine, and for each network and number of people: operations, bytes, time, share of what is
-    attainable with so many operations a byte. Operations are those of matrix products; bytes are weights, inputs and
-    outputs, each once."""
+    attainable with so many operations a byte. Operations are those of matrix products and convolutions; bytes are
+    weights, inputs and outputs, each once."""
     gflops, gbytes = peak_gflops(config.threads), peak_gbytes()
     rows = []
     for network in SETTING:
@@ -38,7 +38,7 @@ def roofline(config: HmrConfig, people: list[int], repeats: int) -> dict[str, An
                 answer = module(given)
             flops = counter.get_total_flops()
             moved = weights + sum(a.nbytes for a in (*given.values(), *answer.values()))
-            seconds = float(np.median(np.array(times(partial(engine, given), repeats))))
+            seconds = float(np.median(np.array(times(partial(engine, given), repeats).seconds)))
             attainable = min(gflops * 1e9, gbytes * 1e9 * flops / moved)
             rows.append(
                 {

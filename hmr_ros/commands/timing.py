@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,37 +13,53 @@ import numpy as np
 from hmr_ros.stages.recover import Recovery
 from hmr_ros.types import Frame, Track
 
+
+@dataclass(frozen=True)
+class Spent:
+    """What repeated calls took."""
+
+    seconds: list[float]  # each
+    cores: float | None = None  # processor seconds a second, all threads; None where it was not measured
+
+
 _WARM_UP = 20  # more than a window of refinement
 _PERIOD_NS = 33_333_333
 
 
-def recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each part of the recovery over frames at 30 Hz, windows of refinement full, and of all together."""
-    spent: dict[str, list[float]] = {}
-    for k in range(_WARM_UP + repeats):
-        start = time.perf_counter()
-        recovery(replace(frame, index=k, stamp_ns=k * _PERIOD_NS), tracks)
-        whole = time.perf_counter() - start
-        parts: dict[str, float] = getattr(recovery, "stage_seconds", {})
-        if k >= _WARM_UP:
-            for name, seconds in (parts | {"recover, all": whole}).items():
-                spent.setdefault(name, []).append(seconds)
-    return spent
+def recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, Spent]:
+    """Each part of the recovery over frames at 30 Hz, windows of refinement full, and all together."""
+    parts: dict[str, list[float]] = {}
+
+    def call(stamped: Frame) -> None:
+        recovery(stamped, tracks)
+        for name, seconds in getattr(recovery, "stage_seconds", {}).items():
+            parts.setdefault(name, []).append(seconds)
+
+    whole = times_at_30_hz(call, frame, repeats)
+    return {name: Spent(seconds[-repeats:]) for name, seconds in parts.items()} | {"recover, all": whole}
 
 
-def times(call: Callable[[], object], repeats: int) -> list[float]:
-    """Seconds of each of `repeats` calls, after some that do not count."""
+def times_at_30_hz(call: Callable[[Frame], object], frame: Frame, repeats: int) -> Spent:
+    """The same picture again and again with the stamps and numbers of a camera."""
+    frames = (replace(frame, index=k, stamp_ns=k * _PERIOD_NS) for k in count())
+    return times(lambda: call(next(frames)), repeats)
+
+
+def times(call: Callable[[], object], repeats: int) -> Spent:
+    """`repeats` calls, after some that do not count."""
     for _ in range(_WARM_UP):
         call()
     spent = []
+    began, busy = time.perf_counter(), time.process_time()
     for _ in range(repeats):
         start = time.perf_counter()
         call()
         spent.append(time.perf_counter() - start)
-    return spent
+    return Spent(spent, (time.process_time() - busy) / (time.perf_counter() - began))
 
 
-def row(stage: str, people: int, seconds: list[float]) -> dict[str, Any]:
+def row(stage: str, people: int, spent: Spent) -> dict[str, Any]:
     """One line of the table."""
-    p50, p95, p99 = (round(float(ms), 2) for ms in 1e3 * np.percentile(seconds, [50, 95, 99]))
-    return {"stage": stage, "people": people, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+    p50, p95, p99 = (round(float(ms), 2) for ms in 1e3 * np.percentile(spent.seconds, [50, 95, 99]))
+    cores = None if spent.cores is None else round(spent.cores, 2)
+    return {"stage": stage, "people": people, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "cores": cores}

@@ -53,8 +53,10 @@ def read_card(metadata: Mapping[str, str], path: Path, network: str) -> ModelCar
 
 
 def command(network: str, setting: int | None = None) -> str:
-    """What makes the file; `setting` = steps of the decoder or frames of the window."""
-    option = {"posture": "--steps", "refine": "--window"}.get(network)
+    """What makes the file; `setting` = steps of the decoder, frames of the window or pixels of a crop's side."""
+    if network == "image":
+        return "hmr export image"
+    option = {"posture": "--steps", "decoder": "--steps", "refine": "--window"}.get(network)
     if option is None:
         return "hmr export --prior FILE"
     return "hmr export" if setting is None else f"hmr export {network} {option} {setting}"

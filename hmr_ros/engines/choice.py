@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.loading import asset
 from hmr_ros.engines.card import command
-from hmr_ros.engines.contract import POSTURE, Engine
+from hmr_ros.engines.contract import Engine
 from hmr_ros.engines.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.errors import AssetError, ConfigError
 
-SETTING = {"posture": "steps", "refine": "frames"}  # what is baked into a network's graph and part of its file's name
+# what is baked into a network's graph and part of its file's name
+SETTING = {"posture": "steps", "refine": "frames", "image": "crop_px", "decoder": "steps"}
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Wish:
     """What the configuration asks for, and where exported files may lie; TensorRT plans in the last folder."""
 
     network: str
-    setting: int  # steps of the decoder, frames of the window
+    setting: int  # steps of the decoder, frames of the window, pixels of a crop's side
     threads: int
     folders: tuple[Path, ...]
 
@@ -82,18 +83,13 @@ def _torch(wish: Wish) -> Engine:
     try:
         import torch
 
-        from hmr_ros.engines.torch import TorchEngine
-        from hmr_ros.posture.networks import load_torch_posture
+        from hmr_ros.engines import originals
     except ModuleNotFoundError as error:
         raise AssetError(
             f"engine 'torch' needs {error.name}: pip install {error.name}, or use 'onnxruntime', or recover 'kinematic'"
         ) from error
     torch.set_num_threads(wish.threads)
-    if wish.network == "posture":
-        return TorchEngine(load_torch_posture(load_body(None), wish.setting).module, POSTURE)
-    from hmr_ros.engines.refine import torch_refine
-
-    return torch_refine(wish.setting)
+    return originals.original(wish.network, wish.setting)
 
 
 def _tensorrt(wish: Wish) -> Engine:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.engines.choice import graph_file
 from hmr_ros.engines.contract import POSTURE, Signature
+from hmr_ros.engines.originals import torch_decoder, torch_image
 from hmr_ros.engines.refine import PAST, torch_refine
 from hmr_ros.networks.prior import POSE_6D, Prior
 from hmr_ros.posture.networks import load_torch_posture
@@ -26,6 +27,7 @@ class Request:
     mesh2d: Path | None = None
     m2p: Path | None = None
     prior: Path | None = None
+    image: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,21 @@ def _posture(request: Request) -> Graph:
     return Graph(graph_file("posture", request.steps), module, POSTURE, sources, {"steps": request.steps})
 
 
+def _image(request: Request) -> Graph:
+    path = request.image or asset("image.safetensors")
+    engine = torch_image(weights=path)
+    crop_px = engine.signature.inputs["pictures"][-1]
+    return Graph(graph_file("image", crop_px), engine.module, engine.signature, [path], {"crop_px": crop_px})
+
+
+def _decoder(request: Request) -> Graph:
+    engine = torch_decoder(request.steps)
+    sources = [asset(n) for n in ("mesh2d.safetensors", "m2p.safetensors", "open_body.npz", "open_coarse.npz")]
+    return Graph(
+        graph_file("decoder", request.steps), engine.module, engine.signature, sources, {"steps": request.steps}
+    )
+
+
 def _evidence(request: Request) -> Graph:
     path = request.prior or asset("prior.safetensors")
     prior = load_network(path)
@@ -88,6 +105,8 @@ def _refine(request: Request) -> Graph:
 GRAPHS: dict[str, Callable[[Request], Graph]] = {
     "posture": _posture,
     "refine": _refine,
+    "image": _image,
+    "decoder": _decoder,
     "evidence": _evidence,
     "denoiser": _denoiser,
 }

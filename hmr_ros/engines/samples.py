@@ -24,13 +24,17 @@ _HANG_ON = {
 
 
 def sample(signature: Signature, count: int, seed: int = 0) -> dict[str, Floats]:
-    """Inputs for `count` people; `posture` and `refine` get plausible ones, other networks standard normal numbers."""
+    """Inputs for `count` people; all but the parts of the prior get plausible ones, these standard normal numbers."""
     rng = np.random.default_rng(seed)
     if signature.network == "posture":
         return _people(count, rng)
+    if signature.network == "decoder":
+        return _meshes(count, rng)
     if signature.network == "refine":
         return _windows(signature, count, rng)
     inputs = {name: rng.normal(0, 1, (count, *size)).astype(np.float32) for name, size in signature.inputs.items()}
+    if signature.network == "image":
+        return {"pictures": rng.uniform(0, 1, (count, *signature.inputs["pictures"])).astype(np.float32)}
     if "present" in inputs:  # at least the frame itself
         inputs["present"] = (inputs["present"] > -1).astype(np.float32)
         inputs["present"][:, 0] = 1.0
@@ -55,6 +59,14 @@ def _people(count: int, rng: np.random.Generator) -> dict[str, Floats]:
     confidence = rng.uniform(0.3, 1.0, (count, 33))
     people = normalise(seen[..., :2] / seen[..., 2:], confidence, world)
     return {"points": people.points.astype(np.float32), "log_scale": np.log(people.scale).astype(np.float32)}
+
+
+def _meshes(count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """People with a 2D mesh made of their landmarks."""
+    people = _people(count, rng)
+    mesh = people["points"][:, rng.integers(0, 33, 81), :2] + rng.normal(0, 0.02, (count, 81, 2))
+    sigma = rng.uniform(0.01, 0.05, (count, 81))
+    return {"mesh": mesh.astype(np.float32), "sigma": sigma.astype(np.float32)} | people
 
 
 def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:

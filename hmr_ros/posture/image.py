@@ -1,11 +1,11 @@
-"""The posture networks with the 2D mesh seen in the picture itself (PostureHMR 3.1), in torch."""
+"""The image network and the decoder behind it as the two graphs that engines run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor, nn
 
 from hmr_ros.body.coarse import NUM_SPARSE, coarse_of
 from hmr_ros.body.loading import asset
@@ -16,63 +16,75 @@ from hmr_ros.networks.m2p import M2P
 from hmr_ros.networks.mesh2d import Mesh2D
 from hmr_ros.networks.weights import read_weights
 from hmr_ros.posture.condition import condition
-from hmr_ros.posture.contract import Posture
 from hmr_ros.posture.networks import facing_template, load_m2p, load_mesh2d
 from hmr_ros.posture.reverse import reverse, step_times
-from hmr_ros.types import Floats, Image
 
 
-class TorchImagePosture:
-    """`stages.image.ImageNetwork` in torch, on the CPU."""
+class ImageModule(nn.Module):
+    """Crop to 2D mesh."""
 
-    def __init__(self, image: ImageMesh, mesh2d: Mesh2D, m2p: M2P, template: Floats, steps: int) -> None:
-        self._image, self._mesh2d, self._m2p = image.eval(), mesh2d.eval(), m2p.eval()
-        self._template = torch.as_tensor(template, dtype=torch.float32)
+    def __init__(self, network: ImageMesh, rows: int = NUM_SPARSE) -> None:
+        super().__init__()
+        self._network, self._rows = network.eval(), rows
+        self.crop_px = network.size.crop_px
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Crops [B,3,S,S] (BGR, 0..1) -> 2D mesh [B,P,2] and its sigma [B,P], in crop sides from the middle."""
+        seen = self._network(pictures, self._rows)
+        return seen.mesh, seen.log_sigma.exp()
+
+
+class DecoderModule(nn.Module):
+    """2D mesh to posture, all steps as one graph.
+
+    The decoder learned with landmarks carried to the points by the key point network, so its third dimension stays
+    these.
+    """
+
+    template: Tensor
+
+    def __init__(self, mesh2d: Mesh2D, m2p: M2P, template: Tensor, steps: int) -> None:
+        super().__init__()
+        self._mesh2d, self._m2p = mesh2d.eval(), m2p.eval()
+        self.register_buffer("template", template[: m2p.size.points], persistent=False)
         self._times = step_times(steps)
-        self.crop_px = image.size.crop_px
 
-    @torch.inference_mode()
-    def look(self, crops: Image) -> tuple[Floats, Floats]:
-        """Crops [N,S,S,3] BGR -> 2D mesh [N,P,2] and its sigma [N,P], in crop sides from the middle."""
-        pictures = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255.0
-        seen = self._image(pictures, self._m2p.size.points)
-        return seen.mesh.double().numpy(), seen.log_sigma.exp().double().numpy()
+    def forward(
+        self, mesh: Tensor, sigma: Tensor, points: Tensor, log_scale: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """2D mesh [B,P,2] and sigma [B,P] in the units of `posture.features`, landmarks `points` [B,33,6], `log_scale`
+        [B] -> the fields of `Posture` in their order."""
+        carried = condition(self._mesh2d, points, log_scale, self._m2p.size.points)[..., 3:]
+        seen = torch.cat([mesh, sigma.log()[..., None], carried], -1)
 
-    @torch.inference_mode()
-    def decode(self, mesh: Floats, sigma: Floats, points: Floats, log_scale: Floats) -> Posture:
-        """2D mesh [N,P,2] and sigma [N,P] in the units of `posture.features`, whose `points` [N,33,6] lend the decoder
-        their third dimension; `log_scale` [N]."""
-        given, scale = (torch.as_tensor(a, dtype=torch.float32) for a in (points, log_scale))
-        uv, spread = (torch.as_tensor(a, dtype=torch.float32) for a in (mesh, sigma))
-        # the decoder learned with landmarks carried to the points by the key point network, so they stay these
-        carried = condition(self._mesh2d, given, scale, self._m2p.size.points)[..., 3:]
-        seen = torch.cat([uv, spread.log()[..., None], carried], -1)
-
-        def decoder(x: torch.Tensor, t: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            change, log_sigma = self._m2p(x, seen, scale, t, s)
+        def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+            change, log_sigma = self._m2p(x, seen, log_scale, t, s)
             return change, log_sigma
 
-        x, log_sigma = reverse(decoder, self._template.expand(len(seen), -1, -1), self._times)
+        x, log_sigma = reverse(decoder, self.template.expand(points.shape[0], -1, -1), self._times)
         n = NUM_SPARSE
-        found = (uv[:, :n], spread[:, :n], x[:, :n], log_sigma[:, :n].exp())
-        return Posture(*(a.double().numpy() for a in found))
+        return mesh[:, :n], sigma[:, :n], x[:, :n], log_sigma[:, :n].exp()
 
 
-def load_image_posture(body: BodyModel, steps: int, image: Path | None = None) -> TorchImagePosture:
-    """The image network of `image` (default: where a shipped one would lie) before the shipped decoder."""
-    mesh = coarse_of(body)
-    m2p = load_m2p(asset("m2p.safetensors"), body, mesh)
-    template = facing_template(mesh.points(body))[: m2p.size.points]
-    network = load_image(image or asset("image.safetensors"))
-    return TorchImagePosture(network, load_mesh2d(asset("mesh2d.safetensors")), m2p, np.asarray(template), steps)
+def load_image_module(path: Path | None = None) -> ImageModule:
+    """The shipped image network, or that of a weights file; for the shipped decoder."""
+    return ImageModule(load_image(path or asset("image.safetensors")))
+
+
+def load_decoder_module(body: BodyModel, steps: int) -> DecoderModule:
+    """The shipped decoder; `body` is the open body."""
+    coarse = coarse_of(body)
+    m2p = load_m2p(asset("m2p.safetensors"), body, coarse)
+    template = torch.as_tensor(facing_template(coarse.points(body)), dtype=torch.float32)
+    return DecoderModule(load_mesh2d(asset("mesh2d.safetensors")), m2p, template, steps)
 
 
 def load_image(path: Path) -> ImageMesh:
     """Image network of a weights file; AssetError with the cure if it is missing."""
     if not path.is_file():
         raise AssetError(
-            f"mesh2d 'image' needs weights, which are not shipped, and there are none at {path}; train them with: hmr"
-            " train image, and name the file in image_weights, or use mesh2d 'keypoints'"
+            f"no image weights at {path}; train them with: hmr train image, and name the file in image_weights, or use"
+            " mesh2d 'keypoints'"
         )
     state, size, _ = read_weights(path, "image")
     network = ImageMesh(ImageSize(**size))

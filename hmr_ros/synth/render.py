@@ -88,7 +88,7 @@ def render_file(
     fps = motion.fps if fps is None else fps
     motion = replace(motion, poses=motion.poses[:max_frames], trans=motion.trans[:max_frames])
     model = load_body(body)
-    width, height = _parse_size(size)
+    width, height = parse_size(size)
     intrinsics = fit_camera(read_camera(camera), width, height) if camera else guess_camera(width, height)
     view = view_of_motion(motion.trans, replace(intrinsics, guessed=False), seed)
     truths: list[Truth] = []
@@ -117,7 +117,8 @@ def _make_folder(path: Path) -> None:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
 
 
-def _parse_size(size: str) -> tuple[int, int]:
+def parse_size(size: str) -> tuple[int, int]:
+    """Width and height of a text like 640x480; ConfigError."""
     try:
         width, height = (int(part) for part in size.lower().split("x"))
     except ValueError as error:

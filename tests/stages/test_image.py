@@ -9,6 +9,8 @@ from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.cli import main
 from hmr_ros.config import HmrConfig
+from hmr_ros.engines.image import EngineImagePosture
+from hmr_ros.engines.originals import torch_decoder, torch_image
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, build_recovery, offline
@@ -16,7 +18,6 @@ from hmr_ros.geometry.camera import project
 from hmr_ros.geometry.crops import crop_matrix, transform_points
 from hmr_ros.networks.image import ImageMesh, image_size
 from hmr_ros.networks.weights import save_weights
-from hmr_ros.posture.image import load_image_posture
 from hmr_ros.stages.image import ImagePosture, aimed
 from hmr_ros.stages.posture import PostureRecovery, _normalise, _rays
 from hmr_ros.types import Camera, Frame
@@ -75,7 +76,7 @@ class Oracle:
 
 def test_a_true_mesh_leads_to_the_person(tracked, weights, open_body):
     mesh = coarse_of(open_body)
-    decoder = load_image_posture(open_body, 2, weights)
+    decoder = EngineImagePosture(torch_image(weights=weights), torch_decoder(2))
     rows = [(f, t[:1], truth) for f, t, truth in tracked if t]
     true = []
     for frame, tracks, truth in rows:
@@ -101,11 +102,11 @@ def test_the_configuration_chooses_it(tracked, weights, open_body):
 
 def test_missing_weights_and_foreign_engines_are_explained(tmp_path, open_body, capsys):
     with pytest.raises(AssetError, match="hmr train image") as caught:
-        build_recovery(HmrConfig(mesh2d="image"), open_body)
+        build_recovery(HmrConfig(mesh2d="image", image_weights=str(tmp_path / "none.safetensors")), open_body)
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="'auto' or 'torch'"):
-        build_recovery(HmrConfig(mesh2d="image", engine="onnxruntime"), open_body)
-    (tmp_path / "c.yaml").write_text("mesh2d: image")
+        build_recovery(HmrConfig(mesh2d="image", image_weights="w.safetensors", engine="onnxruntime"), open_body)
+    (tmp_path / "c.yaml").write_text("mesh2d: image\nimage_weights: none.safetensors")
     (tmp_path / "p.png").write_bytes(b"")
     argv = ["run", str(tmp_path / "p.png"), "--out", str(tmp_path / "o"), "--config", str(tmp_path / "c.yaml")]
     assert main(argv) == 1
