@@ -25,8 +25,10 @@ class Guidance:
     motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.5))  # of 6D numbers (exported)
     depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of its logarithm (exported)
     sigma_depth: float = 0.03  # (exported)
-    sigma_ray: float = 0.06  # m, error of a landmark seen for certain
-    outlier: float = 0.2  # m, distance beyond which a landmark loses its pull (exported)
+    sigma_ray: float = 0.05  # m, error of a landmark seen for certain
+    outlier: float = (
+        0.5  # m, distance beyond which a landmark loses its pull; a fast wrist is far from where it was (exported)
+    )
     floor: float = 5.0  # 1/rad^2, what holds a joint where nothing else does
     history: bool = True  # whether frames before this one are looked at
     loops: int = 1  # inversions, each followed by guided steps

@@ -19,7 +19,7 @@ from hmr_ros.stages.stack import stack, taken
 from hmr_ros.types import Camera, Human
 
 OFFLINE = Guidance(
-    steps=10, loops=2, sigma_ray=0.03, motion=MotionSpread(math.inf, 0.2), depth=MotionSpread(0.05, 0.004)
+    steps=10, loops=2, sigma_ray=0.03, outlier=0.2, motion=MotionSpread(math.inf, 0.2), depth=MotionSpread(0.05, 0.004)
 )
 _PIECE, _OVERLAP = 160, 24  # frames refined at once, and how many of them on either side only lend context
 

@@ -6,17 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS
 from hmr_ros.config import HmrConfig
 from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
 from hmr_ros.engines.refine import RefineEngine, torch_refine
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, choose_engine, offline
-from hmr_ros.geometry.camera import project
+from hmr_ros.geometry.camera import guess_camera, project
+from hmr_ros.io.results import Motion
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.posture.prior import load_prior
 from hmr_ros.stages.quality import refine_tracks
 from hmr_ros.stages.refine import ScoreRefinement
+from hmr_ros.synth.render import render_motion
+from hmr_ros.synth.scene import look_at
 from hmr_ros.types import Frame
 
 PERIOD_NS = 66_000_000
@@ -71,7 +74,7 @@ def reprojection(humans):
 def test_steadier_and_no_worse(recovered, network, open_body):
     humans, truth, camera = recovered
     before, after = (figures(p, truth) for p in (humans, refined(humans, camera, network, open_body, Guidance())))
-    assert after[0] < 0.7 * before[0]
+    assert after[0] < 0.75 * before[0]
     assert after[1] < before[1] + 3.0
 
 
@@ -177,3 +180,38 @@ class Nobody:
 
     def reset(self):
         pass
+
+
+@pytest.fixture(scope="module")
+def jumping_jacks(open_body):
+    """Arms that swing from hip to head and back in 0.8 s at 30 Hz: found people, not refined, and the camera."""
+    swing = 0.5 - 0.5 * np.cos(2 * np.pi * np.maximum(np.arange(60) - 12, 0) / 24)
+    poses = np.zeros((len(swing), 24, 3))
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        poses[:, SMPL[f"{side}_shoulder"], 2] = sign * (2.4 * swing - 1.2)
+        poses[:, SMPL[f"{side}_hip"], 2] = sign * 0.3 * swing
+    trans = np.tile([0.0, 0.9, 0.0], (len(swing), 1))
+    view = look_at(guess_camera(480, 360), np.array([0.3, 1.1, 3.4]), np.array([0.0, 1.05, 0.0]))
+    motion = Motion(poses.reshape(-1, 72), trans, np.zeros(10), 30.0)
+    pipeline = build_pipeline(offline(HmrConfig(refine="none")))
+    people = [
+        pipeline.step(Frame(i, 10**9 + round(i * 1e9 / 30), picture, view.camera))
+        for i, (picture, _) in enumerate(render_motion(motion, open_body, view))
+    ]
+    return [p[0] for p in people if p], view.camera
+
+
+def test_fast_arms_are_not_left_behind(jumping_jacks, network, open_body):
+    """In shares of the person's height, against where the arms are seen."""
+    humans, camera = jumping_jacks
+    arms = [SMPL[f"{side}_{part}"] for side in ("left", "right") for part in ("elbow", "wrist")]
+    columns = [list(SMPL_LIMBS).index(j) for j in arms]
+
+    def away(people):
+        seen = np.array([h.keypoints_2d[BLAZEPOSE_LIMBS][columns, :2] for h in people])[15:]
+        ours = np.array([h.joints_2d[arms] for h in people])[15:]
+        height = np.ptp(humans[0].keypoints_2d[:, 1])
+        return np.linalg.norm(ours - seen, axis=-1).mean() / height
+
+    after = away(refined(humans, camera, network, open_body, Guidance()))
+    assert after < away(humans) + 0.008
