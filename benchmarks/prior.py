@@ -58,7 +58,10 @@ def main() -> None:
     def denoise(x: Tensor, t: int) -> Tensor:
         return prior.noise(x, t, share)
 
-    for name, times, corrections in (("25 steps of 2", FINE, 0), ("1 step of 50", [0, 50], 0)):
+    for name, times, corrections in (
+        ("25 steps of 2", FINE, 0), ("50 steps of 1", list(range(51)), 0), ("25 steps of 2, corrected once", FINE, 1),
+        ("1 step of 50", [0, 50], 0),
+    ):  # fmt: skip
         back = sample(invert(x0, denoise, times, corrections), denoise, times[::-1])
         print(f"inversion to 50 and back, {name}: {(back - x0).abs().mean():.2e} a dimension")
     drawn = [sample(torch.randn_like(x0), denoise, SAMPLING, bound=1.0) for _ in range(SAMPLES)]
