@@ -85,11 +85,11 @@ class HmrConfig:
     engine: str = option("auto", "what runs the networks", ENGINES)
     mesh2d: str = option(
         "keypoints",
-        "what the 2D mesh is made of (recover: posture): the landmarks, or the picture itself (engine: auto or torch)",
+        "what the 2D mesh is made of (recover: posture): the landmarks, or the picture itself (less accurate)",
         MESH2D,
     )
     image_weights: str = option(
-        "", "weights of the network that looks at the picture (mesh2d: image), see docs/models.md"
+        "", "other weights of the network that looks at the picture (mesh2d: image; engine: auto or torch)"
     )
     steps: int = option(2, "steps of the posture decoder (recover: posture)")
     threads: int = option(2, "processor threads of each network")
