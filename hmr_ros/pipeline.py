@@ -41,26 +41,16 @@ class Pipeline:
         self.answered: Frame | None = None  # the frame that the last answer is about
         self._lag = lag
         self._waiting: deque[Frame] = deque()
-        self._track_seconds = self._recover_seconds = 0.0
+        self.stage_seconds: dict[str, float] = {}  # cost of each stage in the last frame
         self.tracker = tracker
         self.recovery = recovery
 
     def step(self, frame: Frame) -> list[Human]:
         """People in `frame`, the most certain first; with a lag those in `answered`, which is older."""
-        return self.recover(frame, self.track(frame))
-
-    def track(self, frame: Frame) -> list[Track]:
-        """The first half of `step`: who is where. One thread may do it and `search` while another recovers the frame
-        before."""
-        start = time.perf_counter()
-        tracks = self.tracker.step(frame)
-        self._track_seconds = time.perf_counter() - start
-        return tracks
-
-    def recover(self, frame: Frame, tracks: list[Track]) -> list[Human]:
-        """The second half of `step`; `tracks` are those of `frame`."""
         start = time.perf_counter()
         self.answered = None
+        tracks = self.tracker.step(frame)
+        tracked = time.perf_counter()
         try:
             humans = self.recovery(frame, tracks)
         except Exception:
@@ -68,15 +58,10 @@ class Pipeline:
                 self.recovery.reset()
                 self._waiting.clear()
             raise
-        self._recover_seconds = time.perf_counter() - start
+        self.stage_seconds = {"track": tracked - start, "recover": time.perf_counter() - tracked}
         self._waiting.append(frame)
         self.answered = self._waiting.popleft() if len(self._waiting) > self._lag else None
         return humans
-
-    @property
-    def stage_seconds(self) -> dict[str, float]:
-        """Cost of each stage in the last frame."""
-        return {"track": self._track_seconds, "recover": self._recover_seconds}
 
     def finish(self) -> Iterator[tuple[Frame, list[Human]]]:
         """At the end: the frames that still wait for an answer; empty ones after them push them out."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,36 +23,24 @@ from hmr_ros.ros.convert import camera_from_msg, stamp_ns
 from hmr_ros.ros.pace import Pace
 from hmr_ros.ros.parameters import declare_settings
 from hmr_ros.ros.publishers import Publishers
-from hmr_ros.ros.slot import Slot
 from hmr_ros.ros.statistics import LiveStatistics
-from hmr_ros.types import Camera, Frame, Track
+from hmr_ros.types import Camera, Frame
 
 _WARM_UP_FRAMES = 3
 _REPEAT_WARNING_S = 10.0
-_PATIENCE_S = 1.0
-
-
-@dataclass(frozen=True)
-class _Tracked:
-    """A picture whose people have been found."""
-
-    header: Any
-    frame: Frame
-    tracks: list[Track]
 
 
 class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
-    """Newest picture in, people out. The image callback only swaps a slot; one thread tracks and searches, another
-    recovers and publishes, so that a picture is tracked while the one before is refined."""
+    """Newest picture in, people out. The image callback only swaps a slot; one worker thread computes."""
 
     def __init__(self, pipeline_factory: Callable[[HmrConfig], Pipeline]) -> None:
         super().__init__("hmr")
         self._config = declare_settings(self)
         self._pipeline = pipeline_factory(self._config)
         self._statistics = LiveStatistics()
-        self._pictures: Slot[Any] = Slot()
-        self._tracked: Slot[_Tracked] = Slot()
-        self._idle = threading.Event()  # nothing is being recovered
+        self._slot: Any = None
+        self._slot_changed = threading.Condition()
+        self._stopping = False
         self._camera_info: CameraInfo | None = None
         self._next_index = 0
         self._headers: dict[int, Any] = {}  # of the pictures that wait for their answer
@@ -63,20 +50,16 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._subscribe()
         self._outputs = Publishers(self, self._config, self._pipeline.body)
         self.create_timer(self._config.output.diagnostics_period_s, self._publish_diagnostics)
-        self._workers = [
-            threading.Thread(target=self._work, args=job, name=f"hmr_{job[1].__name__}", daemon=True)
-            for job in ((self._pictures, self._track), (self._tracked, self._recover))
-        ]
-        for worker in self._workers:
-            worker.start()
+        self._worker = threading.Thread(target=self._work, name="hmr_worker", daemon=True)
+        self._worker.start()
         self.get_logger().info(f"ready: {self._config.input.image_topic} -> {self._outputs.humans.topic_name}")
 
     def stop(self) -> None:
-        """Let the workers finish their pictures and end them."""
-        for slot in (self._pictures, self._tracked):
-            slot.close()
-        for worker in self._workers:
-            worker.join(timeout=5.0)
+        """Let the worker finish its picture and end it."""
+        with self._slot_changed:
+            self._stopping = True
+            self._slot_changed.notify()
+        self._worker.join(timeout=5.0)
 
     def _warm_up(self) -> None:
         """First inferences are slow; spend them before the first picture comes."""
@@ -97,7 +80,10 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self.create_subscription(CameraInfo, config.camera_info_topic, self._on_camera_info, qos)
 
     def _on_image(self, message: Any) -> None:
-        self._statistics.received(dropped=self._pictures.offer(message))
+        with self._slot_changed:
+            self._statistics.received(dropped=self._slot is not None)
+            self._slot = message
+            self._slot_changed.notify()
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_info = message
@@ -108,10 +94,15 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
             f"'{self._config.input.reliability}': no pictures from it; set input.reliability"
         )
 
-    def _work(self, slot: Slot[Any], job: Callable[[Any], None]) -> None:
-        while (item := slot.take()) is not None:
+    def _work(self) -> None:
+        while True:
+            with self._slot_changed:
+                self._slot_changed.wait_for(lambda: self._slot is not None or self._stopping)
+                if self._stopping:
+                    return
+                message, self._slot = self._slot, None
             try:
-                job(item)
+                self._answer(message)
             except HmrError as error:
                 self._statistics.failed()
                 self._warn(str(error))
@@ -119,47 +110,29 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
                 self._statistics.failed()
                 self._warn(f"picture skipped: {type(error).__name__}: {error}")
 
-    def _track(self, message: Any) -> None:
+    def _answer(self, message: Any) -> None:
         image = decode_compressed(message) if self._config.input.compressed else decode_image(message)
         camera = self._camera(image.shape[1], image.shape[0])
         frame = Frame(self._next_index, stamp_ns(message.header.stamp), image, camera)
         self._next_index += 1
-        tracks = self._pipeline.track(frame)
-        self._idle.clear()
-        self._tracked.put(_Tracked(message.header, frame, tracks))
-        self._search(frame)
-
-    def _search(self, frame: Frame) -> None:
-        """Look for newcomers in the time that is left until the next picture, if possible when this one is answered:
-        the answer needs the cores more."""
-        self._pace.picture(frame.stamp_ns)
-        self._idle.wait(timeout=min(max(self._pace.left_s(self._latency_s(frame)), 0.0), _PATIENCE_S))
-        start = time.monotonic()
-        hurry = self._pictures.is_full() or self._pace.left_s(self._latency_s(frame)) < 0
-        if self._pipeline.search(frame, hurry):
-            self._pace.worked(time.monotonic() - start)
-
-    def _latency_s(self, frame: Frame) -> float:
-        return float((self.get_clock().now().nanoseconds - frame.stamp_ns) * 1e-9)
-
-    def _recover(self, tracked: _Tracked) -> None:
-        try:
-            self._answer(tracked)
-        finally:
-            if not self._tracked.is_full():
-                self._idle.set()
-
-    def _answer(self, tracked: _Tracked) -> None:
-        frame = tracked.frame
-        self._headers[frame.index] = tracked.header
-        humans = self._pipeline.recover(frame, tracked.tracks)
+        self._headers[frame.index] = message.header
+        humans = self._pipeline.step(frame)
         answered = self._pipeline.answered
-        if answered is None:
-            return
-        self._outputs.publish(answered, humans, self._headers[answered.index])
-        self._headers = {i: h for i, h in self._headers.items() if i > answered.index}
-        latency_ms = 1e3 * self._latency_s(answered)
-        self._statistics.published(latency_ms, len(humans), frame.camera.guessed, self._pipeline.stage_seconds)
+        if answered is not None:
+            self._outputs.publish(answered, humans, self._headers[answered.index])
+            self._headers = {i: h for i, h in self._headers.items() if i > answered.index}
+            latency_ns = self.get_clock().now().nanoseconds - answered.stamp_ns
+            self._statistics.published(latency_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
+        self._search(frame, (self.get_clock().now().nanoseconds - frame.stamp_ns) * 1e-9)
+
+    def _search(self, frame: Frame, latency_s: float) -> None:
+        """Look for newcomers in the time that is left until the next picture."""
+        self._pace.picture(frame.stamp_ns)
+        with self._slot_changed:
+            waiting = self._slot is not None
+        start = time.monotonic()
+        if self._pipeline.search(frame, hurry=waiting or self._pace.is_short(latency_s)):
+            self._pace.worked(time.monotonic() - start)
 
     def _camera(self, width: int, height: int) -> Camera:
         if self._camera_info is None:

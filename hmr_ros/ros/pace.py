@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 _MEMORY = 0.9  # of the running means
 _MAX_PERIOD_S = 1.0  # a longer gap is a pause of the camera, not its rate
 
@@ -28,10 +26,9 @@ class Pace:
         """The deferrable work took this long."""
         self._work_s = _mean(self._work_s, seconds)
 
-    def left_s(self, latency_s: float) -> float:
-        """How long the deferrable work may wait, `latency_s` after the picture's stamp, and not make the next answer
-        late; below 0 it would. Infinite while the period is not known."""
-        return inf if self._period_s is None else self._period_s - latency_s - self._work_s
+    def is_short(self, latency_s: float) -> bool:
+        """True when the work, begun `latency_s` after the picture's stamp, would make the next answer late."""
+        return self._period_s is not None and latency_s + self._work_s > self._period_s
 
 
 def _mean(old: float, new: float) -> float:

@@ -32,11 +32,11 @@ class LiveStatistics:
         with self._lock:
             self._counts["failed"] += 1
 
-    def published(self, latency_ms: float, people: int, guessed: bool, stage_seconds: dict[str, float]) -> None:
-        """A picture was answered `latency_ms` after its stamp."""
+    def published(self, latency_ns: int, people: int, guessed: bool, stage_seconds: dict[str, float]) -> None:
+        """A picture was answered `latency_ns` after its stamp."""
         with self._lock:
             self._counts["published"] += 1
-            self._latency_ms.append(latency_ms)
+            self._latency_ms.append(latency_ns * 1e-6)
             self._people, self._guessed = people, guessed
             for stage, seconds in stage_seconds.items():
                 self._stages.setdefault(stage, deque(maxlen=_WINDOW)).append(1e3 * seconds)
