@@ -334,7 +334,12 @@ def _schedule_options(p: argparse.ArgumentParser, network: str, steps: int, batc
 def _engine_commands(commands: Any) -> None:
     """`hmr export | build-engine`."""
     p = commands.add_parser("export", help="networks -> ONNX files, compared with torch")
-    p.add_argument("networks", nargs="*", metavar="NETWORK", help="posture, refine, evidence, denoiser (default: all)")
+    p.add_argument(
+        "networks",
+        nargs="*",
+        metavar="NETWORK",
+        help="posture, refine, image, decoder, evidence, denoiser (default: all)",
+    )
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
     p.add_argument("--steps", type=int, default=HmrConfig().steps, metavar="K", help="steps of the posture decoder")
     p.add_argument("--window", type=int, default=HmrConfig().window, metavar="W", help="frames refined together")
@@ -344,7 +349,11 @@ def _engine_commands(commands: Any) -> None:
 
     p = commands.add_parser("build-engine", help="exported network -> TensorRT plan for this machine's GPU")
     p.add_argument("onnx", type=Path, nargs="?", help="file of hmr export (default: the posture networks)")
-    p.add_argument("--network", default="posture", help="what the file holds: posture, refine, evidence or denoiser")
+    p.add_argument(
+        "--network",
+        default="posture",
+        help="what the file holds: posture, refine, image, decoder, evidence or denoiser",
+    )
     p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engine looks, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")

@@ -47,7 +47,8 @@ def bench(
     settings = offline(replace(config, lag=0))
     rows = []
     for size, picture in zip(sizes, pictures, strict=True):
-        rows += [line | {"picture": size} for line in _pictures(build_pipeline(settings), picture, repeats)]
+        live = build_pipeline(replace(config, lag=0))
+        rows += [line | {"picture": size} for line in _pictures(live, picture, repeats)]
     pipeline, frame = build_pipeline(settings), pictures[0]
     tracks = pipeline.tracker.step(frame)
     if not tracks:

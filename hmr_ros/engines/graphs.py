@@ -27,7 +27,6 @@ class Request:
     mesh2d: Path | None = None
     m2p: Path | None = None
     prior: Path | None = None
-    image: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ def _posture(request: Request) -> Graph:
     return Graph(graph_file("posture", request.steps), module, POSTURE, sources, {"steps": request.steps})
 
 
-def _image(request: Request) -> Graph:
-    path = request.image or asset("image.safetensors")
+def _image(_: Request) -> Graph:
+    path = asset("image.safetensors")
     engine = torch_image(weights=path)
     crop_px = engine.signature.inputs["pictures"][-1]
     return Graph(graph_file("image", crop_px), engine.module, engine.signature, [path], {"crop_px": crop_px})

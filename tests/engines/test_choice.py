@@ -41,7 +41,7 @@ def wish(*folders, steps=2):
 
 @pytest.mark.parametrize("network", list(SETTING))
 def test_the_shipped_file_belongs_to_the_shipped_weights(network):
-    """After new weights or another body: `hmr export posture refine --out hmr_ros/assets`."""
+    """After new weights or another body: `hmr export posture refine image decoder --out hmr_ros/assets`."""
     config = HmrConfig()
     wanted = engine_wish(config, network)
     cure = f"run: hmr export {network} --out hmr_ros/assets"
@@ -135,14 +135,16 @@ def test_export_command(tmp_path, capsys, prior_file):
     assert {p.name for p in tmp_path.glob("*")} == {
         "posture_1.onnx",
         "refine_16.onnx",
+        "image_128.onnx",
+        "decoder_1.onnx",
         "evidence.onnx",
         "denoiser.onnx",
     }
-    assert capsys.readouterr().out.count("largest error against torch") == 4
+    assert capsys.readouterr().out.count("largest error against torch") == 6
     for options, said in (
         (["--steps", "0"], "1 step or more"),
         (["--window", "1"], "2 frames or more"),
-        (["magic"], "choose from posture, refine, evidence, denoiser"),
+        (["magic"], "choose from posture, refine, image, decoder, evidence, denoiser"),
         (["--prior", "no.safetensors"], "no weights at"),
         (["--out", str(prior_file)], "cannot write"),
     ):
@@ -183,8 +185,8 @@ def test_bench_holds_networks_against_the_machine(tmp_path, capsys):
     assert main(argv) == 0
     found = json.loads((tmp_path / "b.json").read_text())["roofline"]
     rows = {(r["network"], r["people"]): r for r in found["networks"]}
-    assert set(rows) == {(n, p) for n in ("posture", "refine") for p in (1, 2)}
-    for network in ("posture", "refine"):
+    assert set(rows) == {(n, p) for n in SETTING for p in (1, 2)}
+    for network in SETTING:
         one, two = rows[network, 1], rows[network, 2]
         assert two["mflop"] == pytest.approx(2 * one["mflop"], rel=0.05)
         assert one["mbyte"] < two["mbyte"] < 1.5 * one["mbyte"]  # mostly weights

@@ -3,7 +3,6 @@
 import numpy as np
 import onnx
 import pytest
-import torch
 
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.engines.contract import POSTURE, Engine
@@ -14,8 +13,6 @@ from hmr_ros.engines.posture import EnginePosture
 from hmr_ros.engines.samples import sample
 from hmr_ros.engines.torch import TorchEngine
 from hmr_ros.errors import AssetError, InputError
-from hmr_ros.networks.image import ImageMesh, image_size
-from hmr_ros.networks.weights import save_weights
 from hmr_ros.posture.networks import load_torch_posture
 
 
@@ -56,21 +53,15 @@ def test_parts_of_the_prior(tmp_path, prior_file, network):
     assert set(card.sources) == {"prior.safetensors"}
 
 
-def test_the_road_through_the_picture(tmp_path):
-    """Image network and decoder, of weights that have learned nothing."""
-    torch.manual_seed(0)
-    network = ImageMesh(image_size("small"))
-    for parameter in (network.heat.weight, network.carry.sigma.weight):
-        torch.nn.init.normal_(parameter, std=0.3)
-    save_weights(tmp_path / "image.safetensors", "image", network, network.size, {})
-    for name in ("image", "decoder"):
-        graph = GRAPHS[name](Request(image=tmp_path / "image.safetensors"))
-        path, card = export(graph, tmp_path)
-        engine, given = OnnxRuntimeEngine(path, name, 1), sample(graph.signature, 5, seed=9)
-        expected = TorchEngine(graph.module, graph.signature)(given)
-        assert max(relative_errors(expected, engine(given)).values()) < 1e-4
-        assert all(np.ptp(array) > 1e-4 for array in expected.values())
-        assert list(card.settings.values()) == [128 if name == "image" else 2]
+@pytest.mark.parametrize(("network", "setting"), [("image", 128), ("decoder", 2)])
+def test_the_road_through_the_picture(tmp_path, network, setting):
+    graph = GRAPHS[network](Request())
+    path, card = export(graph, tmp_path)
+    engine, given = OnnxRuntimeEngine(path, network, 1), sample(graph.signature, 5, seed=9)
+    expected = TorchEngine(graph.module, graph.signature)(given)
+    assert max(relative_errors(expected, engine(given)).values()) < 1e-4
+    assert all(np.ptp(array) > 1e-4 for array in expected.values())
+    assert list(card.settings.values()) == [setting]
 
 
 def test_the_same_fields_as_the_torch_network(exported):
