@@ -40,8 +40,8 @@ def recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repea
 
 
 def times_at_30_hz(call: Callable[[Frame], object], frame: Frame, repeats: int) -> Spent:
-    """The same picture again and again with the stamps and numbers of a camera."""
-    frames = (replace(frame, index=k, stamp_ns=k * _PERIOD_NS) for k in count())
+    """The same picture again and again with the numbers and stamps of a camera; `frame` is the one before."""
+    frames = (replace(frame, index=frame.index + k, stamp_ns=frame.stamp_ns + k * _PERIOD_NS) for k in count(1))
     return times(lambda: call(next(frames)), repeats)
 
 
