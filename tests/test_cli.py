@@ -195,3 +195,25 @@ def test_another_smpl_file_gets_the_same_people(clip, tmp_path, open_body):
     error = np.linalg.norm(a.joints - b.joints, axis=-1)[:, SMPL_LIMBS]
     assert error[-1].mean() < 0.010
     assert np.abs(a.betas - b.betas).max() > 0.1
+
+
+def test_engines_find_the_same_people(clip, tmp_path):
+    folder, camera = clip
+    found = []
+    for engine in ("torch", "onnxruntime"):
+        out = tmp_path / engine
+        argv = [
+            "run",
+            str(folder / "clip.mp4"),
+            "--camera",
+            camera,
+            "--engine",
+            engine,
+            "--no-overlay",
+            "--out",
+            str(out),
+        ]
+        assert main(argv) == 0
+        found.append(load_humans(out / "humans.npz"))
+    np.testing.assert_array_equal(found[0].frame, found[1].frame)
+    assert np.linalg.norm(found[0].joints - found[1].joints, axis=-1).max() < 5e-4
