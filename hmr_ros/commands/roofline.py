@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hmr_ros.commands.timing import times
 from hmr_ros.config import HmrConfig
-from hmr_ros.engines.choice import SETTING, choose
+from hmr_ros.engines.choice import SETTING
+from hmr_ros.engines.originals import original
 from hmr_ros.engines.samples import sample
 from hmr_ros.factory import choose_engine, engine_wish
 from hmr_ros.types import Floats
@@ -29,9 +30,9 @@ def roofline(config: HmrConfig, people: list[int], repeats: int) -> dict[str, An
     gflops, gbytes = peak_gflops(config.threads), peak_gbytes()
     rows = []
     for network in SETTING:
-        module = choose("torch", engine_wish(config, network)).engine
+        module = original(network, engine_wish(config, network).setting)
         engine = choose_engine(config, network).engine
-        weights = _FLOAT * sum(p.numel() for p in module.module.parameters())  # type: ignore[attr-defined]
+        weights = _FLOAT * sum(p.numel() for p in module.module.parameters())
         for count in people:
             given = sample(engine.signature, count)
             with FlopCounterMode(display=False) as counter:

@@ -30,10 +30,10 @@ class Seen:
 
 
 @cache
-def carries(joints: tuple[int, ...]) -> Tensor:
+def carries(joints: tuple[int, ...], device: str = "cpu") -> Tensor:
     """[24,K] whether turning a joint moves the key point at each of `joints`."""
     with torch.inference_mode(False):  # it is kept, and an export could not use what inference made
-        out = torch.zeros(len(_PARENTS), len(joints))
+        out = torch.zeros(len(_PARENTS), len(joints), device=device)
     for column, joint in enumerate(joints):
         up = _PARENTS[joint]
         while up >= 0:
@@ -53,7 +53,8 @@ def keypoint_step(
     """
     world = torch.cat(posed.levels, 1)[:, posed.order]
     above = torch.cat([torch.eye(3) + 0 * world[:, :1], world[:, _PARENTS[1:]]], 1)
-    lever = (posed.joints[:, None, joints] - posed.joints[:, :, None]) * carries(tuple(joints))[..., None]  # [N,24,K,3]
+    lever = posed.joints[:, None, joints] - posed.joints[:, :, None]  # [N,24,K,3]
+    lever = lever * carries(tuple(joints), str(lever.device))[..., None]
     # a turn w in the parent's axes moves the key point by (above w) x lever
     turn = torch.linalg.cross(above.transpose(2, 3)[:, :, None], lever[..., None, :].expand(-1, -1, -1, 3, -1))
     turn = turn.permute(0, 2, 4, 1, 3).flatten(3)  # [N,K,3,72]

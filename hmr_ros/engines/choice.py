@@ -83,13 +83,14 @@ def _torch(wish: Wish) -> Engine:
     try:
         import torch
 
-        from hmr_ros.engines import originals
+        from hmr_ros.engines.originals import original
+        from hmr_ros.engines.torch_cuda import on_gpu
     except ModuleNotFoundError as error:
         raise AssetError(
             f"engine 'torch' needs {error.name}: pip install {error.name}, or use 'onnxruntime', or recover 'kinematic'"
         ) from error
     torch.set_num_threads(wish.threads)
-    return originals.original(wish.network, wish.setting)
+    return on_gpu(original(wish.network, wish.setting))
 
 
 def _tensorrt(wish: Wish) -> Engine:
