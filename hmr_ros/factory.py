@@ -83,7 +83,7 @@ def _image_source(config: HmrConfig) -> ImagePosture:
             raise ConfigError(
                 f"image_weights run with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
             )
-        image = _torch_image(Path(config.image_weights))
+        image = _torch_image(Path(config.image_weights), config.threads)
     else:
         image = choose_engine(config, "image").engine
     source = ImagePosture(EngineImagePosture(image, choose_engine(config, "decoder").engine))
@@ -91,11 +91,14 @@ def _image_source(config: HmrConfig) -> ImagePosture:
     return source
 
 
-def _torch_image(weights: Path) -> Engine:
+def _torch_image(weights: Path, threads: int) -> Engine:
     try:
+        import torch
+
         from hmr_ros.engines.originals import torch_image
     except ModuleNotFoundError as error:
         raise AssetError(f"image_weights need {error.name}: pip install {error.name}") from error
+    torch.set_num_threads(threads)
     return torch_image(weights=weights)
 
 

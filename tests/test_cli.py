@@ -202,18 +202,8 @@ def test_engines_find_the_same_people(clip, tmp_path):
     found = []
     for engine in ("torch", "onnxruntime"):
         out = tmp_path / engine
-        argv = [
-            "run",
-            str(folder / "clip.mp4"),
-            "--camera",
-            camera,
-            "--engine",
-            engine,
-            "--no-overlay",
-            "--out",
-            str(out),
-        ]
-        assert main(argv) == 0
+        argv = ["run", str(folder / "clip.mp4"), "--camera", camera, "--engine", engine, "--no-overlay"]
+        assert main([*argv, "--out", str(out)]) == 0
         found.append(load_humans(out / "humans.npz"))
     np.testing.assert_array_equal(found[0].frame, found[1].frame)
     assert np.linalg.norm(found[0].joints - found[1].joints, axis=-1).max() < 5e-4

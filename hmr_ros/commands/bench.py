@@ -43,12 +43,11 @@ def bench(
     pictures = [_frame(*parse_size(size)) for size in sizes]
     if repeats < 1 or not people or min(people) < 1:
         raise ConfigError("--repeats and --people must be 1 or more")
-    settings = offline(replace(config, lag=0))
+    config = replace(config, lag=0)
     rows = []
     for size, picture in zip(sizes, pictures, strict=True):
-        live = build_pipeline(replace(config, lag=0))
-        rows += [line | {"picture": size} for line in _pictures(live, picture, repeats)]
-    pipeline, frame = build_pipeline(settings), pictures[0]
+        rows += [line | {"picture": size} for line in _pictures(build_pipeline(config), picture, repeats)]
+    pipeline, frame = build_pipeline(offline(config)), pictures[0]
     tracks = pipeline.tracker.step(frame)
     if not tracks:
         raise InputError("nobody found in the rendered test picture; run: hmr doctor")

@@ -13,6 +13,9 @@ import numpy as np
 from hmr_ros.stages.recover import Recovery
 from hmr_ros.types import Frame, Track
 
+_WARM_UP = 20  # more than a window of refinement
+_PERIOD_NS = 33_333_333
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -20,10 +23,6 @@ class Spent:
 
     seconds: list[float]  # each
     cores: float | None = None  # processor seconds a second, all threads; None where it was not measured
-
-
-_WARM_UP = 20  # more than a window of refinement
-_PERIOD_NS = 33_333_333
 
 
 def recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, Spent]:

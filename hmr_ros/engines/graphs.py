@@ -60,10 +60,15 @@ def _posture(request: Request) -> Graph:
 
 
 def _image(_: Request) -> Graph:
-    path = asset("image.safetensors")
-    engine = torch_image(weights=path)
+    engine = torch_image()
     crop_px = engine.signature.inputs["pictures"][-1]
-    return Graph(graph_file("image", crop_px), engine.module, engine.signature, [path], {"crop_px": crop_px})
+    return Graph(
+        graph_file("image", crop_px),
+        engine.module,
+        engine.signature,
+        [asset("image.safetensors")],
+        {"crop_px": crop_px},
+    )
 
 
 def _decoder(request: Request) -> Graph:

@@ -16,8 +16,8 @@ from hmr_ros.networks.m2p import M2P
 from hmr_ros.networks.mesh2d import Mesh2D
 from hmr_ros.networks.weights import read_weights
 from hmr_ros.posture.condition import condition
-from hmr_ros.posture.networks import facing_template, load_m2p, load_mesh2d
-from hmr_ros.posture.reverse import reverse, step_times
+from hmr_ros.posture.networks import decoded, facing_template, load_m2p, load_mesh2d
+from hmr_ros.posture.reverse import step_times
 
 
 class ImageModule(nn.Module):
@@ -56,14 +56,8 @@ class DecoderModule(nn.Module):
         [B] -> the fields of `Posture` in their order."""
         carried = condition(self._mesh2d, points, log_scale, self._m2p.size.points)[..., 3:]
         seen = torch.cat([mesh, sigma.log()[..., None], carried], -1)
-
-        def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-            change, log_sigma = self._m2p(x, seen, log_scale, t, s)
-            return change, log_sigma
-
-        x, log_sigma = reverse(decoder, self.template.expand(points.shape[0], -1, -1), self._times)
         n = NUM_SPARSE
-        return mesh[:, :n], sigma[:, :n], x[:, :n], log_sigma[:, :n].exp()
+        return mesh[:, :n], sigma[:, :n], *decoded(self._m2p, seen, log_scale, self.template, self._times)
 
 
 def load_image_module(path: Path | None = None) -> ImageModule:

@@ -23,7 +23,7 @@ from hmr_ros.posture.reverse import reverse, step_times
 from hmr_ros.types import Floats
 
 __all__ = [  # with what comes from rooms that need no torch
-    "Posture", "PostureModule", "PostureNetwork", "TorchPosture", "coarse_of", "facing_template", "load_m2p",
+    "Posture", "PostureModule", "PostureNetwork", "TorchPosture", "coarse_of", "decoded", "facing_template", "load_m2p",
     "load_mesh2d", "load_torch_posture", "new_m2p", "sparse_points",
 ]  # fmt: skip
 
@@ -46,13 +46,22 @@ class PostureModule(nn.Module):
         seen = condition(self._mesh2d, points, log_scale, self._rows)
         bound = points.flatten(1) if self._m2p.size.bare_landmarks else seen
 
-        def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-            change, log_sigma = self._m2p(x, bound, log_scale, t, s)
-            return change, log_sigma
+        u = seen[:, :NUM_SPARSE]
+        return u[..., :2], u[..., 2].exp(), *decoded(self._m2p, bound, log_scale, self.template, self._times)
 
-        x, log_sigma = reverse(decoder, self.template.expand(points.shape[0], -1, -1), self._times)
-        u, n = seen[:, :NUM_SPARSE], NUM_SPARSE
-        return u[..., :2], u[..., 2].exp(), x[:, :n], log_sigma[:, :n].exp()
+
+def decoded(
+    m2p: M2P, bound: Tensor, log_scale: Tensor, template: Tensor, times: list[float]
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The 81 points [B,81,3] m and their sigma [B,81] after all steps from the `template` [P,3]; `bound` [B,...] is
+    what the decoder is conditioned on."""
+
+    def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        change, log_sigma = m2p(x, bound, log_scale, t, s)
+        return change, log_sigma
+
+    x, log_sigma = reverse(decoder, template.expand(bound.shape[0], -1, -1), times)
+    return x[:, :NUM_SPARSE], log_sigma[:, :NUM_SPARSE].exp()
 
 
 class TorchPosture:

@@ -41,7 +41,7 @@ def train_image(
 ) -> ImageMesh:  # fmt: skip
     """Losses of `image_losses`; `with_render` = False is the ablation of the trimap loss. Goes on from `start`."""
     torch.manual_seed(schedule.seed)
-    model = ImageMesh(size) if start is None else start.train().requires_grad_(True)
+    model = ImageMesh(size) if start is None else start
     if start is None:
         model.carry.start_from(torch.as_tensor(mesh.sparse_to_coarse, dtype=torch.float32))
     device = schedule.device

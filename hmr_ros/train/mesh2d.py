@@ -22,7 +22,7 @@ def train_mesh2d(
 ) -> Mesh2D:
     """Negative log likelihood of the true 2D points under a Laplace distribution a point; goes on from `start`."""
     torch.manual_seed(schedule.seed)
-    model = Mesh2D(size) if start is None else start.train().requires_grad_(True)
+    model = Mesh2D(size) if start is None else start
     model.landmarks.copy_(torch.as_tensor(bank.landmarks))
     device = schedule.device
     posed = copy.deepcopy(bank.posed).to(device)

@@ -29,7 +29,7 @@ def train_prior(
     joints where little noise was added.
     """
     torch.manual_seed(schedule.seed)
-    model = Prior(size) if start is None else start.train().requires_grad_(True)
+    model = Prior(size) if start is None else start
     if start is None:
         for name, value in zip(("mean", "std"), bank.statistics(), strict=True):
             model.evidence.get_buffer(name).copy_(torch.as_tensor(value))
