@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,22 @@ from hmr_ros.types import Floats
 
 
 class LiteRtModel:
-    """One .tflite model with a single input; outputs by name. Not safe to call from several threads at once."""
+    """One .tflite model with a single input; outputs by name. Not safe to call from several threads at once.
 
-    def __init__(self, path: Path, threads: int) -> None:
+    Outputs named in `without` are cut off, and what only they need is not computed.
+    """
+
+    def __init__(self, path: Path, threads: int, without: frozenset[str] = frozenset()) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the delegate announces itself on every start
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise AssetError("package ai-edge-litert is missing; run: pip install ai-edge-litert") from error
         try:
-            self._interpreter = Interpreter(str(path), num_threads=max(1, threads))
+            model = _without_outputs(path.read_bytes(), without)
+            self._interpreter = Interpreter(model_content=model, num_threads=max(1, threads))
             self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError, struct.error) as error:
             raise AssetError(f"{path} is not a usable model ({error}); delete it, it is fetched again") from error
         self._input = self._interpreter.get_input_details()[0]["index"]
         self.input_shape: tuple[int, ...] = tuple(self._interpreter.get_input_details()[0]["shape"])
@@ -34,3 +39,20 @@ class LiteRtModel:
         self._interpreter.set_tensor(self._input, np.ascontiguousarray(batch, np.float32))
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+
+def _without_outputs(model: bytes, names: frozenset[str]) -> bytes:
+    """The model without these outputs; operators that nothing else needs are dropped by the delegate."""
+    if not names:
+        return model
+    try:
+        import flatbuffers
+        from ai_edge_litert import schema_py_generated as schema
+    except ImportError:  # a build of LiteRT without its schema: the outputs are computed for nothing
+        return model
+    parsed = schema.ModelT.InitFromPackedBuf(model)
+    graph = parsed.subgraphs[0]
+    graph.outputs = [k for k in graph.outputs if graph.tensors[k].name.decode() not in names]
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(parsed.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
