@@ -67,6 +67,9 @@ class TrackerConfig:
     min_landmark_score: float = option(0.6, "a new person needs this score of the landmark network")
     keep_landmark_score: float = option(0.5, "a tracked person is given up for this frame below this score")
     max_occlusion_s: float = option(1.5, "seconds for which the id of a person out of sight is kept")
+    flip_test: bool = option(
+        False, "look at every person twice, the second time mirrored (offline: on; live: costs a landmark inference)"
+    )
     max_people: int = option(8, "people tracked at once, the most certain first; each costs one landmark inference")
 
 

@@ -42,7 +42,7 @@ def build_pipeline(config: HmrConfig) -> Pipeline:
     body = load_body(config.body or None)
     models = blazepose_models()
     detector = Detector(models.detector, config.detector.min_score, config.threads)
-    landmarker = Landmarker(models.landmarks, config.threads)
+    landmarker = Landmarker(models.landmarks, config.threads, config.tracker.flip_test)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
     return Pipeline(body, tracker, build_recovery(config, body), refine_lag(config))
 
@@ -173,7 +173,7 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
 
 
 def offline(config: HmrConfig) -> HmrConfig:
-    """The same configuration for files: latency does not matter, so the first frame is searched completely and
-    every proposal is checked at once."""
+    """The same configuration for files: latency does not matter, so the first frame is searched completely,
+    every proposal is checked at once, and every person looked at twice."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
-    return replace(config, detector=detector)
+    return replace(config, detector=detector, tracker=replace(config.tracker, flip_test=True))

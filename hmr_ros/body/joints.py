@@ -33,6 +33,13 @@ BLAZEPOSE_LANDMARKS = (
 )  # fmt: skip
 BLAZEPOSE = {name: i for i, name in enumerate(BLAZEPOSE_LANDMARKS)}
 
+
+def _other_side(name: str) -> str:
+    return name.replace("left", "\0").replace("right", "left").replace("\0", "right")
+
+
+BLAZEPOSE_MIRRORED = np.array([BLAZEPOSE[_other_side(name)] for name in BLAZEPOSE_LANDMARKS])
+
 # The 12 limb joints that both tables share: what is compared, fitted and scored.
 LIMB_JOINTS = (
     "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",

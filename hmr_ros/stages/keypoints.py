@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_MIRRORED
 from hmr_ros.engines.litert import LiteRtModel
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.stages.detect import BODY_SCALE
@@ -22,34 +23,69 @@ _MIN_PEAK = 0.5  # heat maps below this do not move their landmark
 
 
 class Landmarker:
-    """Stateless: crop -> Keypoints."""
+    """Stateless: crop -> Keypoints.
 
-    def __init__(self, model: Path, threads: int) -> None:
+    `flip_test`: the crop is looked at twice, as it is and mirrored, and what is said of the same landmark is averaged.
+    """
+
+    def __init__(self, model: Path, threads: int, flip_test: bool = False) -> None:
         self._model = LiteRtModel(model, threads, frozenset({_SEGMENTATION}))
+        self._flip_test = flip_test
 
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
         """Landmarks of the person in `roi` of the BGR picture [H,W,3]; look at `score` before trusting them."""
-        picture = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)
-        raw, score, heatmaps, world = _outputs(self._model(picture[None].astype(np.float32) / 255.0))
+        picture = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
+        seen = _answer(self._model(picture))
+        if self._flip_test:
+            seen = _averaged(seen, _answer(self._model(picture[:, :, ::-1])))
+        raw = seen.landmarks
         # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
-        in_crop = np.concatenate([_refine(raw[:, :2], heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
+        in_crop = np.concatenate([_refine(raw[:, :2], seen.heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
         points = transform_points(invert_affine(crop_matrix(roi, INPUT_PX)), in_crop)
         confidence = _sigmoid(raw[:NUM_LANDMARKS, 3]) * _sigmoid(raw[:NUM_LANDMARKS, 4])
         confidence = confidence * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
         return Keypoints(
             keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
-            keypoints_3d=_camera_axes(world[:NUM_LANDMARKS], roi.angle_rad),
-            score=score,
+            keypoints_3d=_camera_axes(seen.world[:NUM_LANDMARKS], roi.angle_rad),
+            score=seen.score,
             next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
         )
 
 
-def _outputs(outputs: dict[str, Floats]) -> tuple[Floats, float, Floats, Floats]:
-    """Sort the network's outputs by their size: landmarks [39,5], score, heat maps [64,64,39], world points [39,3]."""
+@dataclass(frozen=True)
+class _Answer:
+    """The network's outputs; rows 33 to 38 are auxiliary points, the first two of which place the next crop."""
+
+    landmarks: Floats  # [39,5] px from the crop's corner, depth, logits of visibility and presence
+    score: float
+    heatmaps: Floats  # [64,64,39] logits
+    world: Floats  # [39,3] m
+
+
+def _answer(outputs: dict[str, Floats]) -> _Answer:
+    """Sort the outputs by their size."""
     by_size = {o.size: o for o in outputs.values()}
-    landmarks = by_size[39 * 5].reshape(39, 5).astype(np.float64)
-    heatmaps = by_size[_HEATMAP_PX * _HEATMAP_PX * 39].reshape(_HEATMAP_PX, _HEATMAP_PX, 39)
-    return landmarks, float(by_size[1].item()), heatmaps, by_size[39 * 3].reshape(39, 3).astype(np.float64)
+    return _Answer(
+        landmarks=by_size[39 * 5].reshape(39, 5).astype(np.float64),
+        score=float(by_size[1].item()),
+        heatmaps=by_size[_HEATMAP_PX * _HEATMAP_PX * 39].reshape(_HEATMAP_PX, _HEATMAP_PX, 39),
+        world=by_size[39 * 3].reshape(39, 3).astype(np.float64),
+    )
+
+
+def _averaged(seen: _Answer, mirrored: _Answer) -> _Answer:
+    """The mean of what is said of a crop and of its mirror image; the auxiliary points keep to the crop as it is."""
+    landmarks, world = seen.landmarks.copy(), seen.world.copy()
+    back = mirrored.landmarks[BLAZEPOSE_MIRRORED]
+    back[:, 0] = INPUT_PX - back[:, 0]
+    landmarks[:NUM_LANDMARKS] = (landmarks[:NUM_LANDMARKS] + back) / 2
+    world[:NUM_LANDMARKS] = (world[:NUM_LANDMARKS] + mirrored.world[BLAZEPOSE_MIRRORED] * [-1.0, 1.0, 1.0]) / 2
+    heatmaps = seen.heatmaps.copy()
+    # a point x pixels from the crop's edge has its peak in column x / 4, so column 0 has no mirror image
+    both = heatmaps[:, 1:, :NUM_LANDMARKS]
+    both += mirrored.heatmaps[:, :0:-1, BLAZEPOSE_MIRRORED]
+    both /= 2
+    return _Answer(landmarks, seen.score, heatmaps, world)
 
 
 def _refine(points: Floats, heatmaps: Floats) -> Floats:

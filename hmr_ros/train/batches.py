@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.coarse import CoarseMesh
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LANDMARKS, SMPL, SMPL_JOINTS
+from hmr_ros.body.joints import BLAZEPOSE_MIRRORED, SMPL, SMPL_JOINTS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.networks.kinematics import PosedPoints
@@ -20,14 +20,10 @@ from hmr_ros.train.pairs import PairSet
 from hmr_ros.train.poses import MIRRORED, Recorded, widened
 from hmr_ros.types import Floats, Ints
 
-LANDMARKS_MIRRORED = np.array(
-    [
-        BLAZEPOSE[n.replace("left", "\0").replace("right", "left").replace("\0", "right")] for n in BLAZEPOSE_LANDMARKS
-    ]
-)  # fmt: skip
 _FACING = np.diag([1.0, -1.0, -1.0])
 _LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
 _RECORDED_SHARE = 0.75  # of the invented people, where motion is given
+_SEEN_EXACTLY = 0.35  # share of the invented people whose landmarks lie where they should
 _MIN_SCORE = 0.5  # the tracker would not accept less
 
 
@@ -52,7 +48,7 @@ class Mix:
     """How batches are drawn."""
 
     invented: float = 0.5  # share of people whose landmarks come from the noise model, in other poses
-    without_depth: float = 0.25  # share whose world landmarks are left out
+    without_depth: float = 0.5  # share whose world landmarks are left out
     augment: bool = True
     jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is known by heart
 
@@ -159,10 +155,12 @@ class PairBank:
         xyz = self.landmarks @ body
         placed = xyz + pelvis[:, None]
         rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
-        strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
+        strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > _SEEN_EXACTLY)
+        # world landmarks are never exact, however well the pixels are seen
+        strength_3d = np.maximum(strength, rng.uniform(0.6, 1.1, (count, 1, 1)))
         rays = rays + strength * self.residual_2d[noisy] * self.scale[index, None, None]
         confidence = self.points[noisy, :, 2] ** strength[:, 0]
-        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self.residual_3d[noisy]
+        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength_3d * self.residual_3d[noisy]
         seen = normalise(rays, confidence, world)
         aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
         return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale
@@ -212,7 +210,7 @@ def _turned(
     count = len(points)
     flip = rng.random(count) < 0.5
     points, pose, root, pelvis = points.copy(), pose.copy(), root.copy(), pelvis.copy()
-    points[flip] = points[flip][:, LANDMARKS_MIRRORED] * np.array([-1.0, 1, 1, -1, 1, 1])
+    points[flip] = points[flip][:, BLAZEPOSE_MIRRORED] * np.array([-1.0, 1, 1, -1, 1, 1])
     pose[flip] = pose[flip][:, MIRRORED] * np.array([1.0, -1.0, -1.0])
     M = np.diag([-1.0, 1.0, 1.0])
     root[flip] = M @ root[flip] @ M

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hmr_ros.body.coarse import sparse_pairs
 from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
@@ -26,7 +27,7 @@ from hmr_ros.posture.networks import (
 )
 from hmr_ros.posture.slots import SLOT_S
 from hmr_ros.stages.posture import evidence_2d
-from hmr_ros.train.batches import LANDMARKS_MIRRORED, PairBank
+from hmr_ros.train.batches import PairBank
 from hmr_ros.train.pairs import PairSet, taken
 from hmr_ros.train.people import view_rotation
 from hmr_ros.train.poses import MIRRORED, PoseSampler, Recorded
@@ -197,7 +198,7 @@ class WindowBank:
         rest = self.rest[index]
         if turn:
             flip = rng.random(B) < 0.5
-            window[flip] = mirrored(window[flip], LANDMARKS_MIRRORED, self._point_pairs)
+            window[flip] = mirrored(window[flip], BLAZEPOSE_MIRRORED, self._point_pairs)
             around[flip], rotations[flip] = _mirrored_6d(around[flip]), _mirrored(rotations[flip])
             rest[flip] = rest[flip][:, MIRRORED] * [-1.0, 1.0, 1.0]
         joints = forward_kinematics(rotations.reshape(-1, 24, 3, 3), np.repeat(rest, TARGETS, 0))[1]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.coarse import sparse_pairs
+from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
 from hmr_ros.posture.evidence import NUM_FEATURES, evidence_features, mirrored, rolled
 from hmr_ros.posture.features import Normalised
 from hmr_ros.posture.networks import Posture, coarse_of
-from hmr_ros.train.batches import LANDMARKS_MIRRORED
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def test_size(features):
 
 def test_two_mirrors_change_nothing(features, open_body):
     pairs = sparse_pairs(coarse_of(open_body))
-    once = mirrored(features, LANDMARKS_MIRRORED, pairs)
+    once = mirrored(features, BLAZEPOSE_MIRRORED, pairs)
     assert not np.allclose(once, features)
-    np.testing.assert_allclose(mirrored(once, LANDMARKS_MIRRORED, pairs), features)
+    np.testing.assert_allclose(mirrored(once, BLAZEPOSE_MIRRORED, pairs), features)
 
 
 def test_rolling_back_and_forth_changes_nothing(features):
@@ -44,6 +44,6 @@ def test_rolling_back_and_forth_changes_nothing(features):
 def test_mirror_and_roll_go_together(features, open_body):
     """Rolling to the left and mirroring = mirroring and rolling to the right."""
     pairs, angle = sparse_pairs(coarse_of(open_body)), np.full(4, 0.4)
-    a = mirrored(rolled(features, angle), LANDMARKS_MIRRORED, pairs)
-    b = rolled(mirrored(features, LANDMARKS_MIRRORED, pairs), -angle)
+    a = mirrored(rolled(features, angle), BLAZEPOSE_MIRRORED, pairs)
+    b = rolled(mirrored(features, BLAZEPOSE_MIRRORED, pairs), -angle)
     np.testing.assert_allclose(a, b, atol=1e-12)
