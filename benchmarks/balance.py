@@ -5,7 +5,7 @@ without and with each refinement, whole tracks (`--quality`), and both views tog
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +47,13 @@ def main() -> None:
     """Print medians and means in millimetres and pixels."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder with cam01.mp4, cam02.mp4 and reference.npz")
+    parser.add_argument("--as-live", action="store_true", help="landmarks without the flip test")
     args = parser.parse_args()
     torch.set_num_threads(1)
     reference = np.load(args.folder / "reference.npz")
     body, prior = load_body(None), load_prior()
     network = RefineEngine(choose_engine(HmrConfig(), "refine").engine)
-    views = [follow(args.folder, reference, v) for v in (0, 1)]
+    views = [follow(args.folder, reference, v, not args.as_live) for v in (0, 1)]
     posed = [View(s.posture, s.camera, reference["R"][v], reference["t"][v]) for v, s in enumerate(views)]
     together = refine_views(posed, prior, body)
     apart = refine_views([View(s.posture, s.camera) for s in views], prior, body)
@@ -70,12 +71,13 @@ def main() -> None:
         report("two views, pose alone", seen, apart[v].humans)
 
 
-def follow(folder: Path, reference: dict[str, Floats], view: int) -> Seen:
+def follow(folder: Path, reference: dict[str, Floats], view: int, flip_test: bool = False) -> Seen:
     """Run the video; the man has the lowest id."""
     names = [str(n) for n in reference["joint_names"]]
     index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
     R, t = reference["R"][view], reference["t"][view]
-    pipeline = build_pipeline(offline(HmrConfig(refine="none")))
+    config = offline(HmrConfig(refine="none"))
+    pipeline = build_pipeline(replace(config, tracker=replace(config.tracker, flip_test=flip_test)))
     kinematic = KinematicRecovery(pipeline.body)
     camera = Camera(reference["K"][view], 1080, 1920)
     seen = Seen(camera, [], [], [], reference["joints3d"][:, index] @ R.T + t, reference["reliable"][:, index])

@@ -85,6 +85,10 @@ class HmrConfig:
     )
     window: int = option(16, "frames that refinement looks at together (refine: temporal)")
     lag: int = option(0, "frames that live refinement waits for those to come, up to 4 (refine: temporal); steadier")
+    landmark_sigma_m: float = option(
+        0.05,
+        "m by which a clear landmark may be off (refine: temporal); larger is steadier and follows fast limbs later",
+    )
     engine: str = option("auto", "what runs the networks", ENGINES)
     mesh2d: str = option(
         "keypoints",

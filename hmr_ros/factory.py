@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,9 +59,15 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
     if config.refine != "none":
         network = RefineEngine(choose_engine(config, "refine").engine)
         network.warm_up()
-        guidance = KEYPOINTS if config.refine == "keypoints" else Guidance(frames=config.window)
+        guidance = KEYPOINTS if config.refine == "keypoints" else _over_time(config)
         recovery = ScoreRefinement(recovery, network, trained_on, guidance, refine_lag(config))
     return BodyConversion(recovery, body) if config.body else recovery
+
+
+def _over_time(config: HmrConfig) -> Guidance:
+    if not 0.0 < config.landmark_sigma_m < math.inf:
+        raise ConfigError(f"landmark_sigma_m is {config.landmark_sigma_m}; give metres above 0, such as 0.05")
+    return Guidance(frames=config.window, sigma_ray=config.landmark_sigma_m)
 
 
 def refine_lag(config: HmrConfig) -> int:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, TrackerConfig
 from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
 from hmr_ros.engines.refine import RefineEngine, torch_refine
+from hmr_ros.errors import ConfigError
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera, project
@@ -39,11 +40,14 @@ class Replay:
         pass
 
 
+AS_LIVE = replace(offline(HmrConfig(refine="none")), tracker=TrackerConfig())  # one look at a person, not two
+
+
 @pytest.fixture(scope="module")
 def recovered(rendered):
     """One person a frame, not refined, and the camera."""
     pictures, truths, camera = rendered
-    pipeline = build_pipeline(offline(HmrConfig(refine="none")))
+    pipeline = build_pipeline(AS_LIVE)
     people = [pipeline.step(Frame(i, 10**9 + i * PERIOD_NS, p, camera)) for i, p in enumerate(pictures)]
     found = [(h[0], t) for h, t in zip(people, truths, strict=True) if h]
     return [h for h, _ in found], np.array([t.joints for _, t in found]), camera
@@ -145,6 +149,21 @@ def test_whole_tracks_are_steady_and_nearer_to_the_pixels(recovered, network, op
     assert reprojection(out) < reprojection(live)
 
 
+def test_landmarks_that_may_be_off_leave_more_to_the_motion(recovered, network, open_body):
+    humans, truth, camera = recovered
+    usual, steady = (
+        figures(refined(humans, camera, network, open_body, Guidance(sigma_ray=sigma)), truth)[0]
+        for sigma in (HmrConfig().landmark_sigma_m, 0.14)
+    )
+    assert steady < 0.95 * usual
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_senseless_landmark_sigma_is_refused(sigma):
+    with pytest.raises(ConfigError, match="landmark_sigma_m"):
+        build_pipeline(HmrConfig(landmark_sigma_m=sigma))
+
+
 def test_a_lag_answers_every_frame_once_and_more_steadily(recovered, network, open_body):
     """The answer to a frame comes `lag` frames later, whoever left in the meantime, and the last ones at the end."""
     humans, truth, camera = recovered
@@ -193,7 +212,7 @@ def jumping_jacks(open_body):
     trans = np.tile([0.0, 0.9, 0.0], (len(swing), 1))
     view = look_at(guess_camera(480, 360), np.array([0.3, 1.1, 3.4]), np.array([0.0, 1.05, 0.0]))
     motion = Motion(poses.reshape(-1, 72), trans, np.zeros(10), 30.0)
-    pipeline = build_pipeline(offline(HmrConfig(refine="none")))
+    pipeline = build_pipeline(AS_LIVE)
     people = [
         pipeline.step(Frame(i, 10**9 + round(i * 1e9 / 30), picture, view.camera))
         for i, (picture, _) in enumerate(render_motion(motion, open_body, view))
