@@ -12,6 +12,7 @@ from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_MIRRORED
 from hmr_ros.engines.litert import LiteRtModel
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.stages.detect import BODY_SCALE
+from hmr_ros.stages.sides import SIDES
 from hmr_ros.types import Floats, Image, Keypoints, Roi
 
 INPUT_PX = 256
@@ -74,16 +75,26 @@ def _answer(outputs: dict[str, Floats]) -> _Answer:
 
 
 def _averaged(seen: _Answer, mirrored: _Answer) -> _Answer:
-    """The mean of what is said of a crop and of its mirror image; the auxiliary points keep to the crop as it is."""
-    landmarks, world = seen.landmarks.copy(), seen.world.copy()
-    back = mirrored.landmarks[BLAZEPOSE_MIRRORED]
-    back[:, 0] = INPUT_PX - back[:, 0]
+    """The mean of what is said of a crop and of its mirror image; the auxiliary points keep to the crop as it is.
+
+    Where the two take each other's left for right, which of them is right is for the memory of sides to find out
+    (`stages.sides`): the limbs of the mirror image are taken as those of the crop that they lie on.
+    """
+    landmarks, world, heatmaps = seen.landmarks.copy(), seen.world.copy(), seen.heatmaps.copy()
+    order = BLAZEPOSE_MIRRORED.copy()
+    across = mirrored.landmarks[:, :2] * [-1, 1] + [INPUT_PX, 0]
+    for left, right in SIDES.values():
+        own, limbs = landmarks[np.r_[left, right], :2], (order[np.r_[left, right]], order[np.r_[right, left]])
+        straight, swapped = (np.linalg.norm(across[limb] - own, axis=-1).mean() for limb in limbs)
+        if swapped < straight:
+            order[left], order[right] = order[right], order[left]
+    back = mirrored.landmarks[order]
+    back[:, :2] = across[order]
     landmarks[:NUM_LANDMARKS] = (landmarks[:NUM_LANDMARKS] + back) / 2
-    world[:NUM_LANDMARKS] = (world[:NUM_LANDMARKS] + mirrored.world[BLAZEPOSE_MIRRORED] * [-1.0, 1.0, 1.0]) / 2
-    heatmaps = seen.heatmaps.copy()
+    world[:NUM_LANDMARKS] = (world[:NUM_LANDMARKS] + mirrored.world[order] * [-1.0, 1.0, 1.0]) / 2
     # a point x pixels from the crop's edge has its peak in column x / 4, so column 0 has no mirror image
     both = heatmaps[:, 1:, :NUM_LANDMARKS]
-    both += mirrored.heatmaps[:, :0:-1, BLAZEPOSE_MIRRORED]
+    both += mirrored.heatmaps[:, :0:-1, order]
     both /= 2
     return _Answer(landmarks, seen.score, heatmaps, world)
 

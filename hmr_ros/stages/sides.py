@@ -13,6 +13,10 @@ _GROUPS = {
     "legs": ("hip", "knee", "ankle", "heel", "foot_index"),
     "arms": ("shoulder", "elbow", "wrist", "pinky", "index", "thumb"),
 }
+SIDES = {  # landmarks of the left and of the right limbs
+    name: tuple(np.array([BLAZEPOSE[f"{side}_{part}"] for part in parts]) for side in ("left", "right"))
+    for name, parts in _GROUPS.items()
+}
 _STATES = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])  # whether legs, arms are the wrong way round
 # costs are lengths in crop sides, or such lengths a second
 _FARTHEST = 0.3  # of a jump: what is farther off is no nearer to one side than to the other
@@ -43,14 +47,14 @@ class SideMemory:
         self._last = keypoints
         for swapped, name in zip(_STATES[self._costs.argmin()], _GROUPS, strict=True):
             if swapped:
-                keypoints = _swap(keypoints, *_INDICES[name])
+                keypoints = _swap(keypoints, *SIDES[name])
         return keypoints
 
     def _jumps(self, now: Keypoints) -> Floats:
         """[4,4] from a state of the last frame to one of this: mean distance of the landmarks, both groups together."""
         change = _STATES[:, None] ^ _STATES
         total = np.zeros(change.shape[:2])
-        for k, (left, right) in enumerate(_INDICES.values()):
+        for k, (left, right) in enumerate(SIDES.values()):
             before = self._last.keypoints_2d[np.r_[left, right], :2]
             ways = [now.keypoints_2d[np.r_[pair], :2] for pair in ((left, right), (right, left))]
             lengths = [np.linalg.norm(way - before, axis=-1).mean() / self._last.next_roi.size_px for way in ways]
@@ -58,15 +62,9 @@ class SideMemory:
         return total
 
 
-_INDICES = {
-    name: tuple(np.array([BLAZEPOSE[f"{side}_{part}"] for part in parts]) for side in ("left", "right"))
-    for name, parts in _GROUPS.items()
-}
-
-
 def _rates(keypoints: Keypoints) -> Floats:
     """[4] what each state costs a second; hips and shoulders face opposite ways by 0..1."""
-    across = [keypoints.keypoints_3d[left[0]] - keypoints.keypoints_3d[right[0]] for left, right in _INDICES.values()]
+    across = [keypoints.keypoints_3d[left[0]] - keypoints.keypoints_3d[right[0]] for left, right in SIDES.values()]
     lengths = np.linalg.norm(across[0]) * np.linalg.norm(across[1])
     cosine = float(across[0] @ across[1]) / max(float(lengths), 1e-9)
     twist = 0.5 - 0.5 * cosine * (-1.0) ** (_STATES[:, 0] ^ _STATES[:, 1])
