@@ -19,7 +19,7 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.posture.features import normalise
+from hmr_ros.posture.features import Normalised, normalise
 from hmr_ros.posture.networks import (
     Posture,
     coarse_of,
@@ -27,6 +27,7 @@ from hmr_ros.posture.networks import (
     load_torch_posture,
     sparse_points,
 )
+from hmr_ros.stages.posture import evidence_2d
 from hmr_ros.train.batches import Batch, Mix, PairBank, upright_views, with_true_keypoints
 from hmr_ros.train.pairs import load_pairs
 from hmr_ros.train.poses import load_recorded
@@ -55,7 +56,7 @@ def main() -> None:
         posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
         true = true_limbs(batch, bank)
         report("true 2D, 2 steps", posture.points[:, LIMBS], true)
-        report("true 2D, 2 steps, fitted", fit(PointFitter(sparse), posture, batch)[:, LIMBS], true)
+        report_fits("true 2D, 2 steps", PointFitter(sparse), posture, batch, true)
         return
     index = np.arange(min(len(bank), args.count))
     blazepose = bank.batch(index, np.random.default_rng(0), Mix(augment=False))
@@ -70,8 +71,7 @@ def main() -> None:
             posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
             report(f"{name}, {steps} steps", posture.points[:, LIMBS], true)
             if steps == 2:
-                fitted = fit(PointFitter(sparse), posture, batch)
-                report(f"{name}, {steps} steps, fitted", fitted[:, LIMBS], true)
+                report_fits(f"{name}, {steps} steps", PointFitter(sparse), posture, batch, true)
 
 
 def unrendered(bank: PairBank, poses: Floats, count: int, rng: np.random.Generator) -> Batch:
@@ -94,15 +94,22 @@ def true_limbs(batch: Batch, bank: PairBank) -> Floats:
     return bank.posed_truth(batch)[:, LIMBS]
 
 
-def fit(fitter: PointFitter, posture: Posture, batch: Batch) -> Floats:
-    """Points [N,81,3] of the SMPL bodies fitted to what the networks say."""
-    size, count = batch.scale.double().numpy()[:, None], len(batch.scale)
-    seen = Observed(
-        posture.points, posture.sigma, posture.points_2d * size[..., None], posture.sigma_2d * size,
-        np.zeros((count, 10)), np.ones(count),
-    )  # fmt: skip
-    names = seen.__dataclass_fields__
-    parts = [Observed(*(getattr(seen, n)[k : k + CHUNK] for n in names)) for k in range(0, count, CHUNK)]
+def report_fits(name: str, fitter: PointFitter, posture: Posture, batch: Batch, true: Floats) -> None:
+    """As `recover: posture` fits, which takes landmarks for the limb joints, and to the 2D mesh alone, which
+    knows that they are other points of the body."""
+    size = batch.scale.double().numpy()[:, None]
+    people = Normalised(batch.points.double().numpy(), size[:, 0], np.tile(np.eye(3), (len(size), 1, 1)))
+    report(f"{name}, fitted", fit(fitter, posture, *evidence_2d(people, posture))[:, LIMBS], true)
+    mesh = posture.points_2d * size[..., None], posture.sigma_2d * size
+    report(f"{name}, fitted to the 2D mesh", fit(fitter, posture, *mesh)[:, LIMBS], true)
+
+
+def fit(fitter: PointFitter, posture: Posture, rays: Floats, sigma: Floats) -> Floats:
+    """Points [N,81,3] of the SMPL bodies fitted to 3D points and `rays` [N,81,2] with `sigma` [N,81]."""
+    count = len(rays)
+    wanted = Observed(posture.points, posture.sigma, rays, sigma, np.zeros((count, 10)), np.ones(count))
+    names = wanted.__dataclass_fields__
+    parts = [Observed(*(getattr(wanted, n)[k : k + CHUNK] for n in names)) for k in range(0, count, CHUNK)]
     return np.concatenate([fitter(part).points for part in parts])
 
 
@@ -111,7 +118,7 @@ def report(name: str, predicted: Floats, truth: Floats) -> None:
     errors = procrustes_errors(predicted, truth).mean(1)
     root = truth[:, :2].mean(1, keepdims=True), predicted[:, :2].mean(1, keepdims=True)
     plain = 1e3 * np.linalg.norm((predicted - root[1]) - (truth - root[0]), axis=-1).mean()
-    print(f"{name:<32} PA-MPJPE mean {errors.mean():6.1f}  median {np.median(errors):6.1f}  MPJPE {plain:6.1f} mm")
+    print(f"{name:<46} PA-MPJPE mean {errors.mean():6.1f}  median {np.median(errors):6.1f}  MPJPE {plain:6.1f} mm")
 
 
 if __name__ == "__main__":
