@@ -24,6 +24,7 @@ _FACING = np.diag([1.0, -1.0, -1.0])
 _LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
 _RECORDED_SHARE = 0.75  # of the invented people, where motion is given
 _SEEN_EXACTLY = 0.35  # share of the invented people whose landmarks lie where they should
+_STRENGTH_3D = (0.1, 0.8)  # of the errors of their world landmarks
 _MIN_SCORE = 0.5  # the tracker would not accept less
 
 
@@ -48,7 +49,7 @@ class Mix:
     """How batches are drawn."""
 
     invented: float = 0.5  # share of people whose landmarks come from the noise model, in other poses
-    without_depth: float = 0.5  # share whose world landmarks are left out
+    without_depth: float = 0.25  # share whose world landmarks are left out
     augment: bool = True
     jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is known by heart
 
@@ -156,8 +157,8 @@ class PairBank:
         placed = xyz + pelvis[:, None]
         rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
         strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > _SEEN_EXACTLY)
-        # world landmarks are never exact, however well the pixels are seen
-        strength_3d = np.maximum(strength, rng.uniform(0.6, 1.1, (count, 1, 1)))
+        # world landmarks are never exact, however well the pixels are seen; on real people better than on rendered ones
+        strength_3d = rng.uniform(*_STRENGTH_3D, (count, 1, 1))
         rays = rays + strength * self.residual_2d[noisy] * self.scale[index, None, None]
         confidence = self.points[noisy, :, 2] ** strength[:, 0]
         world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength_3d * self.residual_3d[noisy]
