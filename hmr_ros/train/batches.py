@@ -23,8 +23,6 @@ from hmr_ros.types import Floats, Ints
 _FACING = np.diag([1.0, -1.0, -1.0])
 _LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
 _RECORDED_SHARE = 0.75  # of the invented people, where motion is given
-_SEEN_EXACTLY = 0.35  # share of the invented people whose landmarks lie where they should
-_STRENGTH_3D = (0.1, 0.8)  # of the errors of their world landmarks
 _MIN_SCORE = 0.5  # the tracker would not accept less
 
 
@@ -156,12 +154,10 @@ class PairBank:
         xyz = self.landmarks @ body
         placed = xyz + pelvis[:, None]
         rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
-        strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > _SEEN_EXACTLY)
-        # world landmarks are never exact, however well the pixels are seen; on real people better than on rendered ones
-        strength_3d = rng.uniform(*_STRENGTH_3D, (count, 1, 1))
+        strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
         rays = rays + strength * self.residual_2d[noisy] * self.scale[index, None, None]
         confidence = self.points[noisy, :, 2] ** strength[:, 0]
-        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength_3d * self.residual_3d[noisy]
+        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self.residual_3d[noisy]
         seen = normalise(rays, confidence, world)
         aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
         return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale

@@ -83,18 +83,6 @@ def test_truth_projects_onto_the_landmarks(bank):
     torch.testing.assert_close(exact.points[..., 3:].norm(dim=-1), world, atol=2e-3, rtol=0)
 
 
-def test_pixels_may_be_exact_but_depth_never_is(bank):
-    """Among invented people some landmarks lie where they should; their world landmarks are off all the same."""
-    W = torch.as_tensor(bank.landmarks, dtype=torch.float32)
-    batch = bank.batch(np.arange(len(bank)), np.random.default_rng(0), Mix(invented=1.0, without_depth=0.0))
-    exact = (W @ true_points_2d(bank.posed, batch) - batch.points[..., :2]).norm(dim=-1).amax(-1) < 1e-2
-    assert 0 < exact.sum() < len(bank)
-    xyz = W @ fk_state(bank.posed, batch.pose, batch.betas, 0 * batch.scale)
-    world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2
-    off = (world - batch.points[..., 3:]).norm(dim=-1).mean(-1)
-    assert off[exact].min() > 0.004
-
-
 def test_depth_is_left_out_for_some(bank):
     batch = bank.batch(np.arange(len(bank)), np.random.default_rng(0), Mix(without_depth=0.5))
     without = (batch.points[..., 3:] == 0).all(-1).all(-1)
