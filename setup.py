@@ -19,8 +19,8 @@ setup(
     data_files=[(f"share/hmr_ros/{d}", [str(p) for p in sorted(Path(d).glob("*.*"))]) for d in ("config", "msg")],
     python_requires=">=3.10",
     install_requires=[
-        "ai-edge-litert>=2.0", "filterpy>=1.4.5", "numpy>=1.26", "onnxruntime>=1.17", "opencv-python-headless>=4.8",
-        "PyYAML>=6.0", "rosbags>=0.10", "scipy>=1.11", "tqdm>=4.60",
+        "ai-edge-litert>=2.0", "filterpy>=1.4.5", "flatbuffers>=23.5", "numpy>=1.26", "onnxruntime>=1.17",
+        "opencv-python-headless>=4.8", "PyYAML>=6.0", "rosbags>=0.10", "scipy>=1.11", "tqdm>=4.60",
     ],
     extras_require={
         "torch": ["safetensors>=0.4", "torch>=2.2"],  # training, --quality, multiview, other step counts and windows
