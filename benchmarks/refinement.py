@@ -2,16 +2,14 @@
 
 `python benchmarks/refinement.py CLIP... --motion TRAIN.npz`; a CLIP is the video of `hmr render ... --out CLIP.mp4
 --truth CLIP.npz`, its truth lies beside it. Landmarks as live, without the flip test. Columns: acceleration error m/s^2
-(24 joints, pelvis at the origin),
-PA-MPJPE mm (12 limb joints), reprojection px against the landmarks (weighted by confidence), lag of the limbs' motion
-behind the truth, ms a frame. The last lines hold the live refinement against the best One-Euro of equal or better
-PA-MPJPE.
+(24 joints, pelvis at the origin), PA-MPJPE mm (12 limb joints), reprojection px against the landmarks (weighted by
+confidence), lag of the limbs' motion behind the truth, ms a frame. The last lines hold the live refinement against the
+best One-Euro of equal or better PA-MPJPE.
 """
 
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ from published import Published
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
-from hmr_ros.config import HmrConfig, TrackerConfig
+from hmr_ros.config import HmrConfig
 from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
 from hmr_ros.engines.refine import RefineEngine, torch_refine
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
@@ -94,8 +92,7 @@ class Replay:
 def seen_people(clip: Path) -> tuple[list[Human], Camera, HumansTable]:
     """Everybody that `refine: none` finds of the longest track, and the truth."""
     truth = load_humans(clip.with_suffix(".npz"))
-    config = offline(HmrConfig(refine="none"))
-    pipeline = build_pipeline(replace(config, tracker=TrackerConfig()))
+    pipeline = build_pipeline(offline(HmrConfig(refine="none"), flip_test=False))
     humans: list[Human] = []
     camera = Camera(truth.K, 0, 0)
     for frame in open_source(str(clip), camera):

@@ -179,8 +179,9 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     return pipeline, lambda views: refine_views(views, prior, pipeline.body)
 
 
-def offline(config: HmrConfig) -> HmrConfig:
+def offline(config: HmrConfig, flip_test: bool = True) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely,
-    every proposal is checked at once, and every person looked at twice."""
+    every proposal is checked at once, and every person looked at twice (`flip_test`; without it the landmarks are those
+    that the node sees)."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
-    return replace(config, detector=detector, tracker=replace(config.tracker, flip_test=True))
+    return replace(config, detector=detector, tracker=replace(config.tracker, flip_test=flip_test))

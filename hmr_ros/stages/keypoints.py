@@ -12,7 +12,7 @@ from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_MIRRORED
 from hmr_ros.engines.litert import LiteRtModel
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.stages.detect import BODY_SCALE
-from hmr_ros.stages.sides import SIDES
+from hmr_ros.stages.sides import SIDES, side_distances
 from hmr_ros.types import Floats, Image, Keypoints, Roi
 
 INPUT_PX = 256
@@ -81,16 +81,13 @@ def _averaged(seen: _Answer, mirrored: _Answer) -> _Answer:
     (`stages.sides`): the limbs of the mirror image are taken as those of the crop that they lie on.
     """
     landmarks, world, heatmaps = seen.landmarks.copy(), seen.world.copy(), seen.heatmaps.copy()
+    across = mirrored.landmarks * [-1, 1, 1, 1, 1] + [INPUT_PX, 0, 0, 0, 0]
     order = BLAZEPOSE_MIRRORED.copy()
-    across = mirrored.landmarks[:, :2] * [-1, 1] + [INPUT_PX, 0]
-    for left, right in SIDES.values():
-        own, limbs = landmarks[np.r_[left, right], :2], (order[np.r_[left, right]], order[np.r_[right, left]])
-        straight, swapped = (np.linalg.norm(across[limb] - own, axis=-1).mean() for limb in limbs)
+    for name, (left, right) in SIDES.items():
+        straight, swapped = side_distances(across[BLAZEPOSE_MIRRORED, :2], landmarks[:, :2], name)
         if swapped < straight:
             order[left], order[right] = order[right], order[left]
-    back = mirrored.landmarks[order]
-    back[:, :2] = across[order]
-    landmarks[:NUM_LANDMARKS] = (landmarks[:NUM_LANDMARKS] + back) / 2
+    landmarks[:NUM_LANDMARKS] = (landmarks[:NUM_LANDMARKS] + across[order]) / 2
     world[:NUM_LANDMARKS] = (world[:NUM_LANDMARKS] + mirrored.world[order] * [-1.0, 1.0, 1.0]) / 2
     # a point x pixels from the crop's edge has its peak in column x / 4, so column 0 has no mirror image
     both = heatmaps[:, 1:, :NUM_LANDMARKS]

@@ -54,12 +54,17 @@ class SideMemory:
         """[4,4] from a state of the last frame to one of this: mean distance of the landmarks, both groups together."""
         change = _STATES[:, None] ^ _STATES
         total = np.zeros(change.shape[:2])
-        for k, (left, right) in enumerate(SIDES.values()):
-            before = self._last.keypoints_2d[np.r_[left, right], :2]
-            ways = [now.keypoints_2d[np.r_[pair], :2] for pair in ((left, right), (right, left))]
-            lengths = [np.linalg.norm(way - before, axis=-1).mean() / self._last.next_roi.size_px for way in ways]
-            total += np.minimum(lengths, _FARTHEST)[change[..., k]]
+        for k, name in enumerate(SIDES):
+            lengths = side_distances(now.keypoints_2d[:, :2], self._last.keypoints_2d[:, :2], name)
+            total += np.minimum(lengths / self._last.next_roi.size_px, _FARTHEST)[change[..., k]]
         return total
+
+
+def side_distances(points: Floats, others: Floats, name: str) -> Floats:
+    """Mean distance of the limbs `name` of two sets of landmarks [33,2]: [as they are, with the sides changed]."""
+    left, right = SIDES[name]
+    there = others[np.r_[left, right]]
+    return np.array([np.linalg.norm(points[np.r_[p]] - there, axis=-1).mean() for p in ((left, right), (right, left))])
 
 
 def _rates(keypoints: Keypoints) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import SMPL_LIMBS
-from hmr_ros.config import HmrConfig, TrackerConfig
+from hmr_ros.config import HmrConfig
 from hmr_ros.errors import AssetError
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
@@ -18,8 +18,8 @@ from hmr_ros.types import Frame
 def seen(rendered):
     """Tracks of the rendered clip with one look at a person, as live, and recoveries by both methods."""
     pictures, truths, camera = rendered
-    as_live = replace(offline(HmrConfig()), tracker=TrackerConfig())
-    pipelines = {name: build_pipeline(replace(as_live, recover=name)) for name in ("posture", "kinematic")}
+    configs = {name: offline(HmrConfig(recover=name), flip_test=False) for name in ("posture", "kinematic")}
+    pipelines = {name: build_pipeline(config) for name, config in configs.items()}
     rows = []
     for i, (picture, truth) in enumerate(zip(pictures, truths, strict=True)):
         frame = Frame(i, i * 66_000_000, picture, camera)

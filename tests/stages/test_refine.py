@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS
-from hmr_ros.config import HmrConfig, TrackerConfig
+from hmr_ros.config import HmrConfig
 from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
 from hmr_ros.engines.refine import RefineEngine, torch_refine
 from hmr_ros.errors import ConfigError
@@ -40,7 +40,7 @@ class Replay:
         pass
 
 
-AS_LIVE = replace(offline(HmrConfig(refine="none")), tracker=TrackerConfig())  # one look at a person, not two
+AS_LIVE = offline(HmrConfig(refine="none"), flip_test=False)  # one look at a person, not two
 
 
 @pytest.fixture(scope="module")
