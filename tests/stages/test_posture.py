@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
+from hmr_ros.body.joints import SMPL, SMPL_LIMBS
+from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import AssetError
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.geometry.camera import project
+from hmr_ros.stages.posture import PostureRecovery
 from hmr_ros.types import Frame
 
 
@@ -18,7 +21,7 @@ from hmr_ros.types import Frame
 def seen(rendered):
     """Tracks of the rendered clip with one look at a person, as live, and recoveries by both methods."""
     pictures, truths, camera = rendered
-    configs = {name: offline(HmrConfig(recover=name), flip_test=False) for name in ("posture", "kinematic")}
+    configs = {name: offline(HmrConfig(recover=name), more_looks=False) for name in ("posture", "kinematic")}
     pipelines = {name: build_pipeline(config) for name, config in configs.items()}
     rows = []
     for i, (picture, truth) in enumerate(zip(pictures, truths, strict=True)):
@@ -83,3 +86,31 @@ def test_missing_weights_name_the_cure(monkeypatch, tmp_path):
     monkeypatch.setattr("hmr_ros.posture.networks.asset", lambda name: tmp_path / name)
     with pytest.raises(AssetError, match="reinstall"):
         build_pipeline(HmrConfig(engine="torch"))
+
+
+def test_the_head_stays_where_the_face_is_seen(seen):
+    """Of people seen from the waist up the 2D mesh can be badly wrong about the head; nose and ears are not."""
+    _, rows = seen
+    frame, tracks, truth, _ = rows[0]
+    body = load_body(None)
+    right = build_pipeline(HmrConfig(refine="none")).recovery
+    wrong = PostureRecovery(body, sparse_points(body, coarse_of(body)), _HeadOnTheChest(right._source))
+    people = [recovery(frame, tracks)[0] for recovery in (right, wrong)]
+    np.testing.assert_allclose(people[1].joints, people[0].joints, atol=2e-3)
+    off = np.linalg.norm(people[1].joints_2d[SMPL["head"]] - truth.joints_2d[SMPL["head"]])
+    assert off < 0.01 * np.ptp(truth.joints_2d[:, 1])
+
+
+class _HeadOnTheChest:
+    """The networks' answer with the 2D mesh's neck and head somewhere else."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def __call__(self, frame, tracks, seen):
+        posture = self._source(frame, tracks, seen)
+        points, sigma = posture.points_2d.copy(), posture.sigma_2d.copy()
+        moved = [list(JOINT_IDS).index(SMPL[name]) for name in ("neck", "head")]
+        points[:, moved] = points[:, [list(JOINT_IDS).index(SMPL["spine1"])]]
+        sigma[:, moved] = 0.04
+        return replace(posture, points_2d=points, sigma_2d=sigma)
