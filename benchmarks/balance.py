@@ -71,12 +71,12 @@ def main() -> None:
         report("two views, pose alone", seen, apart[v].humans)
 
 
-def follow(folder: Path, reference: dict[str, Floats], view: int, flip_test: bool) -> Seen:
+def follow(folder: Path, reference: dict[str, Floats], view: int, more_looks: bool) -> Seen:
     """Run the video; the man has the lowest id."""
     names = [str(n) for n in reference["joint_names"]]
     index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
     R, t = reference["R"][view], reference["t"][view]
-    pipeline = build_pipeline(offline(HmrConfig(refine="none"), flip_test))
+    pipeline = build_pipeline(offline(HmrConfig(refine="none"), more_looks))
     kinematic = KinematicRecovery(pipeline.body)
     camera = Camera(reference["K"][view], 1080, 1920)
     seen = Seen(camera, [], [], [], reference["joints3d"][:, index] @ R.T + t, reference["reliable"][:, index])

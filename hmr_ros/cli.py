@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hmr_ros import __version__
-from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
+from hmr_ros.config import ENGINES, LANDMARK_NETWORKS, RECOVER, REFINE, HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 
 # Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
@@ -112,7 +112,7 @@ def _pairs(args: argparse.Namespace) -> int:
 
     return make_pairs(
         args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain,
-        frames=args.frames, body=None,
+        frames=args.frames, networks=args.networks, body=None,
     )  # fmt: skip
 
 
@@ -275,6 +275,10 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     p = stages.add_parser("pairs", help="render people and note what the landmark network says about them")
     _people_options(p, "pairs", 30000)
     p.add_argument("--frames", type=int, default=1, help="more than 1: pieces of motion of so many frames, tracked")
+    p.add_argument(
+        "--networks", nargs="+", choices=LANDMARK_NETWORKS[1:], default=["full", "both"],
+        help="landmark networks that look at every picture, one pair each",
+    )  # fmt: skip
     p.set_defaults(command=_pairs)
     p = stages.add_parser("crops", help="render people as crops with their true 2D points, for the image network")
     _people_options(p, "crops", 50000)

@@ -26,6 +26,7 @@ def option(default: T, doc: str, choices: tuple[str, ...] = ()) -> T:
 RECOVER = ("kinematic", "posture")
 REFINE = ("none", "keypoints", "temporal")
 MESH2D = ("keypoints", "image")
+LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 
 
@@ -67,6 +68,12 @@ class TrackerConfig:
     min_landmark_score: float = option(0.6, "a new person needs this score of the landmark network")
     keep_landmark_score: float = option(0.5, "a tracked person is given up for this frame below this score")
     max_occlusion_s: float = option(1.5, "seconds for which the id of a person out of sight is kept")
+    landmark_network: str = option(
+        "auto",
+        "BlazePose's smaller (full) or larger network (heavy: fetched once, 28 MB, six times as slow), or the mean of"
+        " what both say; auto: full live, both for files where heavy can be had",
+        LANDMARK_NETWORKS,
+    )
     flip_test: bool = option(
         False, "look at every person twice, the second time mirrored (offline: on; live: costs a landmark inference)"
     )

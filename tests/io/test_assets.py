@@ -1,11 +1,23 @@
 """Model files: checked before they are used, fetched again when damaged."""
 
+import tarfile
 import zipfile
 
 import pytest
 
+from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.errors import AssetError
-from hmr_ros.io.assets import asset_status, blazepose_models, unpack_models
+from hmr_ros.factory import offline
+from hmr_ros.io.assets import (
+    HEAVY,
+    asset_status,
+    blazepose_models,
+    heavy_landmarks,
+    heavy_status,
+    landmark_models,
+    unpack_heavy,
+    unpack_models,
+)
 
 
 def test_models_are_there_and_right():
@@ -20,7 +32,39 @@ def test_a_wheel_with_other_content_is_refused(tmp_path):
         archive.writestr("mediapipe/modules/pose_detection/pose_detection.tflite", b"other")
     with pytest.raises(AssetError, match="is not the expected file"):
         unpack_models(wheel, tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_a_package_with_other_content_is_refused(tmp_path):
+    member = tmp_path / "model"
+    member.write_bytes(b"other")
+    with tarfile.open(tmp_path / "pose.tgz", "w:gz") as archive:
+        archive.add(member, f"package/{HEAVY}")
+    with pytest.raises(AssetError, match=r"is not the expected file; use exactly @mediapipe/pose@"):
+        unpack_heavy(tmp_path / "pose.tgz", tmp_path / "cache")
+    (tmp_path / "half.tgz").write_bytes((tmp_path / "pose.tgz").read_bytes()[:60])
+    with pytest.raises(AssetError, match=r"cannot unpack half\.tgz"):
+        unpack_heavy(tmp_path / "half.tgz", tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_without_a_registry_files_are_read_with_the_smaller_network(tmp_path, monkeypatch, caplog):
+    blazepose_models()
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("HMR_CACHE", str(tmp_path))
+    with pytest.raises(AssetError, match=r"npm pack @mediapipe/pose@.* or set tracker.landmark_network to full"):
+        heavy_landmarks()
+    assert offline(HmrConfig()).tracker.landmark_network == "full"
+    assert "reading on with the smaller landmark network" in caplog.text
+    wanted = with_values(HmrConfig(), {"tracker.landmark_network": "heavy"})
+    assert offline(wanted).tracker.landmark_network == "heavy"  # who asks for it is told that it cannot be had
+
+
+def test_the_larger_network_is_fetched_once():
+    path = heavy_landmarks()
+    assert heavy_status() == (path, True)
+    assert landmark_models("both") == (path, blazepose_models().landmarks)
+    assert landmark_models("auto") == (blazepose_models().landmarks,)
 
 
 def test_failing_download_says_what_to_do(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 
 from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
 from hmr_ros.geometry.crops import crop
-from hmr_ros.io.assets import blazepose_models
+from hmr_ros.io.assets import blazepose_models, landmark_models
 from hmr_ros.stages.keypoints import INPUT_PX, Landmarker
 from hmr_ros.types import Roi
 
@@ -21,7 +21,7 @@ def person(rendered):
 
 
 def test_a_flip_test_knows_no_left_and_right(person):
-    landmarker = Landmarker(blazepose_models().landmarks, 1, flip_test=True)
+    landmarker = Landmarker([blazepose_models().landmarks], 1, flip_test=True)
     seen = landmarker(person, _WHOLE)
     other = landmarker(np.ascontiguousarray(person[:, ::-1]), _WHOLE)
     assert min(seen.score, other.score) > 0.9
@@ -34,8 +34,17 @@ def test_a_flip_test_knows_no_left_and_right(person):
 
 def test_a_flip_test_lies_between_its_two_looks(person):
     models = blazepose_models()
-    once, twice = Landmarker(models.landmarks, 1), Landmarker(models.landmarks, 1, flip_test=True)
+    once, twice = Landmarker([models.landmarks], 1), Landmarker([models.landmarks], 1, flip_test=True)
     direct, mirrored = once(person, _WHOLE), once(np.ascontiguousarray(person[:, ::-1]), _WHOLE)
     mean = (direct.keypoints_3d + mirrored.keypoints_3d[BLAZEPOSE_MIRRORED] * [-1, 1, 1]) / 2
     np.testing.assert_allclose(twice(person, _WHOLE).keypoints_3d, mean, atol=1e-6)
     assert np.abs(direct.keypoints_3d - mean).max() > 1e-4  # the network itself does tell left from right
+
+
+def test_two_networks_say_their_mean(person):
+    heavy, full = landmark_models("both")
+    seen = [Landmarker(models, 1)(person, _WHOLE) for models in ([heavy], [full], [heavy, full])]
+    mean = (seen[0].keypoints_3d + seen[1].keypoints_3d) / 2
+    np.testing.assert_allclose(seen[2].keypoints_3d, mean, atol=1e-6)
+    assert np.abs(seen[0].keypoints_3d - mean).max() > 1e-3
+    np.testing.assert_array_equal(seen[2].next_roi.center_px, seen[0].next_roi.center_px)
