@@ -53,7 +53,7 @@ def main() -> None:
     reference = np.load(args.folder / "reference.npz")
     body, prior = load_body(None), load_prior()
     network = RefineEngine(choose_engine(HmrConfig(), "refine").engine)
-    views = [follow(args.folder, reference, v, not args.as_live) for v in (0, 1)]
+    views = [follow(args.folder, reference, v, args.as_live) for v in (0, 1)]
     posed = [View(s.posture, s.camera, reference["R"][v], reference["t"][v]) for v, s in enumerate(views)]
     together = refine_views(posed, prior, body)
     apart = refine_views([View(s.posture, s.camera) for s in views], prior, body)
@@ -71,12 +71,12 @@ def main() -> None:
         report("two views, pose alone", seen, apart[v].humans)
 
 
-def follow(folder: Path, reference: dict[str, Floats], view: int, more_looks: bool) -> Seen:
+def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool) -> Seen:
     """Run the video; the man has the lowest id."""
     names = [str(n) for n in reference["joint_names"]]
     index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
     R, t = reference["R"][view], reference["t"][view]
-    pipeline = build_pipeline(offline(HmrConfig(refine="none"), more_looks))
+    pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live))
     kinematic = KinematicRecovery(pipeline.body)
     camera = Camera(reference["K"][view], 1080, 1920)
     seen = Seen(camera, [], [], [], reference["joints3d"][:, index] @ R.T + t, reference["reliable"][:, index])

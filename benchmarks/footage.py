@@ -45,7 +45,7 @@ def main() -> None:
 
 def everybody(video: str, max_frames: int | None) -> tuple[dict[int, list[Human]], Camera]:
     """Who is seen for a second or longer."""
-    pipeline = build_pipeline(offline(HmrConfig(refine="none"), more_looks=False))
+    pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live=True))
     found: dict[int, list[Human]] = {}
     for frame in open_source(video, None):
         if max_frames is not None and frame.index >= max_frames:

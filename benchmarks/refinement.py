@@ -92,7 +92,7 @@ class Replay:
 def seen_people(clip: Path) -> tuple[list[Human], Camera, HumansTable]:
     """Everybody that `refine: none` finds of the longest track, and the truth."""
     truth = load_humans(clip.with_suffix(".npz"))
-    pipeline = build_pipeline(offline(HmrConfig(refine="none"), more_looks=False))
+    pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live=True))
     humans: list[Human] = []
     camera = Camera(truth.K, 0, 0)
     for frame in open_source(str(clip), camera):

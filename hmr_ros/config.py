@@ -91,7 +91,7 @@ class HmrConfig:
         REFINE,
     )
     window: int = option(16, "frames that refinement looks at together (refine: temporal)")
-    lag: int = option(0, "frames that live refinement waits for those to come, up to 4 (refine: temporal); steadier")
+    lag: int = option(0, "frames for which refinement over time waits, up to 4; steadier; 0: none live, 4 for files")
     landmark_sigma_m: float = option(
         0.05,
         "m by which a clear landmark may be off (refine: temporal); larger is steadier and follows fast limbs later",

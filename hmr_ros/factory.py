@@ -181,17 +181,17 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     return pipeline, lambda views: refine_views(views, prior, pipeline.body)
 
 
-def offline(config: HmrConfig, more_looks: bool = True) -> HmrConfig:
-    """The same configuration for files: latency does not matter, so the first frame is searched completely,
-    every proposal is checked at once, and every person looked at by all landmark networks, mirrored too (`more_looks`;
-    without it the landmarks are those that the node sees)."""
+def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
+    """The same configuration for files: latency does not matter, so the first frame is searched completely and every
+    proposal is checked at once. Unless `as_live`, every person is looked at by all landmark networks, mirrored too, and
+    refinement over time waits for the frames to come."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
     config = replace(config, detector=detector)
-    if not more_looks:
+    if as_live:
         return config
     network = config.tracker.landmark_network
     tracker = replace(config.tracker, flip_test=True, landmark_network=_both() if network == "auto" else network)
-    return replace(config, tracker=tracker)
+    return replace(config, tracker=tracker, lag=config.lag or _MAX_LAG)
 
 
 def _both() -> str:

@@ -21,7 +21,7 @@ from hmr_ros.types import Frame
 def seen(rendered):
     """Tracks of the rendered clip with one look at a person, as live, and recoveries by both methods."""
     pictures, truths, camera = rendered
-    configs = {name: offline(HmrConfig(recover=name), more_looks=False) for name in ("posture", "kinematic")}
+    configs = {name: offline(HmrConfig(recover=name), as_live=True) for name in ("posture", "kinematic")}
     pipelines = {name: build_pipeline(config) for name, config in configs.items()}
     rows = []
     for i, (picture, truth) in enumerate(zip(pictures, truths, strict=True)):

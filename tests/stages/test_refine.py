@@ -40,7 +40,7 @@ class Replay:
         pass
 
 
-AS_LIVE = offline(HmrConfig(refine="none"), more_looks=False)  # one look at a person, not two
+AS_LIVE = offline(HmrConfig(refine="none"), as_live=True)  # one look at a person, not two
 
 
 @pytest.fixture(scope="module")
