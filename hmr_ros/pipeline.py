@@ -53,7 +53,7 @@ class Pipeline:
         tracked = time.perf_counter()
         try:
             humans = self.recovery(frame, tracks)
-        except Exception:
+        except BaseException:  # Ctrl-C as well
             if self._lag:  # nobody knows any more which frame the next answer is about
                 self.recovery.reset()
                 self._waiting.clear()
@@ -67,9 +67,12 @@ class Pipeline:
         """At the end: the frames that still wait for an answer; empty ones after them push them out."""
         waiting = list(self._waiting)
         self._waiting.clear()
-        for k, frame in enumerate(waiting, 1):
-            later = replace(waiting[-1], index=waiting[-1].index + k, stamp_ns=waiting[-1].stamp_ns + k)
-            yield frame, self.recovery(later, [])
+        silent = self._lag - len(waiting)  # fewer frames than the lag
+        for k in range(self._lag if waiting else 0):
+            later = replace(waiting[-1], index=waiting[-1].index + k + 1, stamp_ns=waiting[-1].stamp_ns + k + 1)
+            humans = self.recovery(later, [])
+            if k >= silent:
+                yield waiting[k - silent], humans
 
     def search(self, frame: Frame, hurry: bool = False) -> bool:
         """Live: what need not be done before `frame` is answered; `hurry` = put it off if that can be.

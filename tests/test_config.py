@@ -1,9 +1,12 @@
 """The settings tree: files, dotted names and their errors."""
 
+from dataclasses import replace
+
 import pytest
 
 from hmr_ros.config import HmrConfig, read_config, settings, with_values
 from hmr_ros.errors import ConfigError
+from hmr_ros.factory import offline
 
 
 def test_every_setting_has_a_description():
@@ -46,3 +49,10 @@ def test_bad_files_are_explained_in_one_line(tmp_path, text, said):
 def test_missing_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         read_config(tmp_path / "no.yaml")
+
+
+def test_files_wait_for_the_frames_to_come_and_live_does_not():
+    assert HmrConfig().lag == 0
+    assert offline(HmrConfig()).lag == 4
+    assert offline(HmrConfig(lag=1)).lag == 1
+    assert offline(HmrConfig(), as_live=True) == replace(HmrConfig(), detector=offline(HmrConfig()).detector)

@@ -47,7 +47,7 @@ def bench(
     rows = []
     for size, picture in zip(sizes, pictures, strict=True):
         rows += [line | {"picture": size} for line in _pictures(build_pipeline(config), picture, repeats)]
-    pipeline, frame = build_pipeline(offline(config)), pictures[0]
+    pipeline, frame = build_pipeline(offline(config, as_live=True)), pictures[0]
     tracks = pipeline.tracker.step(frame)
     if not tracks:
         raise InputError("nobody found in the rendered test picture; run: hmr doctor")

@@ -92,6 +92,7 @@ class _Session:
             if self._overlay and not self._frames.is_image:
                 video = stack.enter_context(VideoWriter(self._out / "overlay.mp4", self._frames.fps))
             bar = stack.enter_context(tqdm(total=total, unit="frame", desc="people"))
+            stack.callback(self._keep_waiting, video)  # however this ends
             for frame in self._frames:
                 if max_frames is not None and frame.index >= max_frames:
                     break
@@ -103,8 +104,10 @@ class _Session:
                     self._keep(self._pipeline.answered, humans, video)
                 self._wall_s = time.perf_counter() - start
                 bar.update()
-            for frame, humans in self._pipeline.finish():
-                self._keep(frame, humans, video)
+
+    def _keep_waiting(self, video: VideoWriter | None) -> None:
+        for frame, humans in self._pipeline.finish():
+            self._keep(frame, humans, video)
 
     def _keep(self, frame: Frame, humans: list[Human], video: VideoWriter | None) -> None:
         """The answer to a frame."""

@@ -77,9 +77,10 @@ def heavy_landmarks(cache: Path | None = None) -> Path:
 
 
 def landmark_models(network: str) -> tuple[Path, ...]:
-    """The models that `tracker.landmark_network` names, the one that places the next crop first."""
+    """The models that `tracker.landmark_network` names, the one that places the next crop first: the smaller one loses
+    nobody in real footage, the larger one does."""
     full = () if network == "heavy" else (blazepose_models().landmarks,)
-    return (heavy_landmarks(), *full) if network in ("heavy", "both") else full
+    return (*full, heavy_landmarks()) if network in ("heavy", "both") else full
 
 
 def asset_status(cache: Path | None = None) -> list[tuple[str, Path, bool, bool]]:

@@ -42,8 +42,8 @@ def test_a_flip_test_lies_between_its_two_looks(person):
 
 
 def test_two_networks_say_their_mean(person):
-    heavy, full = landmark_models("both")
-    seen = [Landmarker(models, 1)(person, _WHOLE) for models in ([heavy], [full], [heavy, full])]
+    full, heavy = landmark_models("both")
+    seen = [Landmarker(models, 1)(person, _WHOLE) for models in ([full], [heavy], [full, heavy])]
     mean = (seen[0].keypoints_3d + seen[1].keypoints_3d) / 2
     np.testing.assert_allclose(seen[2].keypoints_3d, mean, atol=1e-6)
     assert np.abs(seen[0].keypoints_3d - mean).max() > 1e-3

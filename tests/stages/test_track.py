@@ -17,7 +17,7 @@ from hmr_ros.types import Camera, Frame, TrackingState
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return build_pipeline(offline(HmrConfig()))
+    return build_pipeline(offline(HmrConfig(refine="none")))
 
 
 @pytest.fixture(autouse=True)
