@@ -75,7 +75,8 @@ class TrackerConfig:
         LANDMARK_NETWORKS,
     )
     flip_test: bool = option(
-        False, "look at every person twice, the second time mirrored (offline: on; live: costs a landmark inference)"
+        False,
+        "look at every person once more, mirrored; steadier, and costs a landmark inference (each network: its own)",
     )
     max_people: int = option(8, "people tracked at once, the most certain first; each costs one landmark inference")
 

@@ -183,22 +183,24 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
 
 def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely and every
-    proposal is checked at once. Unless `as_live`, every person is looked at by all landmark networks, mirrored too, and
-    refinement over time waits for the frames to come."""
+    proposal is checked at once. Unless `as_live`, every person is looked at twice (by the larger landmark network too,
+    or mirrored where that cannot be had), and refinement over time waits for the frames to come."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
     config = replace(config, detector=detector)
     if as_live:
         return config
-    network = config.tracker.landmark_network
-    tracker = replace(config.tracker, flip_test=True, landmark_network=_both() if network == "auto" else network)
+    tracker = config.tracker
+    if tracker.landmark_network == "auto":
+        both = _has_heavy()
+        tracker = replace(tracker, landmark_network="both" if both else "full", flip_test=tracker.flip_test or not both)
     return replace(config, tracker=tracker, lag=config.lag or _MAX_LAG)
 
 
-def _both() -> str:
+def _has_heavy() -> bool:
     """Files are read on where the larger landmark network cannot be had."""
     try:
         heavy_landmarks()
     except AssetError as error:
         _log.warning("reading on with the smaller landmark network alone: %s", error)
-        return "full"
-    return "both"
+        return False
+    return True

@@ -54,7 +54,8 @@ def test_without_a_registry_files_are_read_with_the_smaller_network(tmp_path, mo
     monkeypatch.setenv("HMR_CACHE", str(tmp_path))
     with pytest.raises(AssetError, match=r"npm pack @mediapipe/pose@.* or set tracker.landmark_network to full"):
         heavy_landmarks()
-    assert offline(HmrConfig()).tracker.landmark_network == "full"
+    found = offline(HmrConfig()).tracker
+    assert found.landmark_network == "full" and found.flip_test
     assert "reading on with the smaller landmark network" in caplog.text
     wanted = with_values(HmrConfig(), {"tracker.landmark_network": "heavy"})
     assert offline(wanted).tracker.landmark_network == "heavy"  # who asks for it is told that it cannot be had
