@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("hmr: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `hmr ... | head`: the reader has what it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is flushed into the closed pipe later
+        return 0
 
 
 def configuration(args: argparse.Namespace) -> HmrConfig:
@@ -276,7 +279,7 @@ def _train_commands(parser: argparse.ArgumentParser) -> None:
     _people_options(p, "pairs", 30000)
     p.add_argument("--frames", type=int, default=1, help="more than 1: pieces of motion of so many frames, tracked")
     p.add_argument(
-        "--networks", nargs="+", choices=LANDMARK_NETWORKS[1:], default=["full", "both"],
+        "--networks", nargs="+", choices=LANDMARK_NETWORKS[1:], default=["full"],
         help="landmark networks that look at every picture, one pair each",
     )  # fmt: skip
     p.set_defaults(command=_pairs)

@@ -207,3 +207,10 @@ def test_engines_find_the_same_people(clip, tmp_path):
         found.append(load_humans(out / "humans.npz"))
     np.testing.assert_array_equal(found[0].frame, found[1].frame)
     assert np.linalg.norm(found[0].joints - found[1].joints, axis=-1).max() < 5e-4
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m hmr_ros doctor | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    assert "BrokenPipe" not in done.stderr

@@ -29,7 +29,7 @@ class Landmarker:
     """Stateless: crop -> Keypoints.
 
     Every network of `models` looks at the crop, with `flip_test` at its mirror image too, and what is said of the same
-    landmark is averaged; the score and the next crop are the first network's.
+    landmark is averaged; the confidences, the score and the next crop are the first network's.
     """
 
     def __init__(self, models: Sequence[Path], threads: int, flip_test: bool = False) -> None:
@@ -42,7 +42,7 @@ class Landmarker:
         looks = [_answer(model(picture)) for model in self._models]
         if self._flip_test:
             looks += [_mirrored(_answer(model(picture[:, :, ::-1]))) for model in self._models]
-        seen = _averaged(looks) if len(looks) > 1 else looks[0]
+        seen = _averaged(looks, len(self._models)) if len(looks) > 1 else looks[0]
         raw = seen.landmarks
         # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
         in_crop = np.concatenate([_refine(raw[:, :2], seen.heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
@@ -87,8 +87,9 @@ def _mirrored(seen: _Answer) -> _Answer:
     return _Answer(landmarks, seen.score, heatmaps, (seen.world * [-1.0, 1.0, 1.0])[order])
 
 
-def _averaged(looks: list[_Answer]) -> _Answer:
-    """The mean of several answers; the auxiliary points and the score keep to the first.
+def _averaged(looks: list[_Answer], networks: int) -> _Answer:
+    """The mean of several answers, of so many networks in turn; the auxiliary points and the score keep to the first
+    answer, visibility and presence to the first network, for each means something else by them.
 
     Where one takes left for right, which of them is right is for the memory of sides to find out (`stages.sides`): the
     others' limbs are taken as those of the first that they lie on.
@@ -96,6 +97,7 @@ def _averaged(looks: list[_Answer]) -> _Answer:
     first = looks[0]
     orders = [_order(other, first) for other in looks]
     landmarks = np.mean([o.landmarks[order] for o, order in zip(looks, orders, strict=True)], 0)
+    landmarks[:, 3:] = np.mean([o.landmarks[order, 3:] for o, order in zip(looks, orders, strict=True)][::networks], 0)
     landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
     world = np.mean([o.world[order] for o, order in zip(looks, orders, strict=True)], 0)
     heatmaps = np.mean([o.heatmaps[..., order] for o, order in zip(looks, orders, strict=True)], 0)
