@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Callable
@@ -191,15 +192,16 @@ def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
         return config
     tracker = config.tracker
     if tracker.landmark_network == "auto":
-        both = _has_heavy()
+        both = _has_heavy(cache_folder())
         tracker = replace(tracker, landmark_network="both" if both else "full", flip_test=tracker.flip_test or not both)
     return replace(config, tracker=tracker, lag=config.lag or _MAX_LAG)
 
 
-def _has_heavy() -> bool:
+@functools.cache  # a registry that does not answer is waited for once
+def _has_heavy(cache: Path) -> bool:
     """Files are read on where the larger landmark network cannot be had."""
     try:
-        heavy_landmarks()
+        heavy_landmarks(cache)
     except AssetError as error:
         _log.warning("reading on with the smaller landmark network alone: %s", error)
         return False

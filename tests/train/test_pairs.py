@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hmr_ros.cli import main
-from hmr_ros.errors import InputError
+from hmr_ros.errors import AssetError, InputError
+from hmr_ros.io.assets import heavy_landmarks
 from hmr_ros.posture.forward import fk_state
 from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d
 from hmr_ros.synth.motion import demo_motion
@@ -114,3 +115,17 @@ def test_no_cuda_is_said_before_anything_is_read(tmp_path, capsys):
     argv = ["train", "mesh2d", "--pairs", "x", "--val", "x", "--out", str(tmp_path), "--device", "cuda"]
     assert main(argv) == 1
     assert "use --device cpu" in capsys.readouterr().err
+
+
+def test_several_networks_look_at_the_same_people(folder):
+    try:
+        heavy_landmarks()
+    except AssetError as error:
+        pytest.skip(str(error))
+    argv = ["train", "pairs", "--motion", str(folder / "motion.npz"), "--out", str(folder / "both"), "--workers", "1"]
+    assert main([*argv, "--count", "3", "--plain", "--networks", "full", "heavy"]) == 0
+    pairs = load_pairs(folder / "both")
+    full, heavy = pairs.pose[::2], pairs.pose[1::2]
+    np.testing.assert_array_equal(full, heavy)
+    off = np.abs(pairs.keypoints_2d[::2] - pairs.keypoints_2d[1::2])[..., :2]
+    assert 0 < np.median(off) < 20
