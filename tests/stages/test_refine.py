@@ -188,6 +188,22 @@ def test_a_lag_answers_every_frame_once_and_more_steadily(recovered, network, op
     assert figures(late, truth)[0] < live[0]
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+def test_a_video_shorter_than_the_lag_is_answered_too(recovered, network, open_body, frames):
+    humans, _, camera = recovered
+    replay = Replay({h.frame: [h] for h in humans[:frames]})
+    pipeline = Pipeline(open_body, Nobody(), ScoreRefinement(replay, network, open_body, Guidance(), 3), 3)
+    answers = []
+    for h in humans[:frames]:
+        people = pipeline.step(Frame(h.frame, h.stamp_ns, EMPTY, camera))
+        answers += [(pipeline.answered, people)] if pipeline.answered else []
+    replay.by_frame = defaultdict(list)
+    answers += pipeline.finish()
+    assert [(f.index, [p.frame for p in people]) for f, people in answers] == [
+        (h.frame, [h.frame]) for h in humans[:frames]
+    ]
+
+
 class Nobody:
     """A tracker for a recovery that does not need one."""
 
