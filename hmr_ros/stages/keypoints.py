@@ -80,11 +80,15 @@ def _answer(outputs: dict[str, Floats]) -> _Answer:
 
 def _mirrored(seen: _Answer) -> _Answer:
     """What is said of a crop's mirror image, as if said of the crop."""
-    order = _MIRRORED
-    landmarks = (seen.landmarks * [-1, 1, 1, 1, 1] + [INPUT_PX, 0, 0, 0, 0])[order]
+    landmarks = seen.landmarks * [-1, 1, 1, 1, 1] + [INPUT_PX, 0, 0, 0, 0]
     # a point x pixels from the crop's edge peaks in column x / 4, so column 0 mirrors none: its neighbour does
-    heatmaps = np.concatenate([seen.heatmaps[:, -1:], seen.heatmaps[:, :0:-1]], 1)[..., order]
-    return _Answer(landmarks, seen.score, heatmaps, (seen.world * [-1.0, 1.0, 1.0])[order])
+    heatmaps = np.concatenate([seen.heatmaps[:, -1:], seen.heatmaps[:, :0:-1]], 1)
+    return _reordered(_Answer(landmarks, seen.score, heatmaps, seen.world * [-1.0, 1.0, 1.0]), _MIRRORED)
+
+
+def _reordered(seen: _Answer, order: Ints) -> _Answer:
+    """The same points in another order [39]."""
+    return _Answer(seen.landmarks[order], seen.score, seen.heatmaps[..., order], seen.world[order])
 
 
 def _averaged(looks: list[_Answer], networks: int) -> _Answer:
@@ -95,13 +99,12 @@ def _averaged(looks: list[_Answer], networks: int) -> _Answer:
     others' limbs are taken as those of the first that they lie on.
     """
     first = looks[0]
-    orders = [_order(other, first) for other in looks]
-    landmarks = np.mean([o.landmarks[order] for o, order in zip(looks, orders, strict=True)], 0)
-    landmarks[:, 3:] = np.mean([o.landmarks[order, 3:] for o, order in zip(looks, orders, strict=True)][::networks], 0)
+    looks = [first, *(_reordered(other, _order(other, first)) for other in looks[1:])]
+    landmarks = np.mean([look.landmarks for look in looks], 0)
+    landmarks[:, 3:] = np.mean([look.landmarks[:, 3:] for look in looks[::networks]], 0)
     landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
-    world = np.mean([o.world[order] for o, order in zip(looks, orders, strict=True)], 0)
-    heatmaps = np.mean([o.heatmaps[..., order] for o, order in zip(looks, orders, strict=True)], 0)
-    return _Answer(landmarks, first.score, heatmaps, world)
+    heatmaps = np.mean([look.heatmaps for look in looks], 0)
+    return _Answer(landmarks, first.score, heatmaps, np.mean([look.world for look in looks], 0))
 
 
 def _order(other: _Answer, first: _Answer) -> Ints:

@@ -25,15 +25,14 @@ _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person
 _LEAST_CONFIDENCE = 0.05
 _MESH_DISCOUNT = 3.0  # the errors of neighbouring mesh points are one error
 _LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])
-_FACE = [
+FACE = [
     [BLAZEPOSE["nose"]],
     [BLAZEPOSE[f"{s}_ear"] for s in ("left", "right")],
     [BLAZEPOSE[f"{s}_shoulder"] for s in ("left", "right")],
 ]
 _NECK_AND_HEAD = [list(JOINT_IDS).index(SMPL[name]) for name in ("neck", "head")]
-# their pixels as mixtures of nose, middle of the ears and middle of the shoulders: least squares over rendered people,
-# off by 0.8 % of the crop
-_FACE_MIXTURE = np.array([[-0.58, 0.88, 0.70], [-0.23, 1.04, 0.19]])
+# their pixels as mixtures of nose, middle of the ears and middle of the shoulders, from benchmarks/face.py
+FACE_MIXTURE = np.array([[-0.58, 0.88, 0.70], [-0.23, 1.04, 0.19]])
 _SIGMA_FACE = np.array([0.04, 0.03])  # as _SIGMA_LANDMARK
 
 
@@ -147,10 +146,10 @@ def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
     landmarks = seen.points[:, BLAZEPOSE_LIMBS]
     points[:, _LIMBS] = landmarks[..., :2]
     sigma[:, _LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5
-    face = [seen.points[:, part] for part in _FACE]
+    face = [seen.points[:, part] for part in FACE]
     confidence = np.maximum(np.min([part[..., 2].min(1) for part in face], 0), _LEAST_CONFIDENCE)
     sigma_face = _SIGMA_FACE / confidence[:, None] ** 1.5  # [N,2]
-    placed = np.einsum("kp,pnc->nkc", _FACE_MIXTURE, np.array([part[..., :2].mean(1) for part in face]))
+    placed = np.einsum("kp,pnc->nkc", FACE_MIXTURE, np.array([part[..., :2].mean(1) for part in face]))
     clearer = sigma_face < sigma[:, _NECK_AND_HEAD]
     points[:, _NECK_AND_HEAD] = np.where(clearer[..., None], placed, points[:, _NECK_AND_HEAD])
     sigma[:, _NECK_AND_HEAD] = np.where(clearer, sigma_face, sigma[:, _NECK_AND_HEAD])
