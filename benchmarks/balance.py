@@ -15,17 +15,16 @@ from refinement import Replay, live
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
-from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
-from hmr_ros.engines.refine import RefineEngine
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.io.video import open_source
-from hmr_ros.posture.prior import load_prior
-from hmr_ros.stages.multiview import View, refine_views
-from hmr_ros.stages.quality import refine_tracks
-from hmr_ros.stages.recover import KinematicRecovery
-from hmr_ros.stages.refine import ScoreRefinement
+from hmr_ros.methods.kinematic import KinematicRecovery
+from hmr_ros.methods.scorehmr.multiview import View, refine_views
+from hmr_ros.methods.scorehmr.offline import refine_tracks
+from hmr_ros.methods.scorehmr.prior import load_prior
+from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
+from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement
 from hmr_ros.types import Camera, Floats, Human
 
 MIN_RELIABLE = 10

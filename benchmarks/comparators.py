@@ -9,11 +9,10 @@ from torch import Tensor
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.guidance import keypoint_loss, temporal_loss
-from hmr_ros.diffusion.rotation6d import rotations_from_6d
-from hmr_ros.diffusion.skeleton import Skeleton
+from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.stages.refine import with_pose
-from hmr_ros.stages.window import evidence_of, pose_6d
+from hmr_ros.methods.scorehmr.streaming import with_pose
+from hmr_ros.methods.scorehmr.window import evidence_of, pose_6d
 from hmr_ros.types import Camera, Floats, Human
 
 LIMBS = list(SMPL_LIMBS)

@@ -13,8 +13,8 @@ import numpy as np
 from hmr_ros.body.joints import SMPL
 from hmr_ros.body.loading import load_body
 from hmr_ros.geometry.camera import project
-from hmr_ros.stages.posture import FACE, FACE_MIXTURE
-from hmr_ros.train.pairs import load_pairs
+from hmr_ros.methods.posturehmr.recovery import FACE, FACE_MIXTURE
+from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.types import Floats
 
 _CLEAR = 0.8

@@ -14,11 +14,10 @@ from refinement import Replay, live
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
-from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
-from hmr_ros.engines.refine import RefineEngine
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.io.video import open_source
-from hmr_ros.stages.refine import ScoreRefinement
+from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
+from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement
 from hmr_ros.types import Camera, Human
 
 FAST, CERTAIN, LEAST_FRAMES = 0.03, 0.5, 30

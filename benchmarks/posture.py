@@ -18,19 +18,19 @@ from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.evidence.keypoints import Normalised, normalise
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.posture.features import Normalised, normalise
-from hmr_ros.posture.networks import (
+from hmr_ros.methods.posturehmr.graphs import (
     Posture,
     coarse_of,
     load_mesh2d,
     load_torch_posture,
     sparse_points,
 )
-from hmr_ros.stages.posture import evidence_2d
-from hmr_ros.train.batches import Batch, Mix, PairBank, upright_views, with_true_keypoints
-from hmr_ros.train.pairs import load_pairs
-from hmr_ros.train.poses import load_recorded
+from hmr_ros.methods.posturehmr.recovery import evidence_2d
+from hmr_ros.synth.poses import load_recorded
+from hmr_ros.train.data.batches import Batch, Mix, PairBank, upright_views, with_true_keypoints
+from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.types import Floats
 
 LIMBS = [list(JOINT_IDS).index(j) for j in SMPL_LIMBS]

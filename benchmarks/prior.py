@@ -16,14 +16,14 @@ from torch import Tensor
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
-from hmr_ros.diffusion.rotation6d import rotations_from_6d
 from hmr_ros.diffusion.sampler import invert, noised, sample
+from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.methods.scorehmr.prior import load_prior
 from hmr_ros.networks.kinematics import kinematics
-from hmr_ros.posture.prior import load_prior
-from hmr_ros.train.pairs import load_pairs
-from hmr_ros.train.windows import TARGETS, window_bank
+from hmr_ros.train.data.pairs import load_pairs
+from hmr_ros.train.data.windows import TARGETS, window_bank
 from hmr_ros.types import Floats
 from hmr_ros.view.raster import draw_mesh
 

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.guidance import keypoint_loss, temporal_loss
-from hmr_ros.diffusion.rotation6d import gradient_6d, rotations_from_6d
 from hmr_ros.diffusion.sampler import invert, sample
-from hmr_ros.posture.guidance import LIMBS, turn_root
-from hmr_ros.posture.prior import TorchPrior
-from hmr_ros.stages.guided import skeleton_of
-from hmr_ros.stages.refine import with_pose
-from hmr_ros.stages.stack import Stack, stack
+from hmr_ros.diffusion.skeleton import gradient_6d, rotations_from_6d
+from hmr_ros.methods.scorehmr.guided_frame import LIMBS, turn_root
+from hmr_ros.methods.scorehmr.prior import TorchPrior
+from hmr_ros.methods.scorehmr.streaming import with_pose
+from hmr_ros.methods.scorehmr.track_batch import Stack, stack
+from hmr_ros.methods.scorehmr.window_sampler import skeleton_of
 from hmr_ros.types import Camera, Human
 
 LOOPS, TAU, STEP = 10, 50, 2  # 25 inversion and 25 guided steps a loop: 500 denoiser calls

@@ -21,17 +21,16 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
-from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
-from hmr_ros.engines.refine import RefineEngine, torch_refine
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import open_source
+from hmr_ros.methods.scorehmr.offline import refine_tracks
+from hmr_ros.methods.scorehmr.prior import load_prior
+from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
+from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement, torch_refine
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.posture.prior import load_prior
-from hmr_ros.stages.quality import refine_tracks
-from hmr_ros.stages.refine import ScoreRefinement
-from hmr_ros.train.poses import load_recorded
+from hmr_ros.synth.poses import load_recorded
 from hmr_ros.types import Camera, Floats, Frame, Human, Track
 
 FPS = 30.0

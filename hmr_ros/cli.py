@@ -105,13 +105,13 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from hmr_ros.ros.demo import demo
+    from hmr_ros.ros.demo.record import demo
 
     return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
 
 
 def _pairs(args: argparse.Namespace) -> int:
-    from hmr_ros.train.pairs import make_pairs
+    from hmr_ros.train.data.pairs import make_pairs
 
     return make_pairs(
         args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain,
@@ -120,7 +120,7 @@ def _pairs(args: argparse.Namespace) -> int:
 
 
 def _crops(args: argparse.Namespace) -> int:
-    from hmr_ros.train.crops import make_crops
+    from hmr_ros.train.data.crops import make_crops
 
     return make_crops(
         args.motion, args.out, count=args.count, side=args.side, seed=args.seed, workers=args.workers, plain=args.plain
@@ -129,7 +129,7 @@ def _crops(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
-    from hmr_ros.train.batches import Mix
+    from hmr_ros.train.data.batches import Mix
     from hmr_ros.train.loop import Schedule
 
     schedule = Schedule(
@@ -177,7 +177,7 @@ def _export(args: argparse.Namespace) -> int:
         raise ConfigError(f"--window {args.window}: a window has 2 frames or more")
     try:
         from hmr_ros.commands.export import export_networks
-        from hmr_ros.engines.graphs import Request
+        from hmr_ros.methods.graphs import Request
     except ModuleNotFoundError as error:
         raise AssetError(f"hmr export needs {error.name}: pip install {error.name}") from error
 
@@ -185,7 +185,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _build_engine(args: argparse.Namespace) -> int:
-    from hmr_ros.commands.build_engine import build_engine
+    from hmr_ros.commands.export import build_engine
 
     return build_engine(args.onnx, args.network, args.out, configuration(args), args.precision)
 

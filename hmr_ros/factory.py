@@ -14,28 +14,25 @@ from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
-from hmr_ros.diffusion.settings import KEYPOINTS, Guidance
-from hmr_ros.engines.choice import Chosen, Wish, choose
-from hmr_ros.engines.contract import Engine
-from hmr_ros.engines.image import IMAGE_CROP_PX, EngineImagePosture
-from hmr_ros.engines.posture import EnginePosture
-from hmr_ros.engines.refine import RefineEngine
 from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.io.assets import blazepose_models, cache_folder, heavy_landmarks, landmark_models
+from hmr_ros.io.model_store import blazepose_models, cache_folder, heavy_landmarks, landmark_models
+from hmr_ros.methods.conversion import BodyConversion
+from hmr_ros.methods.kinematic import KinematicRecovery, Recovery
+from hmr_ros.methods.posturehmr.recovery import KeypointPosture, PostureRecovery
+from hmr_ros.methods.posturehmr.sources import IMAGE_CROP_PX, EngineImagePosture, EnginePosture, ImagePosture
+from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
+from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement
+from hmr_ros.perception.detector import Detector
+from hmr_ros.perception.landmarks import Landmarker
+from hmr_ros.perception.tracker import PersonTracker
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.stages.convert import BodyConversion
-from hmr_ros.stages.detect import Detector
-from hmr_ros.stages.image import ImagePosture
-from hmr_ros.stages.keypoints import Landmarker
-from hmr_ros.stages.posture import KeypointPosture, PostureRecovery
-from hmr_ros.stages.recover import KinematicRecovery, Recovery
-from hmr_ros.stages.refine import ScoreRefinement
-from hmr_ros.stages.track import PersonTracker
+from hmr_ros.runtime.contract import Engine
+from hmr_ros.runtime.selection import Chosen, Wish, choose
 from hmr_ros.types import Camera, Human
 
 if TYPE_CHECKING:
-    from hmr_ros.posture.prior import TorchPrior
-    from hmr_ros.stages.multiview import View
+    from hmr_ros.methods.scorehmr.multiview import View
+    from hmr_ros.methods.scorehmr.prior import TorchPrior
 
 _log = logging.getLogger(__name__)
 _MAX_LAG = 4  # the prior looks no further ahead
@@ -105,7 +102,7 @@ def _torch_image(weights: Path, threads: int) -> Engine:
     try:
         import torch
 
-        from hmr_ros.engines.originals import torch_image
+        from hmr_ros.methods.originals import torch_image
     except ModuleNotFoundError as error:
         raise AssetError(f"image_weights need {error.name}: pip install {error.name}") from error
     torch.set_num_threads(threads)
@@ -133,7 +130,7 @@ def _prior() -> TorchPrior:
     try:
         import torch
 
-        from hmr_ros.posture.prior import load_prior
+        from hmr_ros.methods.scorehmr.prior import load_prior
     except ModuleNotFoundError as error:
         raise AssetError(
             f"refinement of whole tracks needs {error.name}: pip install {error.name}, or leave --quality out"
@@ -156,7 +153,7 @@ def build_quality(config: HmrConfig) -> WholeTracks:
         raise ConfigError(f"--quality refines recover 'posture', not '{config.recover}'; leave one of them out")
     first = build_pipeline(offline(replace(config, refine="none", body="")))
     prior, target = _prior(), load_body(config.body) if config.body else None
-    from hmr_ros.stages.quality import refine_tracks
+    from hmr_ros.methods.scorehmr.offline import refine_tracks
 
     own = first.body
     first.body = target or own
@@ -177,7 +174,7 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
         raise ConfigError("several views need recover 'posture' and the open body; leave recover and body as they are")
     pipeline = build_pipeline(offline(replace(config, refine="none")))
     prior = _prior()
-    from hmr_ros.stages.multiview import refine_views
+    from hmr_ros.methods.scorehmr.multiview import refine_views
 
     return pipeline, lambda views: refine_views(views, prior, pipeline.body)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.stages.recover import Recovery
+from hmr_ros.methods.kinematic import Recovery
 from hmr_ros.types import Frame, Human, Track
 
 

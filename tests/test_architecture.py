@@ -8,8 +8,8 @@ import hmr_ros.types
 PACKAGE = Path(hmr_ros.types.__file__).parent
 # what may be imported from: everything to the left
 ORDER = [
-    "types", "errors", "config", "geometry", "body", "diffusion", "networks", "posture", "engines", "io", "stages",
-    "pipeline", "factory", "view", "synth", "evaluate", "train", "commands", "ros", "cli", "__main__",
+    "types", "errors", "config", "geometry", "body", "diffusion", "networks", "runtime", "io", "evidence", "perception",
+    "methods", "pipeline", "factory", "view", "synth", "evaluate", "train", "commands", "ros", "cli", "__main__",
 ]  # fmt: skip
 # doctor and bag reach over to ros/ and back on purpose; see ARCHITECTURE.md
 ALLOWED = {("commands", "ros")}

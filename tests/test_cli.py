@@ -16,8 +16,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.cli import main
+from hmr_ros.io.model_store import share_file
 from hmr_ros.io.results import load_humans, save_arrays
-from hmr_ros.io.share import share_file
 from hmr_ros.io.video import VideoWriter, open_source
 from hmr_ros.synth.render import truth_arrays
 

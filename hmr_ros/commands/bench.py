@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import multiprocessing
 import os
 import platform
 import resource
-from dataclasses import replace
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hmr_ros.body.loading import load_body
-from hmr_ros.commands.bench_engines import compare_engines, print_engines
-from hmr_ros.commands.timing import recovery_stages, row, times_at_30_hz
-from hmr_ros.config import HmrConfig
-from hmr_ros.errors import ConfigError, InputError
-from hmr_ros.factory import build_pipeline, choose_engine, offline
+from hmr_ros.config import ENGINES, HmrConfig
+from hmr_ros.errors import ConfigError, HmrError, InputError
+from hmr_ros.factory import build_pipeline, build_recovery, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.methods.kinematic import Recovery
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import parse_size, render_motion
 from hmr_ros.synth.scene import look_at
-from hmr_ros.types import Frame
+from hmr_ros.types import Frame, Track
 
 
 def bench(
@@ -114,3 +118,114 @@ def _print(report: dict[str, Any]) -> None:
         rate = f", {line['frames_per_s']} frames/s" if "frames_per_s" in line else ""
         print(f"{line['stage']:<20} {line['people']:>6} {ms} {cores:>6}  {line.get('picture', '')}{rate}")
     print(f"peak memory {report['peak_memory_mb']} MB")
+
+
+def compare_engines(
+    config: HmrConfig, names: list[str], frame: Frame, track: Track, people: list[int], repeats: int
+) -> dict[str, Any]:
+    """For each engine its table and peak memory, or why it cannot run; no names: all engines."""
+    unknown = [n for n in names if n not in ENGINES]
+    if unknown:
+        raise ConfigError(f"there is no engine '{unknown[0]}'; choose from {', '.join(ENGINES)}")
+    found = {}
+    for name in names or [n for n in ENGINES if n != "auto"]:
+        chosen = replace(config, engine=name, recover="posture", refine="none", body="")
+        # memory of one engine must not count for the next, and nothing is inherited
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            found[name] = process.submit(_measure, chosen, frame, track, people, repeats).result()
+    return found
+
+
+def _measure(config: HmrConfig, frame: Frame, track: Track, people: list[int], repeats: int) -> dict[str, Any]:
+    start = time.perf_counter()
+    try:
+        recovery = build_recovery(config, load_body(None))
+        engine = choose_engine(config).engine
+    except HmrError as error:
+        return {"missing": str(error)}
+    loaded = time.perf_counter() - start
+    rows = []
+    for count in people:
+        crowd = [replace(track, track_id=i) for i in range(count)]
+        rows += [row(name, count, t) for name, t in recovery_stages(recovery, frame, crowd, repeats).items()]
+    return {
+        "device": engine.device, "dtype": engine.dtype, "load_s": round(loaded, 2), "peak_memory_mb": peak_memory_mb(),
+        "stages": rows,
+    }  # fmt: skip
+
+
+def peak_memory_mb() -> int:
+    """Of this process; Linux's own counter for resource usage would carry over the parent's."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = [line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM")]
+        if lines:
+            return round(int(lines[0].split()[1]) / 1024)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def print_engines(found: dict[str, Any]) -> None:
+    """One block an engine."""
+    for name, report in found.items():
+        if "missing" in report:
+            print(f"engine {name}: not here: {report['missing']}")
+            continue
+        print(
+            f"engine {name} on {report['device']}: loads in {report['load_s']} s,"
+            f" peak memory of the posture stage alone {report['peak_memory_mb']} MB"
+        )
+        for line in report["stages"]:
+            print(f"  {line['stage']:<18} {line['people']:>6} {line['p50_ms']:>8.2f} {line['p95_ms']:>8.2f}")
+
+
+_WARM_UP = 20  # more than a window of refinement
+_PERIOD_NS = 33_333_333
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What repeated calls took."""
+
+    seconds: list[float]  # each
+    cores: float | None = None  # processor seconds a second, all threads; None where it was not measured
+
+
+def recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, Spent]:
+    """Each part of the recovery over frames at 30 Hz, windows of refinement full, and all together."""
+    parts: dict[str, list[float]] = {}
+
+    def call(stamped: Frame) -> None:
+        recovery(stamped, tracks)
+        for name, seconds in getattr(recovery, "stage_seconds", {}).items():
+            parts.setdefault(name, []).append(seconds)
+
+    whole = times_at_30_hz(call, frame, repeats)
+    return {name: Spent(seconds[-repeats:]) for name, seconds in parts.items()} | {"recover, all": whole}
+
+
+def times_at_30_hz(call: Callable[[Frame], object], frame: Frame, repeats: int) -> Spent:
+    """The same picture again and again with the numbers and stamps of a camera; `frame` is the one before."""
+    frames = (
+        replace(frame, index=frame.index + k, stamp_ns=frame.stamp_ns + k * _PERIOD_NS) for k in itertools.count(1)
+    )
+    return times(lambda: call(next(frames)), repeats)
+
+
+def times(call: Callable[[], object], repeats: int) -> Spent:
+    """`repeats` calls, after some that do not count."""
+    for _ in range(_WARM_UP):
+        call()
+    spent = []
+    began, busy = time.perf_counter(), time.process_time()
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        spent.append(time.perf_counter() - start)
+    return Spent(spent, (time.process_time() - busy) / (time.perf_counter() - began))
+
+
+def row(stage: str, people: int, spent: Spent) -> dict[str, Any]:
+    """One line of the table."""
+    p50, p95, p99 = (round(float(ms), 2) for ms in 1e3 * np.percentile(spent.seconds, [50, 95, 99]))
+    cores = None if spent.cores is None else round(spent.cores, 2)
+    return {"stage": stage, "people": people, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "cores": cores}

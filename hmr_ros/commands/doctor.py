@@ -8,11 +8,11 @@ from importlib import metadata
 
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.config import HmrConfig
-from hmr_ros.engines.choice import SETTING
 from hmr_ros.errors import HmrError
 from hmr_ros.factory import choose_engine
-from hmr_ros.io.assets import HEAVY, asset_status, heavy_status
+from hmr_ros.io.model_store import HEAVY, asset_status, heavy_status
 from hmr_ros.ros.doctor import ros_checks
+from hmr_ros.runtime.selection import SETTING
 
 Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
 

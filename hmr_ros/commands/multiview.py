@@ -14,8 +14,8 @@ from hmr_ros.factory import build_multiview
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import ResultRecorder
 from hmr_ros.io.video import open_source
+from hmr_ros.methods.scorehmr.multiview import View
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.stages.multiview import View
 from hmr_ros.types import Floats, Human
 
 _HOW = "expected 'views:', a list of entries with source, camera, and R (9 numbers) and t (3) where calibrated"

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hmr_ros.commands.timing import times
+from hmr_ros.commands.bench import times
 from hmr_ros.config import HmrConfig
-from hmr_ros.engines.choice import SETTING
-from hmr_ros.engines.originals import original
-from hmr_ros.engines.samples import sample
 from hmr_ros.factory import choose_engine, engine_wish
+from hmr_ros.methods.dummy_inputs import sample
+from hmr_ros.methods.originals import original
+from hmr_ros.runtime.selection import SETTING
 from hmr_ros.types import Floats
 
 _SIDE, _STREAM = 1024, 32_000_000  # numbers in a side of the matrix product, and in the copied array

@@ -11,25 +11,22 @@ import torch
 
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.errors import ConfigError
-from hmr_ros.networks.image import image_size
-from hmr_ros.networks.m2p import M2PSize
-from hmr_ros.networks.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
-from hmr_ros.networks.prior import PriorSize
+from hmr_ros.methods.posturehmr.graphs import coarse_of, load_image, load_m2p, load_mesh2d
+from hmr_ros.methods.posturehmr.heatmaps import image_size
+from hmr_ros.methods.posturehmr.m2p import M2PSize
+from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
+from hmr_ros.methods.scorehmr.prior import PriorSize, load_network
 from hmr_ros.networks.weights import save_weights
-from hmr_ros.posture.image import load_image
-from hmr_ros.posture.networks import coarse_of, load_m2p, load_mesh2d
-from hmr_ros.posture.prior import load_network
-from hmr_ros.train.batches import Mix, PairBank
-from hmr_ros.train.crop_batches import CropBank
-from hmr_ros.train.crops import load_crops
+from hmr_ros.synth.poses import load_recorded
+from hmr_ros.train.data.batches import Mix, PairBank
+from hmr_ros.train.data.crops import CropBank, load_crops
+from hmr_ros.train.data.pairs import load_pairs
+from hmr_ros.train.data.windows import window_bank
 from hmr_ros.train.image import train_image
 from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
 from hmr_ros.train.mesh2d import train_mesh2d
-from hmr_ros.train.pairs import load_pairs
-from hmr_ros.train.poses import load_recorded
 from hmr_ros.train.prior import train_prior
-from hmr_ros.train.windows import window_bank
 from hmr_ros.types import Floats
 
 

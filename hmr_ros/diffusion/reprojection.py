@@ -10,8 +10,7 @@ from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.diffusion.linear import solve_spd
-from hmr_ros.diffusion.rotation6d import to_6d
-from hmr_ros.diffusion.skeleton import Posed
+from hmr_ros.diffusion.skeleton import Posed, to_6d
 
 _PARENTS = [int(p) for p in SMPL_PARENTS]
 _MIN_DEPTH_M = 0.1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hmr_ros.diffusion.linear import solve_spd
-from hmr_ros.diffusion.settings import MotionSpread
+from hmr_ros.methods.scorehmr.settings import MotionSpread
 
 
 def couplings(seconds: Tensor, present: Tensor, spread: MotionSpread, period_s: float = 1 / 30) -> Tensor:

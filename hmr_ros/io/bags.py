@@ -17,7 +17,7 @@ from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.io.encodings import decode_compressed, decode_image
-from hmr_ros.io.share import share_file
+from hmr_ros.io.model_store import share_file
 from hmr_ros.io.video import fit_camera
 from hmr_ros.types import Camera, Frame, Human
 

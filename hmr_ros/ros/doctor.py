@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from hmr_ros.errors import HmrError
-from hmr_ros.io.share import share_file
+from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
 
 _SETUP = "run `make setup`, or source your ROS 2 installation"

@@ -6,7 +6,7 @@ import importlib.util
 import os
 
 from hmr_ros.errors import RosUnavailableError
-from hmr_ros.io.share import share_file
+from hmr_ros.io.model_store import share_file
 
 # the second name is what Humble's Fast DDS reads
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")

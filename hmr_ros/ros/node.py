@@ -20,10 +20,9 @@ from hmr_ros.io.encodings import decode_compressed, decode_image
 from hmr_ros.io.video import fit_camera
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.convert import camera_from_msg, stamp_ns
-from hmr_ros.ros.pace import Pace
 from hmr_ros.ros.parameters import declare_settings
 from hmr_ros.ros.publishers import Publishers
-from hmr_ros.ros.statistics import LiveStatistics
+from hmr_ros.ros.statistics import LiveStatistics, Pace
 from hmr_ros.types import Camera, Frame
 
 _WARM_UP_FRAMES = 3

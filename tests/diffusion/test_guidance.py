@@ -11,8 +11,7 @@ from hmr_ros.diffusion.guidance import (
     stopped,
     temporal_loss,
 )
-from hmr_ros.diffusion.rotation6d import gradient_6d, rotations_from_6d, to_6d
-from hmr_ros.diffusion.skeleton import Skeleton
+from hmr_ros.diffusion.skeleton import Skeleton, gradient_6d, rotations_from_6d, to_6d
 from hmr_ros.networks.kinematics import kinematics
 
 

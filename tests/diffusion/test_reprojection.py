@@ -6,8 +6,7 @@ import torch
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.diffusion.reprojection import Seen, keypoint_step
-from hmr_ros.diffusion.rotation6d import rotations_from_6d, to_6d
-from hmr_ros.diffusion.skeleton import Skeleton
+from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d, to_6d
 from hmr_ros.networks.kinematics import matrix_from_axis_angle
 
 LIMBS = list(SMPL_LIMBS)

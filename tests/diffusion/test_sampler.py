@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hmr_ros.diffusion.sampler import ddim_step, guided, invert, noised, predicted_x0, sample
-from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
+from hmr_ros.diffusion.sampler import STEPS, cosine_alphas, ddim_step, guided, invert, noised, predicted_x0, sample
 
 UP = [0, 10, 20, 30, 40, 50]
 

@@ -10,7 +10,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hmr_ros.errors import InputError
 from hmr_ros.io.bags import BagImages, HumanBagWriter, process_bag
-from hmr_ros.io.share import share_file
+from hmr_ros.io.model_store import share_file
 
 STAMPS = [10_000_000_123, 10_033_000_456, 10_070_000_789]
 FORMATS = ["sqlite3", "mcap", "ros1"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hmr_ros.errors import AssetError
-from hmr_ros.networks.m2p import M2P, M2PSize
+from hmr_ros.methods.posturehmr.m2p import M2P, M2PSize
 from hmr_ros.networks.weights import read_weights, save_weights
 
 

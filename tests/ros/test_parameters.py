@@ -7,7 +7,7 @@ import yaml
 
 from hmr_ros.config import HmrConfig, read_config, settings
 from hmr_ros.errors import ConfigError
-from hmr_ros.io.share import share_file
+from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.parameters import START_ARGUMENTS, ros_arguments
 
 

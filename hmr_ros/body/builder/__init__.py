@@ -1,0 +1,1 @@
+"""Builds the open body from CC0 assets."""

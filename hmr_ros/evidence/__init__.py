@@ -1,0 +1,1 @@
+"""What one frame says about one person, before any method; free of torch."""

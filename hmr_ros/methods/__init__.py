@@ -1,0 +1,1 @@
+"""One folder a paper: recoveries and refinements behind one contract."""

@@ -1,0 +1,98 @@
+"""People to try an engine on: random poses of the open body as a landmark network would report them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS
+from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import forward_kinematics
+from hmr_ros.evidence.keypoints import normalise
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.runtime.contract import Signature
+from hmr_ros.types import Floats
+
+_DISTANCE_M = 4.0
+_FACE = BLAZEPOSE["left_shoulder"]  # so many landmarks, the first ones
+# what hands and feet hang on
+_ENDS = {"pinky": "wrist", "index": "wrist", "thumb": "wrist", "heel": "ankle", "foot_index": "ankle"}
+_HANG_ON = {
+    BLAZEPOSE[f"{side}_{end}"]: BLAZEPOSE[f"{side}_{joint}"]
+    for side in ("left", "right")
+    for end, joint in _ENDS.items()
+}
+
+
+def sample(signature: Signature, count: int, seed: int = 0) -> dict[str, Floats]:
+    """Inputs for `count` people; all but the parts of the prior get plausible ones, these standard normal numbers."""
+    rng = np.random.default_rng(seed)
+    if signature.network == "posture":
+        return _people(count, rng)
+    if signature.network == "decoder":
+        return _meshes(count, rng)
+    if signature.network == "refine":
+        return _windows(signature, count, rng)
+    inputs = {name: rng.normal(0, 1, (count, *size)).astype(np.float32) for name, size in signature.inputs.items()}
+    if signature.network == "image":
+        return {"pictures": rng.uniform(0, 1, (count, *signature.inputs["pictures"])).astype(np.float32)}
+    if "present" in inputs:  # at least the frame itself
+        inputs["present"] = (inputs["present"] > -1).astype(np.float32)
+        inputs["present"][:, 0] = 1.0
+    if "t" in inputs:
+        inputs["t"] = rng.uniform(1, 1000, count).astype(np.float32)
+    return inputs
+
+
+def _people(count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    body = load_body(None)
+    world = np.zeros((count, 33, 3))
+    for i in range(count):
+        person = world[i]
+        root = np.array([np.pi, 0.0, 0.0]) + rng.normal(0, 0.2, 3)
+        joints = body.joints(root, rng.normal(0, 0.25, 69), rng.normal(0, 1, 10), np.zeros(3))
+        person[:_FACE] = joints[SMPL["head"]] + rng.normal(0, 0.05, (_FACE, 3))
+        person[BLAZEPOSE_LIMBS] = joints[SMPL_LIMBS]
+        for point, parent in _HANG_ON.items():
+            person[point] = person[parent] + rng.normal(0, 0.05, 3)
+        world[i] -= (joints[SMPL["left_hip"]] + joints[SMPL["right_hip"]]) / 2
+    seen = world + np.array([0.0, 0.0, _DISTANCE_M]) + rng.normal(0, 0.3, (count, 1, 3))
+    confidence = rng.uniform(0.3, 1.0, (count, 33))
+    people = normalise(seen[..., :2] / seen[..., 2:], confidence, world)
+    return {"points": people.points.astype(np.float32), "log_scale": np.log(people.scale).astype(np.float32)}
+
+
+def _meshes(count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """People with a 2D mesh made of their landmarks."""
+    people = _people(count, rng)
+    mesh = people["points"][:, rng.integers(0, 33, 81), :2] + rng.normal(0, 0.02, (count, 81, 2))
+    sigma = rng.uniform(0.01, 0.05, (count, 81))
+    return {"mesh": mesh.astype(np.float32), "sigma": sigma.astype(np.float32)} | people
+
+
+def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Windows of people at 30 Hz, some of them short."""
+    size = signature.inputs
+    slots, frames = size["known"][0], size["present"][0]
+    body = load_body(None)
+    betas = rng.normal(0, 1, (count, 10))
+    rest = body.rest_joints(betas)
+    turns = {
+        name: matrix_from_axis_angle(rng.normal(0, spread, (*shape, 3)))
+        for name, spread, shape in (("poses", 0.3, (count, slots, 24)), ("means", 0.3, (count, frames - 1, 24)),
+                                    ("aim", 0.1, (count,)))
+    }  # fmt: skip
+    columns = {n: np.swapaxes(turns[n][..., :2], -1, -2).reshape(count, -1, 144) for n in ("poses", "means")}
+    missing = rng.integers(0, frames, (count, 1))
+    pelvis = np.array([0.0, 0.0, 4.0]) + rng.normal(0, 0.1, (count, 3))
+    joints = forward_kinematics(turns["means"][:, -1], rest)[1]
+    limbs = (joints - joints[:, :1] + pelvis[:, None])[:, SMPL_LIMBS] + rng.normal(0, 0.03, (count, 12, 3))
+    inputs = columns | {
+        "window": rng.normal(0, 1, (count, *size["window"])), "known": np.ones((count, slots)), "aim": turns["aim"],
+        "precisions": rng.uniform(5, 50, (count, frames - 1, 24)), "present": np.arange(frames) >= missing,
+        "seconds": rng.uniform(0.02, 0.05, (count, frames - 1)), "log_depth": rng.normal(1.4, 0.02, (count, frames)),
+        "rays": limbs[..., :2] / limbs[..., 2:], "confidence": rng.uniform(0.2, 1, (count, 12)),
+        "bones": body.bones(betas),
+        "recovered": pelvis,
+        "sigma_ray": rng.choice([0.01, 0.06], count), "floor": rng.choice([5.0, 25.0], count),
+    }  # fmt: skip
+    return {name: np.asarray(array, np.float32) for name, array in inputs.items()}

@@ -1,0 +1,1 @@
+"""ScoreHMR: score guidance of a diffusion prior, live over a sliding window or over whole tracks."""

@@ -1,0 +1,162 @@
+"""One person in several synchronised views: a common pose, in common axes where the cameras are calibrated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hmr_ros.body.model import BodyModel
+from hmr_ros.diffusion.reprojection import keypoint_step
+from hmr_ros.diffusion.sampler import spread
+from hmr_ros.diffusion.skeleton import rotations_from_6d
+from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
+from hmr_ros.methods.scorehmr.guided_frame import LIMBS, keypoints_at, stiffness, turn_root
+from hmr_ros.methods.scorehmr.offline import OFFLINE
+from hmr_ros.methods.scorehmr.prior import TorchPrior
+from hmr_ros.methods.scorehmr.settings import Guidance
+from hmr_ros.methods.scorehmr.streaming import with_pose
+from hmr_ros.methods.scorehmr.track_batch import Stack, stack
+from hmr_ros.methods.scorehmr.window_sampler import Target, held, refine_stack, skeleton_of
+from hmr_ros.types import Camera, Floats, Human
+
+_ABSENT = 1e-6  # precision of a frame in which a view does not see the person
+GUIDANCE = replace(OFFLINE, tau=100, sigma_ray=0.03)
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera and whom it saw; `R` [3,3] and `t` [3] m take the world to the camera, None = not calibrated."""
+
+    humans: list[Human]  # one person, by rising frame
+    camera: Camera
+    R: Floats | None = None
+    t: Floats | None = None
+
+
+@torch.inference_mode()
+def refine_views(views: list[View], prior: TorchPrior, body: BodyModel, guidance: Guidance = GUIDANCE) -> list[View]:
+    """The same views with people who share pose and shape; in every frame that any view has.
+
+    A view that lost the person gets it from the others where all cameras are calibrated, else it has a gap there.
+    """
+    frames = sorted({h.frame for view in views for h in view.humans})
+    betas = np.mean([np.mean([h.betas for h in view.humans], axis=0) for view in views], axis=0)
+    people = [[replace(h, betas=betas) for h in view.humans] for view in views]
+    nearest, seen = _nearest(people, frames)
+    stamps = [next(people[v][k[f]].stamp_ns for v, k in enumerate(nearest) if seen[v][f]) for f in range(len(frames))]
+    together = _together([stack(p, prior) for p in people], nearest, torch.tensor(seen), stamps)
+    target = CommonPose(together, views, betas, body, guidance)
+    x = refine_stack(together, target, prior, guidance)
+    rotations, pelvis = rotations_from_6d(x).double().numpy(), target.pelvis.double().numpy()
+    out = []
+    for v, view in enumerate(views):
+        kept = [k for k in range(len(frames)) if target.calibrated or seen[v][k]]
+        humans = [
+            with_pose(replace(people[v][nearest[v][k]], frame=frames[k], stamp_ns=stamps[k]), rotations[v, k],
+                      pelvis[v, k], body, view.camera)
+            for k in kept
+        ]  # fmt: skip
+        out.append(replace(view, humans=humans))
+    return out
+
+
+def _nearest(people: list[list[Human]], frames: list[int]) -> tuple[list[list[int]], list[list[float]]]:
+    """For each view and frame the place of the nearest frame that it has, and whether it is that very frame."""
+    nearest, seen = [], []
+    for person in people:
+        at = np.array([h.frame for h in person])
+        near = [int(np.abs(at - frame).argmin()) for frame in frames]
+        nearest.append(near)
+        seen.append([float(at[k] == frame) for k, frame in zip(near, frames, strict=True)])
+    return nearest, seen
+
+
+def _together(stacks: list[Stack], nearest: list[list[int]], seen: Tensor, stamps: list[int]) -> Stack:
+    """All views side by side; frames in which a view saw nobody weigh nothing there."""
+    wide = ("expected", "precision", "log_depth")
+    flat = ("share", "aim", "rays", "confidence", "pelvis")
+    rows = {name: torch.cat([getattr(s, name)[:, k] for s, k in zip(stacks, nearest, strict=True)]) for name in wide}
+    rows |= {name: torch.cat([getattr(s, name)[k] for s, k in zip(stacks, nearest, strict=True)]) for name in flat}
+    rows["precision"] = torch.where(seen[..., None] > 0, rows["precision"], torch.tensor(_ABSENT))
+    rows["confidence"] = rows["confidence"] * seen.reshape(-1, 1)
+    seconds = torch.as_tensor(np.diff(stamps) * 1e-9, dtype=torch.float32).expand(len(stacks), -1)
+    return Stack(**rows, seconds=seconds, present=torch.ones_like(seen))
+
+
+class CommonPose:
+    """Cross-view consistency (Eq. 13) with its limit of a common pose: all views take the same step."""
+
+    def __init__(self, seen: Stack, views: list[View], betas: Floats, body: BodyModel, guidance: Guidance) -> None:
+        self._seen = seen
+        self._each = Target(seen, np.repeat(betas[None], len(views), 0), body, guidance)
+        self.calibrated = all(view.R is not None and view.t is not None for view in views)
+        eye, zero = np.eye(3), np.zeros(3)
+        self._R = torch.as_tensor(np.array([eye if w.R is None else w.R for w in views]), dtype=torch.float32)
+        self._t = torch.as_tensor(np.array([zero if w.t is None else w.t for w in views]), dtype=torch.float32)
+        V, W = seen.expected.shape[:2]
+        A = couplings(seen.seconds[:1], seen.present[:1], guidance.motion)
+        total = seen.precision.sum(0, keepdim=True)
+        weights = seen.precision.repeat_interleave(6, -1)
+        self._fused = (weights * self._world(seen.expected)).sum(0, keepdim=True) / weights.sum(0, keepdim=True)
+        self._newton = NewtonWindow(self._fused, total, A)
+        self._skeleton = skeleton_of(betas[None], body, W)
+        self._held, self._guidance = held(total, A)[0], guidance
+        depth = seen.log_depth.exp()
+        rays, confidence = torch.unflatten(seen.rays, 0, (V, W)), torch.unflatten(seen.confidence, 0, (V, W))
+        self._keypoints = [
+            keypoints_at(rays[v], confidence[v], depth[v], guidance.sigma_ray, guidance.outlier, self._R[v], self._t[v])
+            for v in range(V)
+        ]
+        self.pelvis = torch.unflatten(seen.pelvis, 0, (V, W))  # [V,W,3] m in each camera, of the last step
+
+    def start(self) -> Tensor:
+        """Every view with the pose that all evidence together speaks for."""
+        expected = self._seen.expected
+        return self._back(self._newton.minimum().expand_as(expected), expected)
+
+    def step(self, x: Tensor, t: int) -> Tensor:
+        """[V,W,144] from each view's pose to the common one, moved by all of them; places the pelvis, triangulated from
+        all limb joints where the cameras are calibrated."""
+        prior = self._guidance.prior / spread(t) ** 2
+        moved = self._newton.proximal(self._world(x).mean(0, keepdim=True), len(x) * prior)
+        if self.calibrated:
+            pose, pelvis = self._moved(moved, len(x) * prior)
+            self.pelvis = torch.einsum("vab,wb->vwa", self._R, pelvis) + self._t[:, None]
+            return self._back(pose.expand_as(x), x) - x
+        goal = self._back(moved.expand_as(x), x)
+        turned = goal + self._each.step(goal, t)  # each view's own key points, its orientation with them
+        self.pelvis = torch.unflatten(self._each.pelvis, 0, x.shape[:2])
+        mean = turned[..., 6:].mean(0, keepdim=True).expand_as(turned[..., 6:])
+        return torch.cat([turned[..., :6], mean], -1) - x
+
+    def _moved(self, world: Tensor, prior: float) -> tuple[Tensor, Tensor]:
+        rotations = rotations_from_6d(world[0])
+        posed = self._skeleton.pose(rotations)
+        pelvis = self._triangulated(posed.joints[:, LIMBS])
+        free, firm = torch.full_like(pelvis, 4.0), stiffness(self._held + prior, self._guidance.floor)
+        pose, pelvis = keypoint_step(posed, rotations, pelvis, LIMBS, self._keypoints, firm, free)
+        return pose[None], pelvis
+
+    def _triangulated(self, limbs: Tensor) -> Tensor:
+        """Pelvis [W,3] m in the world from limb joints [W,12,3] m around it, linear least squares."""
+        rows, rhs = [], []
+        for view in self._keypoints:
+            moved = limbs @ view.R.T + view.t
+            weight = view.weights[..., None]
+            rows.append(weight[..., None] * (view.R[:2] - view.rays[..., None] * view.R[2:]))  # [W,12,2,3]
+            rhs.append(weight * (view.rays * moved[..., 2:] - moved[..., :2]))
+        A, b = torch.cat(rows, 1).flatten(1, 2), torch.cat(rhs, 1).flatten(1)[..., None]
+        return torch.as_tensor(torch.linalg.lstsq(A, b).solution[..., 0])
+
+    def _world(self, x: Tensor) -> Tensor:
+        """Orientation in world axes where the cameras are calibrated."""
+        return turn_root(x, self._R.transpose(1, 2)[:, None])
+
+    def _back(self, world: Tensor, x: Tensor) -> Tensor:
+        """Camera axes; orientations of cameras that are not calibrated stay those of `x`."""
+        if self.calibrated:
+            return turn_root(world, self._R[:, None])
+        return torch.cat([x[..., :6], world[..., 6:]], -1)

@@ -1,0 +1,1 @@
+"""Image to people with identities: detector, landmarks, tracker."""

@@ -1,0 +1,151 @@
+"""BlazePose landmark network: one crop in, 33 landmarks and the next crop out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_MIRRORED
+from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
+from hmr_ros.perception.detector import BODY_SCALE
+from hmr_ros.perception.sides import SIDES, side_distances
+from hmr_ros.runtime.litert import LiteRtModel
+from hmr_ros.types import Floats, Image, Ints, Keypoints, Roi
+
+INPUT_PX = 256
+NUM_LANDMARKS = 33
+_HEATMAP_PX = 64
+_WINDOW = 3  # refinement looks at 7 x 7 cells, as MediaPipe does
+_SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here looks at it
+_MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
+_MIN_PEAK = 0.5  # heat maps below this do not move their landmark
+
+
+class Landmarker:
+    """Stateless: crop -> Keypoints.
+
+    Every network of `models` looks at the crop, with `flip_test` at its mirror image too, and what is said of the same
+    landmark is averaged; the confidences, the score and the next crop are the first network's.
+    """
+
+    def __init__(self, models: Sequence[Path], threads: int, flip_test: bool = False) -> None:
+        self._models = [LiteRtModel(model, threads, frozenset({_SEGMENTATION})) for model in models]
+        self._flip_test = flip_test
+
+    def __call__(self, image: Image, roi: Roi) -> Keypoints:
+        """Landmarks of the person in `roi` of the BGR picture [H,W,3]; look at `score` before trusting them."""
+        picture = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
+        looks = [_answer(model(picture)) for model in self._models]
+        if self._flip_test:
+            looks += [_mirrored(_answer(model(picture[:, :, ::-1]))) for model in self._models]
+        seen = _averaged(looks, len(self._models)) if len(looks) > 1 else looks[0]
+        raw = seen.landmarks
+        # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
+        in_crop = np.concatenate([_refine(raw[:, :2], seen.heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
+        points = transform_points(invert_affine(crop_matrix(roi, INPUT_PX)), in_crop)
+        confidence = _sigmoid(raw[:NUM_LANDMARKS, 3]) * _sigmoid(raw[:NUM_LANDMARKS, 4])
+        confidence = confidence * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
+        return Keypoints(
+            keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
+            keypoints_3d=_camera_axes(seen.world[:NUM_LANDMARKS], roi.angle_rad),
+            score=seen.score,
+            next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
+        )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The network's outputs; rows 33 to 38 are auxiliary points, the first two of which place the next crop."""
+
+    landmarks: Floats  # [39,5] px from the crop's corner, depth, logits of visibility and presence
+    score: float
+    heatmaps: Floats  # [64,64,39] logits
+    world: Floats  # [39,3] m
+
+
+def _answer(outputs: dict[str, Floats]) -> _Answer:
+    """Sort the outputs by their size."""
+    by_size = {o.size: o for o in outputs.values()}
+    return _Answer(
+        landmarks=by_size[39 * 5].reshape(39, 5).astype(np.float64),
+        score=float(by_size[1].item()),
+        heatmaps=by_size[_HEATMAP_PX * _HEATMAP_PX * 39].reshape(_HEATMAP_PX, _HEATMAP_PX, 39),
+        world=by_size[39 * 3].reshape(39, 3).astype(np.float64),
+    )
+
+
+def _mirrored(seen: _Answer) -> _Answer:
+    """What is said of a crop's mirror image, as if said of the crop."""
+    landmarks = seen.landmarks * [-1, 1, 1, 1, 1] + [INPUT_PX, 0, 0, 0, 0]
+    # a point x pixels from the crop's edge peaks in column x / 4, so column 0 mirrors none: its neighbour does
+    heatmaps = np.concatenate([seen.heatmaps[:, -1:], seen.heatmaps[:, :0:-1]], 1)
+    return _reordered(_Answer(landmarks, seen.score, heatmaps, seen.world * [-1.0, 1.0, 1.0]), _MIRRORED)
+
+
+def _reordered(seen: _Answer, order: Ints) -> _Answer:
+    """The same points in another order [39]."""
+    return _Answer(seen.landmarks[order], seen.score, seen.heatmaps[..., order], seen.world[order])
+
+
+def _averaged(looks: list[_Answer], networks: int) -> _Answer:
+    """The mean of several answers, of so many networks in turn; the auxiliary points and the score keep to the first
+    answer, visibility and presence to the first network, for each means something else by them.
+
+    Where one takes left for right, which of them is right is for the memory of sides to find out (`stages.sides`): the
+    others' limbs are taken as those of the first that they lie on.
+    """
+    first = looks[0]
+    looks = [first, *(_reordered(other, _order(other, first)) for other in looks[1:])]
+    landmarks = np.mean([look.landmarks for look in looks], 0)
+    landmarks[:, 3:] = np.mean([look.landmarks[:, 3:] for look in looks[::networks]], 0)
+    landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
+    heatmaps = np.mean([look.heatmaps for look in looks], 0)
+    return _Answer(landmarks, first.score, heatmaps, np.mean([look.world for look in looks], 0))
+
+
+def _order(other: _Answer, first: _Answer) -> Ints:
+    """[39] which landmark of `other` each landmark of `first` is, by place."""
+    order = np.arange(len(_MIRRORED))
+    for name, (left, right) in SIDES.items():
+        straight, swapped = side_distances(other.landmarks[:, :2], first.landmarks[:, :2], name)
+        if swapped < straight:
+            order[left], order[right] = order[right], order[left]
+    return order
+
+
+def _refine(points: Floats, heatmaps: Floats) -> Floats:
+    """Landmarks [39,2] in crop pixels moved to the centre of mass of their heat map's neighbourhood."""
+    cells_per_px = _HEATMAP_PX / INPUT_PX
+    centre = np.floor(points * cells_per_px).astype(int)
+    steps = np.arange(-_WINDOW, _WINDOW + 1)
+    rows, cols = centre[:, 1, None] + steps, centre[:, 0, None] + steps  # [39,7]
+    valid = ((rows >= 0) & (rows < _HEATMAP_PX))[:, :, None] & ((cols >= 0) & (cols < _HEATMAP_PX))[:, None, :]
+    r, c = np.clip(rows, 0, _HEATMAP_PX - 1), np.clip(cols, 0, _HEATMAP_PX - 1)
+    weights = _sigmoid(heatmaps[r[:, :, None], c[:, None, :], np.arange(39)[:, None, None]].astype(np.float64)) * valid
+    total = weights.sum((1, 2))
+    peak = weights.max((1, 2))
+    x = (weights.sum(1) * cols).sum(1) / np.maximum(total, 1e-9)
+    y = (weights.sum(2) * rows).sum(1) / np.maximum(total, 1e-9)
+    refined = np.stack([x, y], -1) / cells_per_px
+    return np.where(peak[:, None] >= _MIN_PEAK, refined, points)
+
+
+def _camera_axes(world: Floats, angle_rad: float) -> Floats:
+    """World landmarks [N,3] of the upright crop turned back to the axes of the picture, origin at the mid hip."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    turned = world @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+    return turned - (turned[BLAZEPOSE["left_hip"]] + turned[BLAZEPOSE["right_hip"]]) / 2
+
+
+def _inside(points: Floats, width: int, height: int) -> Floats:
+    """1 inside the picture, 0 outside; points [N,2] px."""
+    x, y = points[:, 0], points[:, 1]
+    return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).astype(np.float64)
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -50, 50)))

@@ -1,0 +1,90 @@
+"""Which windows of the picture the detector looks at in each frame: the whole often, tiles in turn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.config import DetectorConfig
+from hmr_ros.errors import ConfigError
+from hmr_ros.perception.detector import Window
+
+_WHOLE_PERIOD_S = 0.5  # between two looks at the whole picture while somebody is tracked
+_MIN_TILE_PX = 200  # below the 224 pixels of the detector a tile shows nothing new
+
+
+def tiles(width: int, height: int, fractions: tuple[float, ...]) -> list[Window]:
+    """Half-overlapping square windows that cover the picture, ordered so that neighbours are far apart in time."""
+    found = []
+    for fraction in fractions:
+        size = min(round(fraction * height), width, height)
+        if size >= _MIN_TILE_PX:
+            found += [Window(x, y, size) for y in _offsets(height, size) for x in _offsets(width, size)]
+    # a stride coprime to the count visits all of them once, far from the previous one
+    count = len(found)
+    stride = next((s for s in range(max(1, int(0.382 * count)), count + 1) if np.gcd(s, count) == 1), 1)
+    return [found[(i * stride) % count] for i in range(count)]
+
+
+def whole(width: int, height: int) -> Window:
+    """The smallest centred square that holds the whole picture."""
+    size = max(width, height)
+    return Window((width - size) // 2, (height - size) // 2, size)
+
+
+class Search:
+    """The round of windows; the tracker owns it and resets it."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self._config = config
+        self._fractions = _parse_fractions(config.tile_fractions)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start over, as with the first frame."""
+        self._size = (0, 0)
+        self._tiles: list[Window] = []
+        self._next = 0
+        self._due = 0.0
+        self._last_ns: int | None = None
+        self._whole_ns = 0
+
+    def skip(self, stamp_ns: int) -> None:
+        """No time to search this frame: the round takes longer, it is not caught up in one go."""
+        if self._last_ns is not None:
+            self._last_ns = stamp_ns
+
+    def windows(self, width: int, height: int, stamp_ns: int, idle: bool) -> list[Window]:
+        """Windows to search now; `idle` = nobody is tracked, so the whole picture is looked at every time."""
+        first = self._last_ns is None
+        if self._size != (width, height):
+            self._size, self._tiles, self._next = (width, height), tiles(width, height, self._fractions), 0
+        passed_s = 0.0 if self._last_ns is None else max(0.0, (stamp_ns - self._last_ns) * 1e-9)
+        self._last_ns = stamp_ns
+        chosen = []
+        if first or idle or stamp_ns - self._whole_ns >= _WHOLE_PERIOD_S * 1e9:
+            chosen.append(whole(width, height))
+            self._whole_ns = stamp_ns
+        if first and self._config.scan_first_frame:
+            return chosen + self._tiles
+        self._due = min(self._due + passed_s * len(self._tiles) / self._config.scan_period_s, len(self._tiles))
+        # the whole picture counts as a tile, so that the cost of frames stays even
+        count = max(0, int(np.ceil(self._due - 1e-6)) - len(chosen))
+        self._due -= count
+        chosen += [self._tiles[(self._next + i) % len(self._tiles)] for i in range(count)]
+        self._next += count
+        return chosen
+
+
+def _offsets(length: int, size: int) -> list[int]:
+    steps = int(np.ceil((length - size) / (size / 2)))
+    return [round(o) for o in np.linspace(0, length - size, steps + 1)]
+
+
+def _parse_fractions(text: str) -> tuple[float, ...]:
+    try:
+        fractions = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        fractions = (0.0,)
+    if any(not 0.05 <= f <= 1 for f in fractions):
+        raise ConfigError(f"detector.tile_fractions is '{text}'; give numbers between 0.05 and 1 like 0.6,0.4")
+    return fractions

@@ -1,0 +1,160 @@
+"""`hmr demo`: a virtual camera and the live node as two processes on real ROS 2 topics, recorded and measured here."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hmr_ros.errors import HmrError
+from hmr_ros.io.model_store import blazepose_models
+from hmr_ros.ros.demo.clip import DemoClip, prepare_clip
+from hmr_ros.ros.demo.report import write_report
+from hmr_ros.ros.environment import prepare_environment
+from hmr_ros.types import Human
+
+_READY_TIMEOUT_S = 60.0
+_QUIET_S = 2.0  # after the camera ended: time for the last answers
+
+
+@dataclass
+class Recording:
+    """What the recorder saw on the topics."""
+
+    humans: dict[int, list[Human]] = field(default_factory=dict)  # image stamp ns -> people
+    latency_s: list[float] = field(default_factory=list)  # image stamp -> arrival of the answer here
+    diagnostics: dict[str, str] = field(default_factory=dict)  # last status of the node
+    sent_ns: list[int] = field(default_factory=list)  # stamps that the camera published
+
+
+def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | None) -> int:
+    """Run the demo into the folder `out`: overlay.mp4, humans.npz, truth.npz (rendered person), summary.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))  # leave other robots on this network alone
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    prepare_environment()
+    blazepose_models()
+    clip = prepare_clip(out, source, camera_text)
+    if source is not None:
+        seconds = min(seconds, len(clip) / clip.fps)
+    recording = play(clip, out, seconds)
+    if not recording.latency_s:
+        raise HmrError("no answer arrived from the node; run `hmr doctor` and look at the lines above")
+    write_report(out, clip, recording)
+    clip.frames_file.unlink(missing_ok=True)
+    return 0
+
+
+def play(clip: DemoClip, out: Path, seconds: float) -> Recording:
+    """Start node and camera as processes of their own and record until the camera ends."""
+    import rclpy
+
+    rclpy.init()
+    recorder = _Recorder()
+    log = out / "camera.json"
+    log.unlink(missing_ok=True)
+    try:
+        with _process("live", ["-m", "hmr_ros", "live"]) as node:
+            recorder.wait_until_ready(node)
+            fx, fy, cx, cy = clip.intrinsics
+            camera = ["-m", "hmr_ros.ros.virtual_camera", "--frames", str(clip.frames_file), "--log", str(log)]
+            camera += ["--camera", f"{fx},{fy},{cx},{cy}", "--fps", str(clip.fps), "--seconds", str(seconds)]
+            with _process("virtual camera", camera) as publisher:
+                recorder.record(publisher, node, expected=round(seconds * clip.fps))
+    finally:
+        recorder.close()
+        rclpy.try_shutdown()
+    if log.exists():
+        recorder.recording.sent_ns = json.loads(log.read_text(encoding="utf-8"))["stamps_ns"]
+        log.unlink()
+    return recorder.recording
+
+
+@contextmanager
+def _process(name: str, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, *arguments])
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            print(f"{name} did not stop on request and is ended", file=sys.stderr)
+            process.kill()
+            process.wait()
+
+
+class _Recorder:
+    """Subscriber to the node's topics; runs in the process of `hmr demo`."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.qos import DurabilityPolicy, QoSProfile
+
+        from hmr_ros.msg import BodyModel, HumanArray
+
+        self.recording = Recording()
+        self._ready = False
+        self._node = rclpy.create_node("demo_recorder")
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._node.create_subscription(BodyModel, "/hmr/body_model", self._on_body, latched)
+        self._node.create_subscription(HumanArray, "/hmr/humans", self._on_humans, 50)
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def wait_until_ready(self, node: subprocess.Popen[bytes]) -> None:
+        """Return once the node has published its body model, i.e. has loaded everything."""
+        import rclpy
+
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while not self._ready:
+            rclpy.spin_once(self._node, timeout_sec=0.1)
+            if node.poll() is not None:
+                raise HmrError(f"the node ended with code {node.returncode} before it was ready; see its lines above")
+            if time.monotonic() > deadline:
+                raise HmrError("the node did not become ready within a minute; run `hmr doctor`")
+
+    def record(self, camera: subprocess.Popen[bytes], node: subprocess.Popen[bytes], expected: int) -> None:
+        """Take in everything until the camera has ended and its last pictures are answered."""
+        import rclpy
+
+        ended: float | None = None
+        with tqdm(total=expected, unit="frame", desc="live") as bar:
+            while ended is None or time.monotonic() - ended < _QUIET_S:
+                rclpy.spin_once(self._node, timeout_sec=0.05)
+                bar.update(len(self.recording.latency_s) - bar.n)
+                if ended is None and (camera.poll() is not None or node.poll() is not None):
+                    ended = time.monotonic()
+
+    def close(self) -> None:
+        """Leave the ROS graph."""
+        self._node.destroy_node()
+
+    def _on_body(self, _: Any) -> None:
+        self._ready = True
+
+    def _on_humans(self, message: Any) -> None:
+        from hmr_ros.ros.convert import humans_from_msg
+
+        arrival = time.time_ns()
+        stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        self.recording.latency_s.append((arrival - stamp) * 1e-9)
+        self.recording.humans[stamp] = humans_from_msg(message)
+
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            if "hmr" in status.name:
+                self.recording.diagnostics = {v.key: v.value for v in status.values}

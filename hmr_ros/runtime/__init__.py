@@ -1,0 +1,1 @@
+"""What runs a network, whatever the network: torch, ONNX Runtime, TensorRT, LiteRT."""

@@ -1,1 +1,0 @@
-"""The steps from picture to person."""

@@ -1,0 +1,158 @@
+"""What rendered training people wear and stand before, what is in the way, and what the camera does to the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from hmr_ros.body.model import BodyModel
+from hmr_ros.synth.people import Person
+from hmr_ros.synth.scene import background, clothes
+from hmr_ros.types import Floats, Image
+from hmr_ros.view.raster import draw_mesh
+
+_AS_RENDERED = 0.75  # share of plain pictures without camera faults
+
+
+@dataclass(frozen=True)
+class Occluder:
+    """A patch before the person, in pixels."""
+
+    center: Floats  # [2]
+    half: Floats  # [2]
+    angle_deg: float
+    round: bool
+    color: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything about a picture that does not move with the person."""
+
+    backdrop: Image  # [h,w,3]
+    colors: Floats  # [F,3] BGR
+    light: Floats | None  # [3]
+    thickness_m: float  # of the clothes
+    folds: Floats  # [V] about 1
+    occluders: list[Occluder]
+    blur_px: float
+    contrast: float
+    brightness: float
+    noise: float
+    jpeg_quality: int | None
+
+
+def random_look(body: BodyModel, person: Person, rng: np.random.Generator, plain: bool) -> Look:
+    """Clothes, light, background, occluders and camera faults for the window of `person`; `plain` = a room, a decent
+    camera and nothing in the way, as `hmr render` draws it."""
+    width, height = person.size
+    if plain and rng.random() < _AS_RENDERED:
+        return Look(
+            backdrop=background(width, height, int(rng.integers(1 << 31))),
+            colors=clothes(body, int(rng.integers(1 << 31))),
+            light=np.array([rng.normal(0, 0.5), -1.0, -1.0]) if rng.random() < 0.7 else None,
+            thickness_m=0.0, folds=np.ones(len(body.v_template)), occluders=[], blur_px=0.0,
+            contrast=rng.uniform(0.9, 1.05), brightness=rng.uniform(-10, 10), noise=rng.uniform(0, 4),
+            jpeg_quality=90,
+        )  # fmt: skip
+    lamp = np.array([rng.normal(), rng.normal() - 0.7, -abs(rng.normal()) - 0.2])
+    return Look(
+        backdrop=_backdrop(width, height, rng),
+        colors=_costume(body, rng),
+        light=None if rng.random() < 0.2 else lamp,
+        thickness_m=rng.uniform(0.0, 0.03) if rng.random() < 0.6 else 0.0,
+        folds=1 + 0.5 * np.sin(body.v_template @ rng.normal(0, 20, 3) + rng.uniform(0, 6)),
+        occluders=[_occluder(person, rng) for _ in range(int(rng.integers(1, 3)))] if rng.random() < 0.3 else [],
+        blur_px=rng.uniform(0.4, 1.8) if rng.random() < 0.4 else 0.0,
+        contrast=rng.uniform(0.6, 1.2),
+        brightness=rng.uniform(-40, 40),
+        noise=rng.uniform(0, 10),
+        jpeg_quality=int(rng.integers(20, 80)) if rng.random() < 0.3 else None,
+    )
+
+
+def picture(body: BodyModel, person: Person, look: Look, rng: np.random.Generator) -> Image:
+    """The window [h,w,3] BGR; `rng` is the sensor's noise."""
+    image = look.backdrop.copy()
+    vertices = _clothed(body, person.vertices, look)
+    draw_mesh(image, vertices, body.faces, person.K, look.colors, light=look.light)
+    for occluder in look.occluders:
+        _occlude(image, occluder)
+    return _degrade(image, look, rng)
+
+
+def _backdrop(width: int, height: int, rng: np.random.Generator) -> Image:
+    if rng.random() < 0.5:
+        return background(width, height, int(rng.integers(1 << 31)))
+    cells = int(rng.integers(2, 24))
+    coarse = rng.uniform(0, 255, (cells, cells, 3)).astype(np.uint8)
+    mode = cv2.INTER_CUBIC if rng.random() < 0.6 else cv2.INTER_NEAREST
+    image = np.asarray(cv2.resize(coarse, (width, height), interpolation=mode), np.float64)
+    return np.clip(rng.uniform(0, 180, 3) * 0.5 + image * rng.uniform(0.2, 0.8), 0, 255).astype(np.uint8)
+
+
+def _costume(body: BodyModel, rng: np.random.Generator) -> Floats:
+    """Colours [F,3]: clothes by bone, with stripes, checks or blotches woven in."""
+    colors = clothes(body, int(rng.integers(1 << 31)))
+    centre = body.v_template[body.faces].mean(1)
+    kind = rng.random()
+    if kind < 0.35:
+        waves = rng.normal(0, 25, (3, 2))
+        weave = np.sign(np.sin(centre @ waves[:, 0])) * (np.sin(centre @ waves[:, 1]) if kind < 0.15 else 1.0)
+        colors = colors * (1 + rng.uniform(0.1, 0.5) * weave[:, None])
+    elif kind < 0.7:
+        waves = rng.normal(0, 8, (3, 3))
+        colors = colors * (1 + 0.35 * np.sin(centre @ waves + rng.uniform(0, 6, 3)))
+    return np.clip(colors * rng.uniform(0.5, 1.3), 0, 255)
+
+
+def _clothed(body: BodyModel, vertices: Floats, look: Look) -> Floats:
+    """Vertices pushed outwards on trunk, thighs and upper arms, as loose clothes do."""
+    if look.thickness_m == 0.0:
+        return vertices
+    corners = vertices[body.faces]
+    normals = np.zeros_like(vertices)
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    for corner in body.faces.T:
+        for axis in range(3):
+            normals[:, axis] += np.bincount(corner, face_normals[:, axis], len(vertices))
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    cloth = body.weights[:, [0, 1, 2, 3, 4, 5, 6, 9, 13, 14, 16, 17]].sum(1)
+    return np.asarray(vertices + (look.thickness_m * cloth * look.folds)[:, None] * normals)
+
+
+def _occluder(person: Person, rng: np.random.Generator) -> Occluder:
+    return Occluder(
+        center=person.roi.center_px + rng.uniform(-0.4, 0.4, 2) * person.roi.size_px,
+        half=rng.uniform(0.04, 0.22, 2) * person.roi.size_px,
+        angle_deg=rng.uniform(0, 180),
+        round=bool(rng.random() < 0.5),
+        color=tuple(rng.uniform(0, 255, 3).tolist()),
+    )
+
+
+def _occlude(image: Image, occluder: Occluder) -> None:
+    center, half = occluder.center, occluder.half
+    if occluder.round:
+        axes = (int(half[0]) + 1, int(half[1]) + 1)
+        at = (int(center[0]), int(center[1]))
+        cv2.ellipse(image, at, axes, occluder.angle_deg, 0, 360, occluder.color, -1)
+    else:
+        low, high = center - half, center + half
+        cv2.rectangle(image, (int(low[0]), int(low[1])), (int(high[0]), int(high[1])), occluder.color, -1)
+
+
+def _degrade(image: Image, look: Look, rng: np.random.Generator) -> Image:
+    """Blur, noise, exposure and compression of a real camera."""
+    if look.blur_px:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), look.blur_px))
+    out = image.astype(np.float32) * np.float32(look.contrast)
+    out += np.float32(look.brightness + 128 * (1 - look.contrast))
+    out += np.float32(look.noise) * rng.standard_normal(image.shape, np.float32)
+    image = np.clip(out, 0, 255).astype(np.uint8)
+    if look.jpeg_quality is not None:
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, look.jpeg_quality])[1]
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return image

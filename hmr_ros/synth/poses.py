@@ -1,0 +1,249 @@
+"""Poses to train on: recorded motion, widened by mirroring, mixing, joint noise and procedural limbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hmr_ros.body.joints import SMPL, SMPL_JOINTS
+from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from hmr_ros.io.results import load_arrays
+from hmr_ros.types import Floats, Ints
+
+MIRRORED = np.array(
+    [SMPL[n.replace("left", "right") if n.startswith("left") else n.replace("right", "left")] for n in SMPL_JOINTS]
+)
+# limbs that may come from another frame; recorded motion has far fewer combinations of them than people do
+_LIMBS = {
+    "left_arm": [SMPL[f"left_{part}"] for part in ("collar", "shoulder", "elbow", "wrist", "hand")],
+    "right_arm": [SMPL[f"right_{part}"] for part in ("collar", "shoulder", "elbow", "wrist", "hand")],
+    "trunk": [SMPL[part] for part in ("spine1", "spine2", "spine3", "neck", "head")],
+    "left_leg": [SMPL[f"left_{part}"] for part in ("hip", "knee", "ankle", "foot")],
+    "right_leg": [SMPL[f"right_{part}"] for part in ("hip", "knee", "ankle", "foot")],
+}
+_SWAPS = {"left_arm": 0.5, "right_arm": 0.5, "trunk": 0.5, "left_leg": 0.3, "right_leg": 0.3}
+# spread [deg] of the noise on every joint: small where motion capture is good, wide where it is blind
+_NOISE_DEG = {
+    "left_collar": 6, "right_collar": 6, "head": 10, "neck": 8, "left_wrist": 20, "right_wrist": 20,
+    "left_ankle": 8, "right_ankle": 8, "left_shoulder": 8, "right_shoulder": 8,
+}  # fmt: skip
+_DEFAULT_NOISE_DEG = 4
+_PROCEDURAL_SHARE = 0.45  # of the limbs of a person with invented ones
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Frames of motion files with the bad ones left out."""
+
+    poses: Floats  # [F,24,3] rad, y up
+    clip: Ints  # [F]
+    trans: Floats  # [F,3] m
+    frame: Ints  # [F] place in the file; neighbours in time differ by one
+
+    @cached_property
+    def _cumulative(self) -> Floats:
+        _, inverse, counts = np.unique(self.clip, return_inverse=True, return_counts=True)
+        return np.cumsum(counts[inverse] ** -0.5)  # long clips (half of the data is one dance) count less
+
+    def follows(self, first: int, length: int) -> bool:
+        """Whether `length` frames from `first` on are one unbroken piece of motion."""
+        last = first + length - 1
+        if last >= len(self.frame):
+            return False
+        return bool(self.clip[first] == self.clip[last] and self.frame[last] - self.frame[first] == length - 1)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Ints:
+        """Indices [count] of frames; every clip has a say."""
+        at = np.searchsorted(self._cumulative, rng.random(count) * self._cumulative[-1])
+        return np.minimum(at, len(self.poses) - 1)
+
+
+def load_recorded(path: Path) -> Recorded:
+    """Read poses [F,72], and where present clip_id [F] and bad_frame [F], of a motion file (AMASS keys do as well)."""
+    arrays = load_arrays(path)
+    if "poses" not in arrays or arrays["poses"].ndim != 2 or arrays["poses"].shape[1] < 66:
+        raise InputError(f"{path} has no 'poses' [F,72]; give a motion file in SMPL form (axis-angle)")
+    poses = arrays["poses"].astype(np.float64)
+    full = np.zeros((len(poses), 72))
+    full[:, : min(72, poses.shape[1])] = poses[:, :72]
+    bad = arrays["bad_frame"].astype(bool) if "bad_frame" in arrays else np.zeros(len(poses), bool)
+    good = ~bad & np.isfinite(full).all(1)
+    if not good.any():
+        raise InputError(f"{path} has no usable frame")
+    clip = arrays["clip_id"].astype(np.int64) if "clip_id" in arrays else np.zeros(len(poses), np.int64)
+    trans = arrays["trans"].astype(np.float64) if "trans" in arrays else np.zeros((len(poses), 3))
+    return Recorded(full[good].reshape(-1, 24, 3), clip[good], trans[good], np.flatnonzero(good))
+
+
+def widened(recorded: Recorded, count: int, rng: np.random.Generator) -> Floats:
+    """`count` poses [count,24,3] on the base of recorded ones: a fifth as they are, the others with limbs of other
+    frames and joint noise, half of all with procedural limbs as well."""
+    poses = recorded.poses[recorded.draw(count, rng)].copy()
+    changed = rng.random(count) < 0.8
+    for limb, joints in _LIMBS.items():
+        rows = np.flatnonzero(changed & (rng.random(count) < _SWAPS[limb]))
+        others = recorded.poses[recorded.draw(len(rows), rng)]
+        poses[rows[:, None], joints] = others[:, joints]
+    rotations = matrix_from_axis_angle(poses)
+    rows = np.flatnonzero(changed)
+    rotations[rows] = rotations[rows] @ matrix_from_axis_angle(1.3 * _joint_noise(len(rows), rng))
+    half = rotations[: count // 2]
+    pose_limbs(half, 0.6, rng)
+    return axis_angle_from_matrix(rotations)
+
+
+def _joint_noise(count: int, rng: np.random.Generator) -> Floats:
+    """Rotation vectors [count,24,3] of joint noise; pelvis and hands stay."""
+    sigma = np.array([_NOISE_DEG.get(name, _DEFAULT_NOISE_DEG) for name in SMPL_JOINTS], np.float64)
+    noise = np.radians(rng.normal(0.0, sigma[:, None], (count, 24, 3)))
+    noise[:, [0, SMPL["left_hand"], SMPL["right_hand"]]] = 0.0
+    return noise
+
+
+def mirror(poses: Floats) -> Floats:
+    """Poses [...,24,3] reflected at the body's x = 0 plane: left and right change places."""
+    return poses[..., MIRRORED, :] * np.array([1.0, -1.0, -1.0])
+
+
+class PoseSampler:
+    """Draws poses of the whole body, pelvis included (turned in the y-up world)."""
+
+    def __init__(self, recorded: Recorded, rng: np.random.Generator) -> None:
+        self._recorded, self._rng = recorded, rng
+
+    def plain(self) -> Floats:
+        """One recorded pose [24,3]."""
+        pose = self._recorded.poses[self._recorded.draw(1, self._rng)[0]].copy()
+        return mirror(pose) if self._rng.random() < 0.5 else pose
+
+    def _recombined(self, poses: Floats, draw: Callable[[], Floats]) -> None:
+        """Some limbs of `poses` [...,24,3] from other pieces, in place."""
+        for limb, joints in _LIMBS.items():
+            if self._rng.random() < _SWAPS[limb]:
+                poses[..., joints, :] = draw()[..., joints, :]
+
+    def augmented(self) -> Floats:
+        """One pose [24,3]: recorded, mixed of two, or partly procedural, always with joint noise."""
+        rng, pose = self._rng, self.plain()
+        if rng.random() < 0.5:
+            self._recombined(pose, self.plain)
+        if rng.random() < 0.4:
+            rotations = matrix_from_axis_angle(pose)[None]
+            if rng.random() < 0.3:
+                sit(rotations, np.array([0]), rng)
+            else:
+                pose_limbs(rotations, _PROCEDURAL_SHARE, rng)
+            pose = axis_angle_from_matrix(rotations[0])
+        return self._shaken(pose)
+
+    def motion(self, frames: int, plain: bool, haste: int = 1) -> tuple[Floats, Floats, int]:
+        """A piece of motion: poses [frames,24,3], trans [frames,3] m, and how many recorded frames one step is.
+
+        With `haste` people move so many times as fast as they did. Not plain: limbs of other pieces, limbs that move
+        alike about another posture, sitting legs, and joint noise that stays the same throughout.
+        """
+        rng = self._rng
+        step = 1 if rng.random() < 0.75 else 2
+        stride = step * haste
+        poses, trans = self._piece(frames, stride)
+        if plain:
+            return poses, trans, step
+        if rng.random() < 0.7:
+            self._recombined(poses, lambda: self._piece(frames, stride)[0])
+        if rng.random() < 0.5:
+            poses = self._relocated(poses)
+        if rng.random() < 0.15:
+            seated = matrix_from_axis_angle(poses[:1])
+            sit(seated, np.array([0]), rng)
+            sitting = axis_angle_from_matrix(seated[0])
+            legs = [SMPL[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle")]
+            poses[:, legs] = sitting[legs]
+        return self._shaken(poses), trans, step
+
+    def _piece(self, frames: int, step: int) -> tuple[Floats, Floats]:
+        recorded, length = self._recorded, (frames - 1) * step + 1
+        while True:
+            first = int(recorded.draw(1, self._rng)[0])
+            if recorded.follows(first, length):
+                break
+        poses, trans = (a[first : first + length : step].copy() for a in (recorded.poses, recorded.trans))
+        if self._rng.random() < 0.5:
+            return mirror(poses), trans * [-1.0, 1.0, 1.0]
+        return poses, trans
+
+    def _relocated(self, poses: Floats) -> Floats:
+        """Motion [frames,24,3] whose limbs do the same about another posture within their limits."""
+        rotations = matrix_from_axis_angle(poses)
+        middle = rotations[[len(rotations) // 2]]
+        other = middle.copy()
+        pose_limbs(other, _PROCEDURAL_SHARE, self._rng)
+        return axis_angle_from_matrix(other @ np.swapaxes(middle, -1, -2) @ rotations)
+
+    def _shaken(self, poses: Floats) -> Floats:
+        """Poses [...,24,3], all turned by the same joint noise."""
+        noise = _joint_noise(1, self._rng)[0]
+        return axis_angle_from_matrix(matrix_from_axis_angle(poses) @ matrix_from_axis_angle(noise))
+
+
+# limits [deg] about x, y, z for the left side; the right side is their mirror image
+_LIMITS_DEG = {
+    "hip": ((-125, 30), (-60, 45), (-25, 70)),
+    "knee": ((0, 150), (-10, 10), (-5, 5)),
+    "ankle": ((-25, 40), (-20, 20), (-15, 15)),
+    "shoulder": ((-80, 80), (-120, 50), (-95, 95)),
+    "elbow": ((-90, 60), (-150, 0), (-5, 5)),
+    "wrist": ((-40, 40), (-30, 30), (-50, 50)),
+}  # fmt: skip
+_SPINE_DEG = ((-12, 30), (-18, 18), (-16, 16))
+_SPINE = ("spine1", "spine2", "spine3")
+_CHAINS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
+
+
+def pose_limbs(rotations: Floats, share: float, rng: np.random.Generator) -> None:
+    """Pose `share` of the arms, legs and spines of `rotations` [N,24,3,3] anew, in place."""
+    count = len(rotations)
+    for side in ("left", "right"):
+        for chain in _CHAINS:
+            rows = np.flatnonzero(rng.random(count) < share)
+            for name in chain:
+                rotations[rows, SMPL[f"{side}_{name}"]] = limb(name, side, len(rows), rng)
+    rows = np.flatnonzero(rng.random(count) < share)
+    for name in _SPINE:
+        rotations[rows, SMPL[name]] = _turns(_within(_SPINE_DEG, len(rows), rng))
+
+
+def sit(rotations: Floats, rows: Ints, rng: np.random.Generator) -> None:
+    """Sitting and squatting people in `rows` of `rotations` [N,24,3,3], in place: both legs nearly alike."""
+    count = len(rows)
+    hip, knee = rng.uniform(50, 125, count), rng.uniform(30, 145, count)
+    zero = np.zeros(count)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        flex, apart = hip + rng.normal(0, 10, count), rng.uniform(-5, 35, count)
+        bend = np.clip(knee + rng.normal(0, 12, count), 0, 150)
+        rotations[rows, SMPL[f"{side}_hip"]] = _turns(np.stack([-flex, rng.normal(0, 8, count), sign * apart], 1))
+        rotations[rows, SMPL[f"{side}_knee"]] = _turns(np.stack([bend, zero, zero], 1))
+        rotations[rows, SMPL[f"{side}_ankle"]] = limb("ankle", side, count, rng)
+
+
+def limb(name: str, side: str, count: int, rng: np.random.Generator) -> Floats:
+    """Rotations [count,3,3] of one joint within its limits."""
+    degrees = _within(_LIMITS_DEG[name], count, rng)
+    if name == "knee":  # straight ones more often
+        degrees[:, 0] *= np.sqrt(rng.random(count))
+    return _turns(degrees if side == "left" else degrees * [1.0, -1.0, -1.0])
+
+
+def _within(limits: tuple[tuple[int, int], ...], count: int, rng: np.random.Generator) -> Floats:
+    low, high = np.array(limits, np.float64).T
+    return rng.uniform(low, high, (count, 3))
+
+
+def _turns(degrees: Floats) -> Floats:
+    """Turns [N,3] about x, y, z -> [N,3,3]: about x first, then z, then y of the limb's parent."""
+    x, y, z = (matrix_from_axis_angle(np.radians(degrees[:, [i]]) * np.eye(3)[i]) for i in range(3))
+    return np.asarray(y @ z @ x)

@@ -1,0 +1,130 @@
+"""Pairs for training: what BlazePose says about a rendered picture, and the person that was rendered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hmr_ros.body.loading import load_body
+from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.io.model_store import landmark_models
+from hmr_ros.io.results import load_arrays, save_arrays
+from hmr_ros.perception.landmarks import Landmarker
+from hmr_ros.perception.sides import SideMemory
+from hmr_ros.synth.appearance import picture, random_look
+from hmr_ros.synth.people import Person, random_motion, random_person
+from hmr_ros.synth.poses import PoseSampler, load_recorded
+from hmr_ros.train.data.shards import make_shards
+from hmr_ros.types import Floats, Image, Ints, Keypoints
+
+_LOST = 0.5  # score below which the tracker searches anew
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """N rendered people; keys and shapes of the files."""
+
+    pose: Floats  # [N,72] rad, global_orient in the camera frame
+    betas: Floats  # [N,10]
+    transl: Floats  # [N,3] m
+    K: Floats  # [N,3,3] of the rendered window
+    keypoints_2d: Floats  # [N,33,3] px, px, confidence
+    keypoints_3d: Floats  # [N,33,3] m, camera axes, origin at the mid hip
+    score: Floats  # [N]
+    sequence: Floats  # [N] number of the moving person in its file; -1 = a single picture
+    time: Floats  # [N] s since the person's first picture
+
+    def __len__(self) -> int:
+        return len(self.pose)
+
+
+def make_pairs(
+    motion: Path, out: Path, *, count: int, seed: int, workers: int, plain: bool, frames: int, networks: Sequence[str],
+    body: str | None,
+) -> int:  # fmt: skip
+    """`hmr train pairs`: render `count` pictures and run each of the landmark networks on them, for one pair each;
+    finished files are kept.
+
+    `frames` > 1: the pictures are pieces of so many frames, in which the person moves and is tracked.
+    """
+    if count < 1 or workers < 1 or frames < 1:
+        raise ConfigError("--count, --workers and --frames must be 1 or more")
+    load_recorded(motion)  # fail here, not in a worker
+    for network in networks:
+        landmark_models(network)
+    make_shards(out, "pairs", count, workers, _shard, motion, seed, plain, frames, tuple(networks), body)
+    return 0
+
+
+def load_pairs(*folders: Path) -> PairSet:
+    """All finished files of the folders, in order."""
+    files: list[Path] = []
+    for folder in folders:
+        found = sorted(folder.glob("pairs_*.npz"))
+        if not found:
+            raise InputError(f"no pairs in {folder}; make them with: hmr train pairs --motion FILE --out {folder}")
+        files += found
+    parts = [load_arrays(f) for f in files]
+    for part in parts:  # files of single pictures may lack these
+        part.setdefault("sequence", np.full(len(part["pose"]), -1.0))
+        part.setdefault("time", np.zeros(len(part["pose"])))
+    return PairSet(**{k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in PairSet.__annotations__})
+
+
+def taken(pairs: PairSet, rows: Ints) -> PairSet:
+    """Some of the pairs, in this order."""
+    return PairSet(**{name: getattr(pairs, name)[rows] for name in PairSet.__annotations__})
+
+
+def _shard(
+    path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, networks: tuple[str, ...],
+    body_file: str | None,
+) -> None:  # fmt: skip
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    body = load_body(body_file)
+    landmarkers = [Landmarker(landmark_models(network), 1) for network in networks]
+    rng = np.random.default_rng([seed, index])
+    sampler = PoseSampler(load_recorded(motion), rng)
+    rows: list[dict[str, Any]] = []
+    made = number = 0
+    while made < count:
+        if frames > 1:
+            people, seconds = random_motion(body, sampler, rng, plain, frames)
+        else:
+            people, seconds = [random_person(body, sampler, rng, plain)], 0.0
+        look = random_look(body, people[0], rng, plain)
+        people = people[: count - made]
+        pictures = [picture(body, person, look, rng) for person in people]
+        for landmarker in landmarkers:
+            found = _follow(landmarker, pictures, people, seconds)
+            for k, (person, seen) in enumerate(zip(people, found, strict=True)):
+                rows.append(
+                    {
+                        "pose": person.pose, "betas": person.betas, "transl": person.transl, "K": person.K,
+                        "keypoints_2d": seen.keypoints_2d, "keypoints_3d": seen.keypoints_3d, "score": seen.score,
+                        "sequence": number if frames > 1 else -1, "time": k * seconds,
+                    }
+                )  # fmt: skip
+            number += 1
+        made += len(people)
+    save_arrays(path, **{k: np.array([r[k] for r in rows], np.float32) for k in rows[0]})
+
+
+def _follow(landmarker: Landmarker, pictures: list[Image], people: list[Person], seconds: float) -> list[Keypoints]:
+    """Landmarks of one person from picture to picture, each searched where the last one says, as the tracker does."""
+    found: list[Keypoints] = []
+    sides: SideMemory | None = None
+    for image, person in zip(pictures, people, strict=True):
+        lost = not found or found[-1].score < _LOST
+        seen = landmarker(image, person.roi if lost else found[-1].next_roi)
+        if sides is None:
+            sides = SideMemory(seen)
+        elif seen.score >= _LOST:
+            seen = sides.corrected(seen, seconds)
+        found.append(seen)
+    return found

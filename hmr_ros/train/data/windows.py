@@ -1,0 +1,282 @@
+"""Windows of frames for the diffusion prior: tracked people as sequences, with invented ones mixed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hmr_ros.body.coarse import sparse_pairs
+from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
+from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
+from hmr_ros.errors import InputError
+from hmr_ros.evidence.features import NUM_FEATURES, evidence_features, mirrored, rolled
+from hmr_ros.evidence.grid import SLOT_S
+from hmr_ros.evidence.keypoints import Normalised, normalise
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.methods.posturehmr.graphs import (
+    PostureNetwork,
+    coarse_of,
+    load_mesh2d,
+    load_torch_posture,
+    sparse_points,
+)
+from hmr_ros.methods.posturehmr.recovery import evidence_2d
+from hmr_ros.methods.scorehmr.prior import PriorSize
+from hmr_ros.synth.people import view_rotation
+from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded
+from hmr_ros.train.data.batches import PairBank
+from hmr_ros.train.data.pairs import PairSet, taken
+from hmr_ros.types import Floats, Ints
+
+TARGETS = 3  # neighbouring frames of one window that are trained together, so that their motion can be judged
+_LOST = 0.5
+_DECODER_STEPS = 2  # as live
+_CHUNK = 32  # people fitted at once
+_HASTE = (0.5, 0.3, 0.2)  # shares of invented people who move once, twice, three times as fast as recorded
+_HURRIED = 0.6  # share of the people seen at 15 Hz that are taken to be seen at 30 Hz
+_MIRROR = np.diag([-1.0, 1.0, 1.0])
+_MIRRORED_COLUMNS = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0]])
+
+
+@dataclass(frozen=True)
+class Moving:
+    """Q people over T frames, each frame in the axes of a camera aimed at the person."""
+
+    points: Floats  # [Q,T,33,6] as in posture.features
+    scale: Floats  # [Q,T]
+    aim: Floats  # [Q,T,3,3] R_camera_aimed
+    rotations: Floats  # [Q,T,24,3,3] local, the first body -> aimed camera
+    betas: Floats  # [Q,10]
+    seconds: Floats  # [Q] from frame to frame
+    rows: Ints  # [Q*T] where the frames lie among the pairs they come from; empty for invented people
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def moving_people(pairs: PairSet) -> Moving:
+    """The complete sequences of `pairs` in which the person was never lost."""
+    starts = np.flatnonzero((pairs.time == 0) & (pairs.sequence >= 0))
+    if not len(starts):
+        raise InputError("these pairs hold no pieces of motion; make some with: hmr train pairs --frames 12")
+    ends = np.r_[starts[1:], len(pairs)]
+    length = int(np.median(ends - starts))
+    kept = [s for s, e in zip(starts, ends, strict=True) if e - s == length and (pairs.score[s:e] > _LOST).all()]
+    rows = np.array(kept)[:, None] + np.arange(length)
+    K, keypoints = pairs.K[rows].astype(np.float64), pairs.keypoints_2d[rows].astype(np.float64)
+    focal, center = K[..., [0, 1], [0, 1]], K[..., :2, 2]
+    rays = (keypoints[..., :2] - center[:, :, None]) / focal[:, :, None]
+    shape = rays.shape[:2]
+    seen = normalise(
+        rays.reshape(-1, 33, 2), keypoints[..., 2].reshape(-1, 33), pairs.keypoints_3d[rows].reshape(-1, 33, 3)
+    )
+    rotations = matrix_from_axis_angle(pairs.pose[rows].reshape(*shape, 24, 3))
+    aim = seen.R_camera_aimed.reshape(*shape, 3, 3)
+    rotations[..., 0, :, :] = np.swapaxes(aim, -1, -2) @ rotations[..., 0, :, :]
+    points = seen.points.reshape(*shape, 33, 6)
+    seconds = pairs.time[rows[:, 1]].astype(np.float64)
+    return Moving(points, seen.scale.reshape(shape), aim, rotations, pairs.betas[rows[:, 0]], seconds, rows.reshape(-1))
+
+
+def invented_people(
+    bank: PairBank, pairs: Moving, sampler: PoseSampler, rng: np.random.Generator, count: int
+) -> Moving:
+    """`count` recorded motions before random cameras, with the landmark errors of other sequences.
+
+    `bank` holds the frames of `pairs` in the same order.
+    """
+    assert bank.landmarks is not None
+    T = pairs.points.shape[1]
+    haste = rng.choice(len(_HASTE), count, p=_HASTE) + 1
+    motion = [sampler.motion(T, rng.random() < 0.25, int(h)) for h in haste]
+    poses, trans = np.array([m[0] for m in motion]), np.array([m[1] for m in motion])
+    views = np.array([view_rotation(rng, plain=True) for _ in range(count)])
+    noisy = rng.integers(0, len(pairs), count)
+    rows = (noisy[:, None] * T + np.arange(T)).reshape(-1)
+    root = (views[:, None] @ matrix_from_axis_angle(poses[:, :, 0])).reshape(-1, 3, 3)
+    walk = np.einsum("qab,qtb->qta", views, trans - trans[:, [T // 2]])
+    far = bank.pelvis[rows].reshape(count, T, 3)[:, [T // 2]] * np.exp(rng.normal(0, 0.15, (count, 1, 1)))
+    pelvis = (far + walk).reshape(-1, 3)
+    pelvis[:, 2] = np.maximum(pelvis[:, 2], 0.8)
+    betas = pairs.betas[rng.integers(0, len(pairs), count)]
+    flat = poses.reshape(-1, 24, 3)
+    wide = np.repeat(betas, T, 0)
+    body = [bank.truth(flat[i : i + _CHUNK], root[i : i + _CHUNK], wide[i : i + _CHUNK])
+            for i in range(0, len(flat), _CHUNK)]  # fmt: skip
+    xyz = bank.landmarks @ np.concatenate(body)
+    placed = xyz + pelvis[:, None]
+    rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
+    strength = np.repeat(rng.uniform(0.3, 1.1, count), T)[:, None, None]
+    rays = rays + strength * bank.residual_2d[rows] * bank.scale[rows, None, None]
+    world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * bank.residual_3d[rows]
+    seen = normalise(rays, bank.points[rows, :, 2], world)
+    rotations = matrix_from_axis_angle(poses)
+    aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
+    rotations[:, :, 0] = (aimed @ root).reshape(count, T, 3, 3)
+    seconds = np.array([m[2] * SLOT_S for m in motion])
+    return Moving(
+        seen.points.reshape(count, T, 33, 6), seen.scale.reshape(count, T),
+        seen.R_camera_aimed.reshape(count, T, 3, 3), rotations, betas, seconds, np.array([], np.int64),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """B people, `TARGETS` neighbouring frames of each."""
+
+    window: Tensor  # [B*TARGETS,S,768] features on a grid of 1/30 s around each target
+    poses: Tensor  # [B*TARGETS,S,144] recovered there, in the axes of the target's camera
+    present: Tensor  # [B*TARGETS,S]
+    x0: Tensor  # [B*TARGETS,144]
+    rest: Tensor  # [B,24,3] m, joints of the T-pose
+    joints: Tensor  # [B,TARGETS,24,3] m, pelvis at the origin, aimed axes
+
+
+class WindowBank:
+    """Sequences with everything that the stages before the prior say about them, ready to be drawn from."""
+
+    def __init__(self, people: list[Moving], network: PostureNetwork, fitter: PointFitter, body: BodyModel,
+                 point_pairs: Ints, size: PriorSize) -> None:  # fmt: skip
+        self.size, self._point_pairs = size, point_pairs
+        self.seconds = np.concatenate([p.seconds for p in people])
+        looked = [recovered(p, network, fitter) for p in people]
+        self.features = np.concatenate([f for f, _ in looked])  # [Q,T,768]
+        self.poses = np.concatenate([r for _, r in looked])  # [Q,T,144] recovered, camera axes
+        self.aim = np.concatenate([p.aim for p in people]).astype(np.float32)
+        self.rotations = np.concatenate([p.rotations for p in people]).astype(np.float32)
+        self.rest = np.concatenate([body.rest_joints(p.betas) for p in people]).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def statistics(self) -> tuple[Floats, Floats]:
+        """Mean and spread [768 + 144] of features and recovered poses."""
+        some = slice(None, None, max(1, len(self) // 4000))
+        aimed = _turned_root(self.poses[some], np.swapaxes(self.aim[some], -1, -2))
+        sample = np.concatenate([self.features[some].astype(np.float64), aimed], -1)
+        sample = sample.reshape(-1, sample.shape[-1])
+        return sample.mean(0), sample.std(0) + 0.02
+
+    def batch(self, index: Ints, rng: np.random.Generator, *, first: int | None = None, past: int | None = None,
+              future: int | None = None, turn: bool = True) -> WindowBatch:  # fmt: skip
+        """Windows of the sequences `index`; what is not given is drawn: the first target, how many frames before the
+        target are known, how many after it."""
+        B, T, S = len(index), self.features.shape[1], self.size.slots
+        own = self.size.past - 1
+        begin = np.full(B, first) if first is not None else rng.integers(0, T - TARGETS + 1, B)
+        before = np.full(B, own) if past is None else np.full(B, past)
+        after = np.full(B, 0 if future is None else future)
+        if past is None and first is None:
+            cut = rng.random(B) < 0.15
+            before[cut] = rng.integers(0, own + 1, cut.sum())
+        if future is None and first is None:
+            later = rng.random(B) < 0.4
+            after[later] = rng.integers(1, self.size.future + 1, later.sum())
+        step = np.round(self.seconds[index] / SLOT_S).astype(int)  # 1 or 2 slots a frame
+        if turn:  # some people move twice as fast as they did: recorded motion is slow
+            step = np.where(rng.random(B) < _HURRIED, 1, step)
+        slots, poses, known = self._grid(index, begin, step)
+        seen = (step[:, None] * np.arange(TARGETS))[:, :, None] + np.arange(S)  # [B,TARGETS,S] into the grid
+        offset = np.arange(S) - own
+        present = np.take_along_axis(known, seen.reshape(B, -1), 1).reshape(seen.shape)
+        present = present & (offset >= -before[:, None, None]) & (offset <= after[:, None, None])
+        frames = begin[:, None] + np.arange(TARGETS)
+        rotations = self.rotations[index[:, None], frames].copy()
+        back = np.swapaxes(self.aim[index[:, None], frames], -1, -2)  # camera -> aimed at the target
+        if turn:
+            angle = np.where(rng.random(B) < 0.1, rng.uniform(-np.pi, np.pi, B), rng.normal(0, 0.12, B))
+            slots = rolled(slots, angle)
+            roll = matrix_from_axis_angle(np.stack([0 * angle, 0 * angle, angle], -1)).astype(np.float32)[:, None]
+            back, rotations[:, :, 0] = roll @ back, roll @ rotations[:, :, 0]
+        rows = np.arange(B)[:, None, None]
+        window, around = slots[rows, seen], _turned_root(poses[rows, seen], back[:, :, None])
+        rest = self.rest[index]
+        if turn:
+            flip = rng.random(B) < 0.5
+            window[flip] = mirrored(window[flip], BLAZEPOSE_MIRRORED, self._point_pairs)
+            around[flip], rotations[flip] = _mirrored_6d(around[flip]), _mirrored(rotations[flip])
+            rest[flip] = rest[flip][:, MIRRORED] * [-1.0, 1.0, 1.0]
+        joints = forward_kinematics(rotations.reshape(-1, 24, 3, 3), np.repeat(rest, TARGETS, 0))[1]
+        joints = (joints - joints[:, :1]).reshape(B, TARGETS, 24, 3)
+        flat = (a.reshape(B * TARGETS, *a.shape[2:]) for a in (window, around, present, _to_6d(rotations)))
+        return WindowBatch(*(torch.as_tensor(a, dtype=torch.float32) for a in (*flat, rest, joints)))
+
+    def _grid(self, index: Ints, begin: Ints, step: Ints) -> tuple[Floats, Floats, Floats]:
+        """Features [B,G,768] and recovered poses [B,G,144] at 1/30 s from the first slot of the first target on, and
+        which are known [B,G]."""
+        T = self.features.shape[1]
+        G = self.size.slots + 2 * (TARGETS - 1)
+        place = begin[:, None] + (np.arange(G) - (self.size.past - 1)) / step[:, None]
+        low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+        known = (low >= 0) & (high < T)
+        half = (high > low) & known
+        wide = np.broadcast_to(index[:, None], place.shape)
+        out = []
+        for source in (self.features, self.poses):
+            a = source[wide, np.clip(low, 0, T - 1)].astype(np.float32)
+            a[half] = 0.5 * (a[half] + source[wide[half], high[half]])
+            out.append(a)
+        return out[0], out[1], known
+
+
+def window_bank(
+    pairs: PairSet, size: PriorSize, recorded: Recorded | None, invented: int, rng: np.random.Generator
+) -> WindowBank:
+    """Sequences of `pairs` and `invented` recorded motions with others' landmark errors; looked
+    at by the shipped networks."""
+    body = load_body(None)
+    mesh, network = coarse_of(body), load_torch_posture(body, _DECODER_STEPS)
+    moving = moving_people(pairs)
+    people = [moving]
+    if recorded is not None and invented:
+        landmarks = load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
+        bank = PairBank(taken(pairs, moving.rows), body, mesh, landmarks)
+        people.append(invented_people(bank, moving, PoseSampler(recorded, rng), rng, invented))
+    return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, sparse_pairs(mesh), size)
+
+
+def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> tuple[Floats, Floats]:
+    """What the stages before say: features [Q,T,768] (float16) and fitted poses [Q,T,144], camera axes (float32)."""
+    Q, T = people.scale.shape
+    points, scale = people.points.reshape(-1, 33, 6), people.scale.reshape(-1)
+    aim = people.aim.reshape(-1, 3, 3)
+    features, poses = np.empty((Q * T, NUM_FEATURES), np.float16), np.empty((Q * T, 144), np.float32)
+    for i in range(0, len(points), _CHUNK):
+        seen = Normalised(points[i : i + _CHUNK], scale[i : i + _CHUNK], aim[i : i + _CHUNK])
+        posture = network(seen.points, np.log(seen.scale))
+        features[i : i + _CHUNK] = evidence_features(seen, posture)
+        rays, sigma = evidence_2d(seen, posture)
+        betas = np.zeros((len(rays), NUM_BETAS))
+        fitted = fitter(Observed(posture.points, posture.sigma, rays, sigma, betas, 0.5 * np.ones(len(rays))))
+        rotations = fitted.rotations.copy()
+        rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
+        poses[i : i + _CHUNK] = _to_6d(rotations)
+    return features.reshape(Q, T, -1), poses.reshape(Q, T, -1)
+
+
+def _turned_root(poses: Floats, R: Floats) -> Floats:
+    """6D poses [...,144] with the first joint turned by `R` [...,3,3]."""
+    first = poses[..., :6].reshape(*poses.shape[:-1], 2, 3) @ np.swapaxes(R, -1, -2)
+    return np.concatenate([first.reshape(*first.shape[:-2], 6), poses[..., 6:]], -1)
+
+
+def _mirrored(rotations: Floats) -> Floats:
+    """[...,24,3,3] with left and right in each other's place."""
+    return np.asarray(_MIRROR @ rotations[..., MIRRORED, :, :] @ _MIRROR, rotations.dtype)
+
+
+def _mirrored_6d(poses: Floats) -> Floats:
+    """[...,144] likewise: columns one and two of the mirrored rotations."""
+    columns = poses.reshape(*poses.shape[:-1], 24, 2, 3)[..., MIRRORED, :, :] * _MIRRORED_COLUMNS
+    return np.asarray(columns.reshape(poses.shape), poses.dtype)
+
+
+def _to_6d(rotations: Floats) -> Floats:
+    """[...,24,3,3] -> [...,144]."""
+    columns = np.swapaxes(rotations[..., :2], -1, -2)
+    return columns.reshape(*columns.shape[:-3], -1)

@@ -1,0 +1,34 @@
+"""Exports and weights shared by the tests of the engines."""
+
+import pytest
+import torch
+
+from hmr_ros.methods.graphs import GRAPHS, Request
+from hmr_ros.methods.scorehmr.prior import Prior, PriorSize
+from hmr_ros.networks.weights import save_weights
+from hmr_ros.runtime.export import export
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """steps -> exported posture graph of the shipped weights."""
+    folder, done = tmp_path_factory.mktemp("onnx"), {}
+
+    def give(steps):
+        if steps not in done:
+            done[steps] = export(GRAPHS["posture"](Request(steps)), folder)
+        return done[steps][0]
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def prior_file(tmp_path_factory):
+    """Weights of a prior that has not learned anything, but is not all zeros either."""
+    torch.manual_seed(0)
+    prior = Prior(PriorSize())
+    for parameter in prior.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    path = tmp_path_factory.mktemp("prior") / "prior.safetensors"
+    save_weights(path, "prior", prior, prior.size, {})
+    return path

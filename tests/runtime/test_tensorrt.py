@@ -1,0 +1,108 @@
+"""TensorRT: what can be judged without a GPU, and, where there is one, that plans agree with ONNX Runtime."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+from hmr_ros.cli import main
+from hmr_ros.errors import AssetError
+from hmr_ros.runtime.contract import Engine
+from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+from hmr_ros.runtime.selection import Wish, choose
+from hmr_ros.runtime.tensorrt import TensorRtEngine, card_file, open_gpu, plan_file, write_plan
+from hmr_ros.runtime.tensorrt_build import build_plan, check_plan
+
+
+def gpu_or_none():
+    try:
+        return open_gpu()
+    except AssetError:
+        return None
+
+
+needs_tensorrt = pytest.mark.skipif(gpu_or_none() is None, reason="no TensorRT 10 with a GPU here")
+
+
+class Shifted(Engine):
+    """ONNX Runtime's answer with an error in one output."""
+
+    kind = "tensorrt"
+
+    def __init__(self, inner, name, error):
+        self._inner, self._name, self._error = inner, name, error
+        super().__init__(inner.signature, "cpu", "float32")
+
+    def _run(self, inputs):
+        answer = self._inner(inputs)
+        return answer | {self._name: answer[self._name] + np.float32(self._error)}
+
+
+def test_a_plan_is_named_after_all_that_it_depends_on(exported):
+    names = {
+        plan_file(exported(steps), precision, version, gpu)
+        for steps in (1, 2) for precision in ("fp16", "fp32") for version in ("10.3.0", "10.9.0")
+        for gpu in ("NVIDIA H200-sm90", "NVIDIA GeForce RTX 4070-sm89")
+    }  # fmt: skip
+    assert len(names) == 16 and all(" " not in n and n.startswith("posture_") and n.endswith(".plan") for n in names)
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("points_3d", 2e-3), ("points_2d", 5e-3), ("sigma_3d", 2e-3)])
+def test_a_plan_that_says_something_else_is_refused(exported, name, allowed):
+    reference = OnnxRuntimeEngine(exported(2), "posture", 1)
+    assert check_plan(Shifted(reference, name, 0.5 * allowed), reference, "fp16")[name] < allowed
+    for error in (1.5 * allowed, np.nan):
+        with pytest.raises(AssetError, match=f"in {name} for .* --precision fp32"):
+            check_plan(Shifted(reference, name, error), reference, "fp16")
+    with pytest.raises(AssetError, match="use engine 'auto'"):
+        check_plan(Shifted(reference, name, 1.0), reference, "fp32")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is here")
+def test_without_tensorrt_one_line_says_what_to_do(exported, tmp_path, capsys):
+    assert main(["build-engine"]) == 1
+    assert main(["build-engine", str(exported(2)), "--precision", "fp32", "--out", str(tmp_path)]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 2 and all("needs tensorrt: pip install 'tensorrt>=10,<11'" in line for line in lines)
+    with pytest.raises(AssetError, match="use 'auto'"):
+        choose("tensorrt", Wish("posture", 2, 1, (exported(2).parent,)))
+    assert "tensorrt" not in sys.modules
+
+
+@pytest.mark.gpu
+@pytest.mark.tensorrt
+@needs_tensorrt
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision):
+    plan, differences = build_plan(exported(2), "posture", tmp_path, precision)
+    assert card_file(plan).is_file() and (tmp_path / "timing.cache").is_file()
+    assert not list(tmp_path.glob("unchecked*"))
+    assert differences["points_3d"] < (2e-3 if precision == "fp16" else 1e-4)
+    engine = TensorRtEngine(plan, "posture", open_gpu())
+    reference = OnnxRuntimeEngine(exported(2), "posture", 1)
+    assert engine.max_batch == 8
+    check_plan(engine, reference, precision)
+    engine.warm_up(11)  # more than fit into one run
+
+
+@pytest.mark.gpu
+@pytest.mark.tensorrt
+@needs_tensorrt
+def test_the_engine_of_the_configuration_finds_its_plan(exported, tmp_path):
+    wish = Wish("posture", 2, 1, (exported(2).parent, tmp_path))
+    with pytest.raises(AssetError, match="hmr build-engine"):
+        choose("tensorrt", wish)
+    build_plan(exported(2), "posture", tmp_path, "fp16")
+    chosen = choose("tensorrt", wish)
+    assert chosen.engine.kind == "tensorrt" and chosen.engine.dtype == "float16"
+
+
+@pytest.mark.gpu
+@pytest.mark.tensorrt
+@needs_tensorrt
+def test_a_damaged_plan_is_refused(exported, tmp_path):
+    plan = tmp_path / "damaged.fp16.plan"
+    write_plan(plan, b"no plan", OnnxRuntimeEngine(exported(2), "posture", 1).card)
+    with pytest.raises(AssetError, match="hmr build-engine"):
+        TensorRtEngine(plan, "posture", open_gpu())

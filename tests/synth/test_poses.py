@@ -1,0 +1,101 @@
+"""Pose sampling: mirror laws, limits of what comes out, and bad files."""
+
+import numpy as np
+import pytest
+
+from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.synth.motion import demo_motion
+from hmr_ros.synth.poses import MIRRORED, PoseSampler, limb, load_recorded, mirror, sit, widened
+
+
+@pytest.fixture(scope="module")
+def motion_file(tmp_path_factory):
+    motion = demo_motion()
+    path = tmp_path_factory.mktemp("motion") / "m.npz"
+    bad = np.zeros(len(motion.poses), bool)
+    bad[:10] = True
+    poses = motion.poses.copy()
+    poses[:10] = 9.0
+    np.savez(path, poses=poses, trans=motion.trans, bad_frame=bad)
+    return path
+
+
+def test_mirroring_twice_changes_nothing():
+    pose = np.random.default_rng(0).normal(0, 1, (3, 24, 3))
+    np.testing.assert_allclose(mirror(mirror(pose)), pose)
+
+
+def test_mirrored_people_are_mirror_images(open_body):
+    pose = np.random.default_rng(0).normal(0, 0.4, (24, 3))
+    other = mirror(pose)
+    at = open_body.joints(pose[0], pose[1:].reshape(-1), np.zeros(10), np.zeros(3))
+    mirrored = open_body.joints(other[0], other[1:].reshape(-1), np.zeros(10), np.zeros(3))
+    np.testing.assert_allclose(mirrored[MIRRORED] * [-1, 1, 1], at, atol=0.01)  # the body is not quite symmetric
+
+
+def test_bad_frames_are_left_out(motion_file):
+    recorded = load_recorded(motion_file)
+    assert np.abs(recorded.poses).max() < 7.0
+    sampler = PoseSampler(recorded, np.random.default_rng(0))
+    assert all(np.abs(sampler.plain()).max() < 7.0 for _ in range(50))
+
+
+def test_augmented_poses_are_poses_and_differ(motion_file):
+    sampler = PoseSampler(load_recorded(motion_file), np.random.default_rng(0))
+    poses = np.array([sampler.augmented() for _ in range(100)])
+    assert poses.shape == (100, 24, 3)
+    assert np.isfinite(poses).all()
+    knees = matrix_from_axis_angle(poses[:, 4])
+    bend = np.degrees(np.arccos(np.clip(knees[:, 1, 1], -1, 1)))
+    assert bend.max() < 170
+    assert bend.std() > 15
+    assert (poses[:, 22:] == 0).all()
+
+
+def test_files_without_poses_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.zeros(3))
+    with pytest.raises(InputError, match="poses"):
+        load_recorded(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", poses=np.full((4, 72), np.nan))
+    with pytest.raises(InputError, match="no usable frame"):
+        load_recorded(tmp_path / "y.npz")
+
+
+def test_motion_is_unbroken_and_keeps_its_limbs(motion_file):
+    recorded = load_recorded(motion_file)
+    assert recorded.follows(0, 5)
+    assert not recorded.follows(len(recorded.poses) - 2, 3)
+    sampler = PoseSampler(recorded, np.random.default_rng(0))
+    for plain in (True, False):
+        poses, trans, step = sampler.motion(8, plain)
+        assert poses.shape == (8, 24, 3) and trans.shape == (8, 3) and step in (1, 2)
+        turned = np.swapaxes(matrix_from_axis_angle(poses[:-1]), -1, -2) @ matrix_from_axis_angle(poses[1:])
+        angle = np.arccos(np.clip((np.trace(turned, axis1=-2, axis2=-1) - 1) / 2, -1, 1))
+        assert np.degrees(angle).max() < 60.0
+
+
+def test_widened_poses_leave_the_recorded_ones_behind(motion_file):
+    recorded = load_recorded(motion_file)
+    poses = widened(recorded, 200, np.random.default_rng(0))
+    assert poses.shape == (200, 24, 3) and np.isfinite(poses).all()
+
+    def bend(poses):
+        knees = matrix_from_axis_angle(poses[:, 4])
+        return np.degrees(np.arccos(np.clip(knees[:, 1, 1], -1, 1)))
+
+    assert bend(poses).max() < 175
+    nearest = np.abs(poses[:, None, 1:22] - recorded.poses[None, ::10, 1:22]).max((2, 3)).min(1)
+    assert (nearest > 0.1).mean() > 0.5
+
+
+def test_procedural_limbs_keep_to_their_side():
+    """The right limb is the left one's mirror image."""
+    left, right = (limb("hip", side, 500, np.random.default_rng(0)) for side in ("left", "right"))
+    flip = np.diag([-1.0, 1.0, 1.0])
+    np.testing.assert_allclose(flip @ left @ flip, right, atol=1e-9)
+    seated = np.tile(np.eye(3), (50, 24, 1, 1))
+    sit(seated, np.arange(50), np.random.default_rng(0))
+    thighs = seated[:, [1, 2]] @ np.array([0.0, -1.0, 0.0])
+    assert (thighs[..., 2] > 0.3).all()  # both thighs point forwards
+    np.testing.assert_allclose(seated[:, 13:], np.tile(np.eye(3), (50, 11, 1, 1)))
