@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
-    names = ("recover", "refine", "engine", "steps", "body")
-    given = {n: getattr(args, n, None) for n in names}
+    options = {name: name for name in ("recover", "refine", "engine", "body")} | {"steps": "posture.steps"}
+    given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
 
@@ -348,8 +348,12 @@ def _engine_commands(commands: Any) -> None:
         help="posture, refine, image, decoder, evidence, denoiser (default: all)",
     )
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
-    p.add_argument("--steps", type=int, default=HmrConfig().steps, metavar="K", help="steps of the posture decoder")
-    p.add_argument("--window", type=int, default=HmrConfig().window, metavar="W", help="frames refined together")
+    p.add_argument(
+        "--steps", type=int, default=HmrConfig().posture.steps, metavar="K", help="steps of the posture decoder"
+    )
+    p.add_argument(
+        "--window", type=int, default=HmrConfig().temporal.window, metavar="W", help="frames refined together"
+    )
     for name in ("mesh2d", "m2p", "prior"):
         p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
     p.set_defaults(command=_export)

@@ -5,6 +5,7 @@ Every field carries its description, so the command line, the node and the docum
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -13,21 +14,28 @@ from typing import Any, TypeVar
 import yaml
 
 from hmr_ros.errors import ConfigError
+from hmr_ros.methods.registry import MAX_LAG, RECOVERIES, REFINEMENTS
 
 T = TypeVar("T")
 
 
-def option(default: T, doc: str, choices: tuple[str, ...] = ()) -> T:
-    """A dataclass field with its description and, where the value is a name, the names that exist."""
-    value: T = field(default=default, metadata={"doc": doc, "choices": choices})
+def option(
+    default: T, doc: str, choices: tuple[str, ...] = (), *, at_least: float | None = None, at_most: float | None = None
+) -> T:
+    """A dataclass field with its description, the names that exist where the value is a name, and its range (both ends
+    included) where it is a number."""
+    metadata = {"doc": doc, "choices": choices, "at_least": at_least, "at_most": at_most}
+    value: T = field(default=default, metadata=metadata)
     return value
 
 
-RECOVER = ("kinematic", "posture")
-REFINE = ("none", "keypoints", "temporal")
+RECOVER = tuple(RECOVERIES)
+REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
+RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
+_LONGEST_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,11 @@ class InputConfig:
     camera_info_topic: str = option("/camera/camera_info", "topic of the intrinsics that belong to the image")
     compressed: bool = option(False, "subscribe sensor_msgs/CompressedImage instead of Image")
     reliability: str = option("best_effort", "QoS of the image subscription", ("best_effort", "reliable"))
+    rectified: str = option(
+        "auto",
+        "whether images are rectified already: projected with P, no distortion; auto: topics named image_rect*",
+        RECTIFIED,
+    )
 
 
 @dataclass(frozen=True)
@@ -46,39 +59,84 @@ class OutputConfig:
 
     tf: bool = option(True, "broadcast one frame a person on /tf (only where tf2_msgs is installed)")
     tf_prefix: str = option("body_", "name of a person's frame: this prefix and the track id")
-    diagnostics_period_s: float = option(1.0, "seconds between two messages on /diagnostics")
+    diagnostics_period_s: float = option(
+        1.0, "seconds between two messages on /diagnostics", at_least=0.1, at_most=_LONGEST_S
+    )
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
     """How people are found."""
 
-    min_score: float = option(0.5, "proposals of the person detector below this score are ignored")
+    min_score: float = option(
+        0.5, "proposals of the person detector below this score are ignored", at_least=0, at_most=1
+    )
     tile_fractions: str = option("0.6,0.4", "side of the search tiles as fractions of the image height; empty: none")
-    scan_period_s: float = option(1.0, "seconds within which every tile is searched once")
+    scan_period_s: float = option(
+        1.0, "seconds within which every tile is searched once", at_least=0.01, at_most=_LONGEST_S
+    )
     scan_first_frame: bool = option(False, "search all tiles in the first frame (offline: on; live: costs latency)")
     before_answer: bool = option(False, "search a frame before it is answered (offline: on), not after (live)")
-    max_checks_per_frame: int = option(1, "proposals confirmed by the landmark network in one frame; 0: all")
+    max_checks_per_frame: int = option(
+        1, "proposals confirmed by the landmark network in one frame; 0: all", at_least=0, at_most=1000
+    )
 
 
 @dataclass(frozen=True)
 class TrackerConfig:
     """How people are followed."""
 
-    min_landmark_score: float = option(0.6, "a new person needs this score of the landmark network")
-    keep_landmark_score: float = option(0.5, "a tracked person is given up for this frame below this score")
-    max_occlusion_s: float = option(1.5, "seconds for which the id of a person out of sight is kept")
+    min_landmark_score: float = option(
+        0.6, "a new person needs this score of the landmark network", at_least=0, at_most=1
+    )
+    keep_landmark_score: float = option(
+        0.5, "a tracked person is lost in this frame below this score", at_least=0, at_most=1
+    )
+    max_occlusion_s: float = option(
+        1.5, "seconds for which the id of a person out of sight is kept", at_least=0, at_most=_LONGEST_S
+    )
     landmark_network: str = option(
         "auto",
-        "BlazePose's smaller (full) or larger network (heavy: fetched once, 28 MB, six times as slow), or the mean of"
-        " what both say; auto: full live, both for files where heavy can be had",
+        "BlazePose full or heavy (28 MB, six times as slow), or the ensemble of both; auto: full live, both for files"
+        " where heavy is installed",
         LANDMARK_NETWORKS,
     )
     flip_test: bool = option(
         False,
-        "look at every person once more, mirrored; steadier, and costs a landmark inference (each network: its own)",
+        "test-time augmentation with the mirror image; steadier, one more landmark inference a person and network",
     )
-    max_people: int = option(8, "people tracked at once, the most certain first; each costs one landmark inference")
+    max_people: int = option(
+        8, "people tracked at once, the most certain first; each costs one landmark inference", at_least=1, at_most=64
+    )
+
+
+@dataclass(frozen=True)
+class PostureConfig:
+    """PostureHMR (recover: posture)."""
+
+    steps: int = option(2, "steps of the decoder from T-pose to posture", at_least=1, at_most=100)
+    mesh2d: str = option(
+        "keypoints", "what the 2D mesh is made of: the landmarks, or the image crop itself (less accurate)", MESH2D
+    )
+    image_weights: str = option(
+        "", "other weights of the network that sees the image (posture.mesh2d: image; engine: auto or torch)"
+    )
+
+
+@dataclass(frozen=True)
+class TemporalConfig:
+    """ScoreHMR over a sliding window (refine: temporal)."""
+
+    window: int = option(16, "frames refined together", at_least=2, at_most=256)
+    lag: int = option(
+        0, "frames by which answers are late; steadier; 0: none live, 4 for files", at_least=0, at_most=MAX_LAG
+    )
+    landmark_sigma_m: float = option(
+        0.05,
+        "standard deviation of a fully confident landmark, metres; larger is steadier and follows fast limbs later",
+        at_least=0.001,
+        at_most=10,
+    )
 
 
 @dataclass(frozen=True)
@@ -87,28 +145,13 @@ class HmrConfig:
 
     recover: str = option("posture", "how the SMPL pose is found", RECOVER)
     refine: str = option(
-        "temporal",
-        "how the pose is refined (recover: posture): by its key points alone or over a window of frames",
-        REFINE,
-    )
-    window: int = option(16, "frames that refinement looks at together (refine: temporal)")
-    lag: int = option(0, "frames for which refinement over time waits, up to 4; steadier; 0: none live, 4 for files")
-    landmark_sigma_m: float = option(
-        0.05,
-        "m by which a clear landmark may be off (refine: temporal); larger is steadier and follows fast limbs later",
+        "temporal", "how the pose is refined: by its key points alone, or over a window of frames", REFINE
     )
     engine: str = option("auto", "what runs the networks", ENGINES)
-    mesh2d: str = option(
-        "keypoints",
-        "what the 2D mesh is made of (recover: posture): the landmarks, or the picture itself (less accurate)",
-        MESH2D,
-    )
-    image_weights: str = option(
-        "", "other weights of the network that looks at the picture (mesh2d: image; engine: auto or torch)"
-    )
-    steps: int = option(2, "steps of the posture decoder (recover: posture)")
-    threads: int = option(2, "processor threads of each network")
+    threads: int = option(2, "processor threads of each network", at_least=1, at_most=256)
     body: str = option("", "SMPL file (.npz or .pkl) to use instead of the open body that is shipped")
+    posture: PostureConfig = field(default_factory=PostureConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
@@ -123,6 +166,24 @@ class Setting:
     default: Any
     doc: str
     choices: tuple[str, ...]
+    at_least: float | None  # both ends of the range are allowed values
+    at_most: float | None
+
+    def converted(self, value: Any) -> Any:
+        """The value in the setting's own type (an integer is a float too); ConfigError names what is allowed."""
+        kind = type(self.default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind:
+            raise ConfigError(f"setting '{self.name}' must be {_KINDS[kind]}, not {value!r}")
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"setting '{self.name}' is '{value}'; choose one of {', '.join(self.choices)}")
+        if self.at_least is not None and self.at_most is not None and not self.at_least <= value <= self.at_most:
+            raise ConfigError(f"setting '{self.name}' is {value}; give {self.at_least:g} to {self.at_most:g}")
+        return value
+
+
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 
 
 def settings(config: Any = None, prefix: str = "") -> Iterator[Setting]:
@@ -133,7 +194,7 @@ def settings(config: Any = None, prefix: str = "") -> Iterator[Setting]:
         if is_dataclass(value):
             yield from settings(value, f"{prefix}{f.name}.")
         else:
-            yield Setting(prefix + f.name, value, f.metadata["doc"], f.metadata["choices"])
+            yield Setting(prefix + f.name, value, **f.metadata)
 
 
 def with_values(config: HmrConfig, values: Mapping[str, Any]) -> HmrConfig:
@@ -141,9 +202,16 @@ def with_values(config: HmrConfig, values: Mapping[str, Any]) -> HmrConfig:
     known = {s.name: s for s in settings(config)}
     for name, value in values.items():
         if name not in known:
-            raise ConfigError(f"unknown setting '{name}'; known are: {', '.join(known)}")
-        config = _with_value(config, name.split("."), _checked(known[name], value))
+            near = difflib.get_close_matches(name, known, 1) or [n for n in known if n.split(".")[-1] == name]
+            hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
+            raise ConfigError(f"unknown setting '{name}'; {hint}")
+        config = _with_value(config, name.split("."), known[name].converted(value))
     return config
+
+
+def validated(config: HmrConfig) -> HmrConfig:
+    """The same configuration; ConfigError names the first setting with a value that is not allowed."""
+    return with_values(config, {s.name: s.default for s in settings(config)})
 
 
 def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:
@@ -172,17 +240,6 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _checked(setting: Setting, value: Any) -> Any:
-    kind = type(setting.default)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not kind:
-        raise ConfigError(f"setting '{setting.name}' must be a {kind.__name__}, not {value!r}")
-    if setting.choices and value not in setting.choices:
-        raise ConfigError(f"setting '{setting.name}' is '{value}'; choose one of {', '.join(setting.choices)}")
-    return value
 
 
 def _with_value(config: Any, path: list[str], value: Any) -> Any:

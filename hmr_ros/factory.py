@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING
 from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.loading import asset, load_body
 from hmr_ros.body.model import BodyModel
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, validated
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.io.model_store import blazepose_models, cache_folder, heavy_landmarks, landmark_models
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.methods.kinematic import KinematicRecovery, Recovery
 from hmr_ros.methods.posturehmr.recovery import KeypointPosture, PostureRecovery
 from hmr_ros.methods.posturehmr.sources import IMAGE_CROP_PX, EngineImagePosture, EnginePosture, ImagePosture
+from hmr_ros.methods.registry import MAX_LAG
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
 from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement
 from hmr_ros.perception.detector import Detector
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from hmr_ros.methods.scorehmr.prior import TorchPrior
 
 _log = logging.getLogger(__name__)
-_MAX_LAG = 4  # the prior looks no further ahead
 
 
 def build_pipeline(config: HmrConfig) -> Pipeline:
     """The pipeline for live use: search spread over frames, so that every frame is answered in time."""
+    config = validated(config)
     body = load_body(config.body or None)
     detector = Detector(blazepose_models().detector, config.detector.min_score, config.threads)
     models = landmark_models(config.tracker.landmark_network)
@@ -54,7 +54,7 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
         return KinematicRecovery(body)  # leaves no evidence that could be refined
     trained_on = load_body(None)
     sparse = sparse_points(trained_on, coarse_of(trained_on))
-    source = _image_source(config) if config.mesh2d == "image" else _keypoint_source(config)
+    source = _image_source(config) if config.posture.mesh2d == "image" else _keypoint_source(config)
     recovery: Recovery = PostureRecovery(trained_on, sparse, source)
     if config.refine != "none":
         network = RefineEngine(choose_engine(config, "refine").engine)
@@ -65,16 +65,12 @@ def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
 
 
 def _over_time(config: HmrConfig) -> Guidance:
-    if not 0.0 < config.landmark_sigma_m < math.inf:
-        raise ConfigError(f"landmark_sigma_m is {config.landmark_sigma_m}; give metres above 0, such as 0.05")
-    return Guidance(frames=config.window, sigma_ray=config.landmark_sigma_m)
+    return Guidance(frames=config.temporal.window, sigma_ray=config.temporal.landmark_sigma_m)
 
 
 def refine_lag(config: HmrConfig) -> int:
     """Frames by which the recovery is late: only refinement over time gains anything by waiting."""
-    if not 0 <= config.lag <= _MAX_LAG:
-        raise ConfigError(f"lag is {config.lag}; choose 0 to {_MAX_LAG} frames")
-    return config.lag if config.recover == "posture" and config.refine == "temporal" else 0
+    return config.temporal.lag if config.recover == "posture" and config.refine == "temporal" else 0
 
 
 def _keypoint_source(config: HmrConfig) -> KeypointPosture:
@@ -85,12 +81,12 @@ def _keypoint_source(config: HmrConfig) -> KeypointPosture:
 
 def _image_source(config: HmrConfig) -> ImagePosture:
     """Other weights than the shipped ones have no export, and run in torch."""
-    if config.image_weights:
+    if config.posture.image_weights:
         if config.engine not in ("auto", "torch"):
             raise ConfigError(
                 f"image_weights run with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
             )
-        image = _torch_image(Path(config.image_weights), config.threads)
+        image = _torch_image(Path(config.posture.image_weights), config.threads)
     else:
         image = choose_engine(config, "image").engine
     source = ImagePosture(EngineImagePosture(image, choose_engine(config, "decoder").engine))
@@ -116,7 +112,12 @@ def choose_engine(config: HmrConfig, network: str = "posture") -> Chosen:
 
 def engine_wish(config: HmrConfig, network: str = "posture") -> Wish:
     """Exported files may lie in the package or in the cache."""
-    settings = {"posture": config.steps, "decoder": config.steps, "refine": config.window, "image": IMAGE_CROP_PX}
+    settings = {
+        "posture": config.posture.steps,
+        "decoder": config.posture.steps,
+        "refine": config.temporal.window,
+        "image": IMAGE_CROP_PX,
+    }
     return Wish(network, settings[network], config.threads, (asset(""), model_folder()))
 
 
@@ -191,7 +192,8 @@ def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
     if tracker.landmark_network == "auto":
         both = _has_heavy(cache_folder())
         tracker = replace(tracker, landmark_network="both" if both else "full", flip_test=tracker.flip_test or not both)
-    return replace(config, tracker=tracker, lag=config.lag or _MAX_LAG)
+    temporal = replace(config.temporal, lag=config.temporal.lag or MAX_LAG)
+    return replace(config, tracker=tracker, temporal=temporal)
 
 
 @functools.cache  # a registry that does not answer is waited for once

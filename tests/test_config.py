@@ -32,7 +32,7 @@ def test_plain_and_ros_parameter_files_mean_the_same(tmp_path, text):
     ("text", "said"),
     [
         ("tracker: {max_poeple: 3}", "unknown setting 'tracker.max_poeple'"),
-        ("steps: many", "'steps' must be a int"),
+        ("posture: {steps: many}", "'posture.steps' must be an integer"),
         ("recover: magic", "choose one of kinematic, posture"),
         ("- a\n- b", "holds no settings"),
         ("a: [", "not valid YAML"),
@@ -52,7 +52,7 @@ def test_missing_file(tmp_path):
 
 
 def test_files_wait_for_the_frames_to_come_and_live_does_not():
-    assert HmrConfig().lag == 0
-    assert offline(HmrConfig()).lag == 4
-    assert offline(HmrConfig(lag=1)).lag == 1
+    assert HmrConfig().temporal.lag == 0
+    assert offline(HmrConfig()).temporal.lag == 4
+    assert offline(with_values(HmrConfig(), {"temporal.lag": 1})).temporal.lag == 1
     assert offline(HmrConfig(), as_live=True) == replace(HmrConfig(), detector=offline(HmrConfig()).detector)

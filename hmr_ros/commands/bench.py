@@ -47,7 +47,7 @@ def bench(
     pictures = [_frame(*parse_size(size)) for size in sizes]
     if repeats < 1 or not people or min(people) < 1:
         raise ConfigError("--repeats and --people must be 1 or more")
-    config = replace(config, lag=0)
+    config = replace(config, temporal=replace(config.temporal, lag=0))
     rows = []
     for size, picture in zip(sizes, pictures, strict=True):
         rows += [line | {"picture": size} for line in _pictures(build_pipeline(config), picture, repeats)]
@@ -61,7 +61,8 @@ def bench(
         rows += [row(name, count, t) for name, t in recovery_stages(recovery, frame, crowd, repeats).items()]
     kind = choose_engine(config).engine.kind if config.recover == "posture" else "none"
     report: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads, "steps": config.steps,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads,
+        "steps": config.posture.steps,
         "engine": kind, "recover": config.recover, "refine": config.refine,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "stages": rows,
     }  # fmt: skip

@@ -122,7 +122,7 @@ def test_the_product_runs_without_torch(tmp_path, rendered):
 )
 def test_what_is_missing_is_named(tmp_path, rendered, modules, options, said):
     cv2.imwrite(str(tmp_path / "p.png"), rendered[0][3])
-    (tmp_path / "window.yaml").write_text("window: 5\n", encoding="utf-8")
+    (tmp_path / "window.yaml").write_text("temporal: {window: 5}\n", encoding="utf-8")
     options = [str(tmp_path / o) if o.endswith(".yaml") else o for o in options]
     done = without(modules, "run", tmp_path / "p.png", "--out", tmp_path / "o", *options)
     lines = [line for line in done.stderr.splitlines() if line.startswith("hmr: ")]

@@ -8,7 +8,7 @@ import pytest
 from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
 from hmr_ros.body.joints import SMPL, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, PostureConfig
 from hmr_ros.errors import AssetError
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
@@ -76,7 +76,7 @@ def test_people_of_a_batch_do_not_touch_each_other(seen):
 @pytest.mark.parametrize("steps", [1, 4, 10])
 def test_other_step_counts_find_the_same_person(seen, steps):
     _, rows = seen
-    recovery = build_pipeline(HmrConfig(steps=steps)).recovery
+    recovery = build_pipeline(HmrConfig(posture=PostureConfig(steps=steps))).recovery
     frame, tracks, _, people = rows[0]
     difference = procrustes_errors(recovery(frame, tracks)[0].joints[None], people["posture"][0].joints[None])
     assert difference.mean() < 60

@@ -8,7 +8,7 @@ import pytest
 from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.cli import main
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, PostureConfig
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, build_recovery, offline
@@ -89,7 +89,7 @@ def test_a_true_mesh_leads_to_the_person(tracked, weights, open_body):
 
 
 def test_the_configuration_chooses_it(tracked, weights, open_body):
-    config = HmrConfig(mesh2d="image", image_weights=str(weights), refine="temporal", threads=1)
+    config = HmrConfig(posture=PostureConfig(mesh2d="image", image_weights=str(weights)), threads=1)
     recovery = build_recovery(config, open_body)
     frame, tracks, _ = tracked[0]
     (human,) = recovery(frame, tracks[:1])
@@ -101,11 +101,17 @@ def test_the_configuration_chooses_it(tracked, weights, open_body):
 
 def test_missing_weights_and_foreign_engines_are_explained(tmp_path, open_body, capsys):
     with pytest.raises(AssetError, match="hmr train image") as caught:
-        build_recovery(HmrConfig(mesh2d="image", image_weights=str(tmp_path / "none.safetensors")), open_body)
+        build_recovery(
+            HmrConfig(posture=PostureConfig(mesh2d="image", image_weights=str(tmp_path / "none.safetensors"))),
+            open_body,
+        )
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="'auto' or 'torch'"):
-        build_recovery(HmrConfig(mesh2d="image", image_weights="w.safetensors", engine="onnxruntime"), open_body)
-    (tmp_path / "c.yaml").write_text("mesh2d: image\nimage_weights: none.safetensors")
+        build_recovery(
+            HmrConfig(posture=PostureConfig(mesh2d="image", image_weights="w.safetensors"), engine="onnxruntime"),
+            open_body,
+        )
+    (tmp_path / "c.yaml").write_text("posture: {mesh2d: image, image_weights: none.safetensors}")
     (tmp_path / "p.png").write_bytes(b"")
     argv = ["run", str(tmp_path / "p.png"), "--out", str(tmp_path / "o"), "--config", str(tmp_path / "c.yaml")]
     assert main(argv) == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, TemporalConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, choose_engine, offline
@@ -160,7 +160,7 @@ def test_landmarks_that_may_be_off_leave_more_to_the_motion(recovered, network, 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_senseless_landmark_sigma_is_refused(sigma):
     with pytest.raises(ConfigError, match="landmark_sigma_m"):
-        build_pipeline(HmrConfig(landmark_sigma_m=sigma))
+        build_pipeline(HmrConfig(temporal=TemporalConfig(landmark_sigma_m=sigma)))
 
 
 def test_a_lag_answers_every_frame_once_and_more_steadily(recovered, network, open_body):
