@@ -16,15 +16,18 @@ from torch import Tensor
 from hmr_ros.body.coarse import coarse_of, sparse_pairs, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
 from hmr_ros.evidence.features import NUM_FEATURES, evidence_features, mirrored, rolled
 from hmr_ros.evidence.grid import SLOT_S
 from hmr_ros.evidence.keypoints import Normalised, normalise
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.posturehmr.graphs import PostureNetwork, load_mesh2d, load_torch_posture
+from hmr_ros.io.model_store import asset
+from hmr_ros.methods.posturehmr.graphs import torch_posture
+from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
 from hmr_ros.methods.posturehmr.recovery import evidence_2d
+from hmr_ros.methods.posturehmr.sources import PostureNetwork
 from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.synth.people import view_rotation
 from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded
@@ -230,12 +233,13 @@ def window_bank(
     """Sequences of `pairs` and `synthetic` recorded motions with others' landmark errors, as the 2D mesh network and
     the decoder of these weight files see them (None: the shipped ones)."""
     body = load_body(None)
-    mesh2d = mesh2d or asset("mesh2d.safetensors")
-    mesh, network = coarse_of(body), load_torch_posture(body, _DECODER_STEPS, mesh2d, m2p)
+    weights = {"mesh2d": mesh2d, "m2p": m2p}
+    network = torch_posture(_DECODER_STEPS, {name: path for name, path in weights.items() if path is not None})
+    mesh = coarse_of(body)
     moving = moving_people(pairs)
     people = [moving]
     if recorded is not None and synthetic:
-        landmarks = load_mesh2d(mesh2d).landmarks.double().numpy()
+        landmarks = load_mesh2d(mesh2d or asset("mesh2d.safetensors")).landmarks.double().numpy()
         bank = PairBank(taken(pairs, moving.rows), body, mesh, landmarks)
         people.append(synthetic_motions(bank, moving, PoseSampler(recorded, rng), rng, synthetic))
     return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, sparse_pairs(mesh), size)
