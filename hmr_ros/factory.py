@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from hmr_ros.body.loading import asset, load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig, validated
 from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.io.model_store import blazepose_models, cache_folder, heavy_landmarks, landmark_models
+from hmr_ros.io.model_store import FETCH, HEAVY, blazepose_models, cache_folder, find_model, landmark_models
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.methods.kinematic import KinematicRecovery, Recovery
 from hmr_ros.methods.posturehmr.recovery import KeypointPosture, PostureRecovery
@@ -182,26 +181,23 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
 
 def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely and every
-    proposal is checked at once. Unless `as_live`, every person is looked at twice (by the larger landmark network too,
-    or mirrored where that cannot be had), and refinement over time waits for the frames to come."""
+    proposal is checked at once. Unless `as_live`, the landmarks are those of the ensemble of full and heavy (or of
+    test-time augmentation where heavy is not installed), and refinement over time waits for the frames to come."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
     config = replace(config, detector=detector)
     if as_live:
         return config
     tracker = config.tracker
     if tracker.landmark_network == "auto":
-        both = _has_heavy(cache_folder())
+        both = _has_heavy()
         tracker = replace(tracker, landmark_network="both" if both else "full", flip_test=tracker.flip_test or not both)
     temporal = replace(config.temporal, lag=config.temporal.lag or MAX_LAG)
     return replace(config, tracker=tracker, temporal=temporal)
 
 
-@functools.cache  # a registry that does not answer is waited for once
-def _has_heavy(cache: Path) -> bool:
-    """Files are read on where the larger landmark network cannot be had."""
-    try:
-        heavy_landmarks(cache)
-    except AssetError as error:
-        _log.warning("reading on with the smaller landmark network alone: %s", error)
-        return False
-    return True
+def _has_heavy() -> bool:
+    """Whether the heavy landmark network is installed; files are read without it too."""
+    there = find_model(HEAVY) is not None
+    if not there:
+        _log.warning("%s is not installed: files are read with the full network alone; run `%s`", HEAVY.name, FETCH)
+    return there
