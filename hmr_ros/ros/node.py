@@ -15,9 +15,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError
-from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.geometry.camera import fit_camera, guess_camera
 from hmr_ros.io.encodings import decode_compressed, decode_image
-from hmr_ros.io.video import fit_camera
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.convert import camera_from_msg, stamp_ns
 from hmr_ros.ros.parameters import declare_settings
