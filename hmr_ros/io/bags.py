@@ -14,11 +14,10 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from tqdm import tqdm
 
 from hmr_ros.errors import InputError
-from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.geometry.camera import fit_camera, guess_camera
 from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.io.encodings import decode_compressed, decode_image
 from hmr_ros.io.model_store import share_file
-from hmr_ros.io.video import fit_camera
 from hmr_ros.types import Camera, Frame, Human
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
