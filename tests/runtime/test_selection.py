@@ -9,11 +9,11 @@ import cv2
 import onnx
 import pytest
 
-from hmr_ros.body.loading import asset
 from hmr_ros.cli import main
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.factory import choose_engine, engine_wish
+from hmr_ros.io.model_store import asset
 from hmr_ros.io.results import load_humans
 from hmr_ros.methods.dummy_inputs import sample
 from hmr_ros.runtime.export import relative_errors
