@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_EXTRA ?=
 SECONDS ?= 20
-SOURCES := $(shell find hmr_ros msg launch config scripts -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
+SOURCES := $(shell find hmr_ros msg launch config scripts cmake -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
 PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) PATH=$(CURDIR)/$(VENV)/bin:$$PATH
 
 .PHONY: help setup demo test lint format clean
@@ -26,14 +26,16 @@ $(VENV)/.packages: requirements.txt
 	$(RUN) scripts/prepare_ros_prefix.py
 	touch $@
 
-# messages and sources into the environment; redone when a source changes
+# messages, then sources and the `hmr` command of this Python, then models; redone when a source changes
 $(VENV)/.installed: $(VENV)/.packages $(SOURCES)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
-	rm -rf build/lib build/bdist.* && mkdir -p build
-	$(PREFIX) cmake -S . -B build/messages -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(VENV) -DBUILD_TESTING=OFF \
+	mkdir -p build
+	$(PREFIX) cmake -S . -B build/messages -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(VENV) -DBUILD_TESTING=OFF -DHMR_FETCH_MODELS=OFF \
 	  -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DCMAKE_BUILD_TYPE=Release >build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
 	$(PREFIX) cmake --build build/messages --parallel 2 >build/build.log 2>&1 || { cat build/build.log; exit 1; }
 	$(PREFIX) cmake --install build/messages >build/install.log 2>&1 || { cat build/install.log; exit 1; }
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	rm -rf build/lib build/bdist.*
+	$(RUN) -m hmr_ros models fetch >/dev/null
 	touch $@
 
 demo: setup

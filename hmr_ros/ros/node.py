@@ -14,12 +14,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import HmrError
+from hmr_ros.errors import HmrError, InputError
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.io.calibration import camera_of_info, is_rectified
 from hmr_ros.io.encodings import decode_compressed, decode_image
-from hmr_ros.io.video import fit_camera
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.ros.convert import camera_from_msg, stamp_ns
+from hmr_ros.ros.bridge import convert_with_cv_bridge
+from hmr_ros.ros.convert import stamp_ns
 from hmr_ros.ros.parameters import declare_settings
 from hmr_ros.ros.publishers import Publishers
 from hmr_ros.ros.statistics import LiveStatistics, Pace
@@ -75,7 +76,8 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
         kind = CompressedImage if config.compressed else Image
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
-        self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)
+        images = self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)
+        self._rectified = is_rectified(images.topic_name, config.rectified)  # the name after remapping
         self.create_subscription(CameraInfo, config.camera_info_topic, self._on_camera_info, qos)
 
     def _on_image(self, message: Any) -> None:
@@ -110,7 +112,11 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
                 self._warn(f"picture skipped: {type(error).__name__}: {error}")
 
     def _answer(self, message: Any) -> None:
-        image = decode_compressed(message) if self._config.input.compressed else decode_image(message)
+        image = (
+            decode_compressed(message)
+            if self._config.input.compressed
+            else decode_image(message, convert_with_cv_bridge)
+        )
         camera = self._camera(image.shape[1], image.shape[0])
         frame = Frame(self._next_index, stamp_ns(message.header.stamp), image, camera)
         self._next_index += 1
@@ -134,16 +140,11 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self._pace.worked(time.monotonic() - start)
 
     def _camera(self, width: int, height: int) -> Camera:
-        if self._camera_info is None:
-            self._warn(f"no {self._config.input.camera_info_topic} yet: the focal length is guessed")
-            return guess_camera(width, height)
-        camera = camera_from_msg(self._camera_info)
-        if camera is None:
-            self._warn("CameraInfo has a zero or invalid matrix: the focal length is guessed; calibrate the camera")
-            return guess_camera(width, height)
         try:
-            return fit_camera(camera, width, height)
-        except HmrError as error:
+            if self._camera_info is None:
+                raise InputError(f"no {self._config.input.camera_info_topic} yet")
+            return camera_of_info(self._camera_info, self._rectified, width, height)
+        except InputError as error:
             self._warn(f"{error}; the focal length is guessed")
             return guess_camera(width, height)
 
