@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -20,6 +19,7 @@ from hmr_ros.io.encodings import decode_compressed, decode_image
 from hmr_ros.io.video import fit_camera
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.convert import camera_from_msg, stamp_ns
+from hmr_ros.ros.environment import subscription_event_callbacks
 from hmr_ros.ros.parameters import declare_settings
 from hmr_ros.ros.publishers import Publishers
 from hmr_ros.ros.statistics import LiveStatistics, Pace
@@ -74,7 +74,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         reliable = config.reliability == "reliable"
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
         kind = CompressedImage if config.compressed else Image
-        events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos)
+        events = subscription_event_callbacks()(incompatible_qos=self._on_incompatible_qos)
         self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)
         self.create_subscription(CameraInfo, config.camera_info_topic, self._on_camera_info, qos)
 
