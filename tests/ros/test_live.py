@@ -131,8 +131,18 @@ def test_bad_pictures_are_said_and_survived(watcher, rendered):
     assert "encoding 'nv12' is unknown" in w.log and "zero or invalid matrix" in w.log
 
 
-def test_wrong_parameters_end_in_one_line():
-    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", "-p", "recover:=magic"]
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-p", "recover:=magic"], "choose one of kinematic, posture"),
+        (["--params-file", "{tmp_path}/plain.yaml"], "Cannot have a value before ros__parameters"),
+    ],
+)
+def test_wrong_parameters_end_in_one_line(tmp_path, arguments, said):
+    (tmp_path / "plain.yaml").write_text("threads: 3\n")
+    arguments = [a.format(tmp_path=tmp_path) for a in arguments]
+    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
     assert done.returncode == 1
-    assert "choose one of kinematic, posture" in done.stderr and "Traceback" not in done.stderr
+    (line,) = [t for t in done.stderr.splitlines() if t.startswith("hmr: ")]
+    assert said in line and "Traceback" not in done.stderr
