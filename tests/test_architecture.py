@@ -1,6 +1,7 @@
 """The house rules: imports go one way, only ros/ knows ROS, files and functions stay small."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import hmr_ros.types
@@ -45,6 +46,16 @@ def test_arrows_point_up_the_list():
                 if ORDER.index(there) > ORDER.index(here) and (here, there) not in ALLOWED:
                     wrong.append(f"{path.relative_to(PACKAGE)} imports {module}")
     assert not wrong
+
+
+def module(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_module_of_ros_imports_itself_in_a_circle():
+    graph = {module(p): set(imports(p)) for p in sources() if room(p) == "ros"}
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the modules
 
 
 def test_only_ros_knows_ros():

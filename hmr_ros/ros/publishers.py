@@ -72,7 +72,7 @@ class Publishers:
 def _tf_publisher(node: Node) -> Any:
     """Function that broadcasts one frame a person, or None where tf2_msgs is not installed."""
     if importlib.util.find_spec("tf2_msgs") is None:
-        node.get_logger().info("tf2_msgs is not installed: no /tf; `make setup` builds it, a ROS installation brings it")
+        node.get_logger().info("tf2_msgs is not installed: no /tf; `make setup` builds it")
         return None
     from tf2_msgs.msg import TFMessage
 

@@ -16,7 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hmr_ros.io.encodings import image_bytes
 from hmr_ros.ros.convert import humans_from_msg
 from hmr_ros.ros.demo.clip import DemoClip
-from hmr_ros.ros.demo.record import play
+from hmr_ros.ros.demo.run import play
 from hmr_ros.ros.environment import prepare_environment
 
 
