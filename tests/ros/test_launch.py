@@ -21,10 +21,10 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch import LaunchDescription, LaunchService
 
 
-def start(**given):
-    """Launch live.launch.py with these arguments; what the node's process was started with."""
+def start(file="live", **given):
+    """Launch FILE.launch.py with these arguments; what its process was started with."""
     started = []
-    source = PythonLaunchDescriptionSource(str(share_file("launch/live.launch.py")))
+    source = PythonLaunchDescriptionSource(str(share_file(f"launch/{file}.launch.py")))
     description = LaunchDescription(
         [
             RegisterEventHandler(OnProcessStart(on_start=lambda event, _: started.append(event))),
@@ -85,3 +85,11 @@ def test_a_profile_of_the_users_stays(monkeypatch):
     monkeypatch.delenv(PROFILE_VARIABLES[1], raising=False)
     event = start()
     assert event.env[PROFILE_VARIABLES[0]] == "/mine.xml" and PROFILE_VARIABLES[1] not in event.env
+
+
+@pytest.mark.parametrize("topic", ["", "/camera/image_raw"])
+def test_a_bag_goes_through_hmr_bag(tmp_path, topic):
+    given = {"input": f"{tmp_path}/in", "output": f"{tmp_path}/out", "config": "mine.yaml"}
+    event = start("bag", **given, **({"image_topic": topic} if topic else {}))
+    expected = [given["input"], given["output"], "--config", "mine.yaml", *(["--topic", topic] if topic else [])]
+    assert event.cmd[0].endswith("lib/hmr_ros/bag") and event.cmd[1:] == expected
