@@ -107,13 +107,19 @@ def declare_settings(node: Any) -> HmrConfig:
     return with_values(HmrConfig(), values)
 
 
+def described(setting: Setting) -> str:
+    """What a setting means and which values it takes, as config/live.yaml and `ros2 param describe` show it."""
+    if setting.choices:
+        return f"{setting.doc} ({' | '.join(setting.choices)})"
+    return setting.doc if setting.at_least is None else f"{setting.doc} ({setting.at_least:g} to {setting.at_most:g})"
+
+
 def _descriptor(setting: Setting) -> Any:
     """What tools show of a parameter, with its range."""
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
-    text = setting.doc + (f" ({', '.join(setting.choices)})" if setting.choices else "")
     # applied at start, so a later change is refused instead of ignored
-    descriptor = ParameterDescriptor(description=text, read_only=True)
+    descriptor = ParameterDescriptor(description=described(setting), read_only=True)
     low, high = setting.at_least, setting.at_most
     if low is not None and high is not None:
         if isinstance(setting.default, float):
