@@ -9,6 +9,7 @@ from typing import Any
 
 from hmr_ros.config import HmrConfig, Setting, settings, with_values
 from hmr_ros.errors import ConfigError
+from hmr_ros.ros.environment import profile_environment
 
 SIM_TIME = "use_sim_time"  # a parameter that every ROS node has
 
@@ -68,6 +69,20 @@ def node_parameters(given: Mapping[str, str]) -> dict[str, str | bool]:
     """The parameters that start arguments set: those of `given` (name -> text) that are not empty."""
     texts = {a.setting: given[a.name] for a in START_ARGUMENTS if a.setting and given.get(a.name)}
     return {name: _truth(text) if name == SIM_TIME else text for name, text in texts.items()}
+
+
+def launched_node(given: Mapping[str, str], environment: Mapping[str, str], profile: str) -> dict[str, Any]:
+    """What launch's action `Node` gets of the start arguments (name -> text) in a launcher's `environment`.
+
+    The DDS profile for images is in the node's own environment. Parameters stand behind the file, so they win.
+    """
+    parameters = [p for p in (parameter_file(given), node_parameters(given)) if p]
+    return {
+        "namespace": given.get("namespace", ""),
+        "parameters": parameters,
+        "ros_arguments": ["--log-level", given["log_level"]] if given.get("log_level") else [],
+        "additional_env": profile_environment(environment, profile),
+    }
 
 
 def _given(argv: list[str]) -> dict[str, str]:

@@ -11,7 +11,15 @@ from rcl_interfaces.msg import ParameterType
 from hmr_ros.config import HmrConfig, read_config, settings
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import share_file
-from hmr_ros.ros.parameters import START_ARGUMENTS, declare_settings, described, node_parameters, ros_arguments
+from hmr_ros.ros.environment import PROFILE_VARIABLES
+from hmr_ros.ros.parameters import (
+    START_ARGUMENTS,
+    declare_settings,
+    described,
+    launched_node,
+    node_parameters,
+    ros_arguments,
+)
 
 
 def test_live_yaml_holds_every_parameter_with_its_default():
@@ -131,6 +139,23 @@ def test_arguments_that_were_not_given_set_no_parameter():
     }
     with pytest.raises(ConfigError, match="must be true or false"):
         node_parameters({"use_sim_time": "yes please"})
+
+
+def test_a_launcher_gives_the_node_what_was_given_and_nothing_else(file):
+    defaults = {a.name: a.default for a in START_ARGUMENTS}
+    config = file("").removeprefix("config:=")
+    bare = launched_node({**defaults, "config": config}, {"HOME": "/root"}, "profile.xml")
+    profile = dict.fromkeys(PROFILE_VARIABLES, "profile.xml")
+    assert bare == {"namespace": "", "parameters": [config], "ros_arguments": [], "additional_env": profile}
+
+    given = {"config": config, "image_topic": "/arg", "use_sim_time": "true", "namespace": "robot", "log_level": "warn"}
+    full = launched_node({**defaults, **given}, {PROFILE_VARIABLES[1]: "mine.xml"}, "profile.xml")
+    assert full == {
+        "namespace": "robot",
+        "parameters": [config, {"input.image_topic": "/arg", "use_sim_time": True}],
+        "ros_arguments": ["--log-level", "warn"],
+        "additional_env": {},
+    }
 
 
 @pytest.mark.parametrize("bad", ["imagetopic:=/x", "--verbose", "rviz:=true"])
