@@ -13,7 +13,8 @@ from posture import LIMBS, report, true_limbs
 from torch import Tensor, nn
 
 from hmr_ros.body.coarse import NUM_SPARSE
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.loading import load_body
+from hmr_ros.io.model_store import asset
 from hmr_ros.methods.posturehmr.forward import fk_state
 from hmr_ros.methods.posturehmr.graphs import coarse_of, load_mesh2d
 from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS

@@ -16,7 +16,8 @@ import torch
 from hmr_ros.body.coarse import JOINT_IDS
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.loading import load_body
+from hmr_ros.io.model_store import asset
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evidence.keypoints import Normalised, normalise
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle

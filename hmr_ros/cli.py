@@ -11,12 +11,14 @@ from typing import Any
 
 from hmr_ros import __version__
 from hmr_ros.config import ENGINES, LANDMARK_NETWORKS, RECOVER, REFINE, HmrConfig, read_config, with_values
-from hmr_ros.errors import AssetError, ConfigError, HmrError
+from hmr_ros.errors import AssetError, HmrError
+from hmr_ros.methods.registry import NETWORKS
 
 # Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
 # the cores that the networks need.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+WEIGHTS = sorted({name for network in NETWORKS.values() for name in network.weights})  # files that training writes
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -171,17 +173,12 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    if args.steps < 1:
-        raise ConfigError(f"--steps {args.steps}: the decoder takes 1 step or more")
-    if args.window < 2:
-        raise ConfigError(f"--window {args.window}: a window has 2 frames or more")
-    try:
-        from hmr_ros.commands.export import export_networks
-        from hmr_ros.methods.graphs import Request
-    except ModuleNotFoundError as error:
-        raise AssetError(f"hmr export needs {error.name}: pip install {error.name}") from error
+    from hmr_ros.commands.export import export_networks
 
-    return export_networks(args.networks, args.out, Request(args.steps, args.window, args.mesh2d, args.m2p, args.prior))
+    baked = {"posture.steps": args.steps, "temporal.window": args.window}
+    config = with_values(HmrConfig(), {name: value for name, value in baked.items() if value is not None})
+    weights = {name: getattr(args, name) for name in WEIGHTS if getattr(args, name)}
+    return export_networks(args.networks, args.out, config, weights)
 
 
 def _build_engine(args: argparse.Namespace) -> int:
@@ -345,16 +342,12 @@ def _engine_commands(commands: Any) -> None:
         "networks",
         nargs="*",
         metavar="NETWORK",
-        help="posture, refine, image, decoder, evidence, denoiser (default: all)",
+        help=f"{', '.join(NETWORKS)} (default: all)",
     )
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
-    p.add_argument(
-        "--steps", type=int, default=HmrConfig().posture.steps, metavar="K", help="steps of the posture decoder"
-    )
-    p.add_argument(
-        "--window", type=int, default=HmrConfig().temporal.window, metavar="W", help="frames refined together"
-    )
-    for name in ("mesh2d", "m2p", "prior"):
+    p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
+    p.add_argument("--window", type=int, metavar="W", help="frames refined together")
+    for name in WEIGHTS:
         p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
     p.set_defaults(command=_export)
 
@@ -363,7 +356,8 @@ def _engine_commands(commands: Any) -> None:
     p.add_argument(
         "--network",
         default="posture",
-        help="what the file holds: posture, refine, image, decoder, evidence or denoiser",
+        choices=tuple(NETWORKS),
+        help="what the file holds",
     )
     p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engine looks, in the cache)")

@@ -9,26 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hmr_ros.body.coarse import coarse_of, sparse_points
-from hmr_ros.body.loading import asset, load_body
-from hmr_ros.body.model import BodyModel
-from hmr_ros.config import HmrConfig, validated
+from hmr_ros.body.loading import load_body
+from hmr_ros.config import HmrConfig, settings, validated
 from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.io.model_store import blazepose_models, cache_folder, heavy_landmarks, landmark_models
+from hmr_ros.evidence.posture import PostureSource
+from hmr_ros.evidence.record import EvidenceMaker
+from hmr_ros.io.model_store import asset, blazepose_models, cache_folder, heavy_landmarks, landmark_models
+from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.conversion import BodyConversion
-from hmr_ros.methods.kinematic import KinematicRecovery, Recovery
-from hmr_ros.methods.posturehmr.recovery import KeypointPosture, PostureRecovery
-from hmr_ros.methods.posturehmr.sources import IMAGE_CROP_PX, EngineImagePosture, EnginePosture, ImagePosture
-from hmr_ros.methods.registry import MAX_LAG
-from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
-from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement
+from hmr_ros.methods.dummy_inputs import make_inputs
+from hmr_ros.methods.posturehmr.sources import ImagePosture, KeypointPosture
+from hmr_ros.methods.registry import MAX_LAG, NETWORKS, RECOVERIES, REFINEMENTS, load
 from hmr_ros.perception.detector import Detector
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
-from hmr_ros.pipeline import Pipeline
+from hmr_ros.pipeline import Pipeline, Stages
 from hmr_ros.runtime.contract import Engine
-from hmr_ros.runtime.selection import Chosen, Wish, choose
-from hmr_ros.types import Camera, Human
+from hmr_ros.runtime.selection import EngineRequest, EngineSelection, select
+from hmr_ros.types import Human
 
 if TYPE_CHECKING:
     from hmr_ros.methods.scorehmr.multiview import View
@@ -37,88 +35,76 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def build_pipeline(config: HmrConfig) -> Pipeline:
-    """The pipeline for live use: search spread over frames, so that every frame is answered in time."""
+def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline:
+    """The pipeline for live use: search spread over frames, so that every frame is answered in time; `whole_tracks` as
+    in `build_stages`."""
     config = validated(config)
-    body = load_body(config.body or None)
+    target = load_body(config.body or None)
     detector = Detector(blazepose_models().detector, config.detector.min_score, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(body, tracker, build_recovery(config, body), refine_lag(config))
+    return Pipeline(target, tracker, build_stages(config, whole_tracks=whole_tracks))
 
 
-def build_recovery(config: HmrConfig, body: BodyModel) -> Recovery:
-    """Learned recovery works on the open body, for which its networks were trained; another body is refitted."""
-    if config.recover == "kinematic":
-        return KinematicRecovery(body)  # leaves no evidence that could be refined
-    trained_on = load_body(None)
-    sparse = sparse_points(trained_on, coarse_of(trained_on))
-    source = _image_source(config) if config.posture.mesh2d == "image" else _keypoint_source(config)
-    recovery: Recovery = PostureRecovery(trained_on, sparse, source)
-    if config.refine != "none":
-        network = RefineEngine(choose_engine(config, "refine").engine)
-        network.warm_up()
-        guidance = KEYPOINTS if config.refine == "keypoints" else _over_time(config)
-        recovery = ScoreRefinement(recovery, network, trained_on, guidance, refine_lag(config))
-    return BodyConversion(recovery, body) if config.body else recovery
+def build_stages(config: HmrConfig, *, whole_tracks: bool = False) -> Stages:
+    """What a frame goes through after tracking. Learned methods work on the open body, for which their networks were
+    trained; another body is refitted to their answer.
+
+    `whole_tracks`: refinement comes afterwards, when all frames have been observed, and reads the same evidence.
+    """
+    recovery = RECOVERIES[config.recover]
+    refinement = None if whole_tracks else REFINEMENTS.get(config.refine)
+    direct = recovery.any_body and refinement is None and not whole_tracks
+    body = load_body(config.body or None) if direct else load_body(None)
+    posture = whole_tracks or recovery.needs_posture or (refinement is not None and refinement.needs_posture)
+    return Stages(
+        EvidenceMaker(_posture_source(config) if posture else None),
+        load(recovery.build)(body),
+        load(refinement.build)(config.temporal, body, _warm_engine(config, "refine")) if refinement else None,
+        BodyConversion(load_body(config.body)) if config.body and not direct else None,
+    )
 
 
-def _over_time(config: HmrConfig) -> Guidance:
-    return Guidance(frames=config.temporal.window, sigma_ray=config.temporal.landmark_sigma_m)
+def _posture_source(config: HmrConfig) -> PostureSource:
+    if config.posture.mesh2d == "keypoints":
+        return KeypointPosture(_warm_engine(config, "posture"))
+    return ImagePosture(_image_engine(config), _warm_engine(config, "decoder"))
 
 
-def refine_lag(config: HmrConfig) -> int:
-    """Frames by which the recovery is late: only refinement over time gains anything by waiting."""
-    return config.temporal.lag if config.recover == "posture" and config.refine == "temporal" else 0
-
-
-def _keypoint_source(config: HmrConfig) -> KeypointPosture:
-    engine = choose_engine(config).engine
-    engine.warm_up()
-    return KeypointPosture(EnginePosture(engine))
-
-
-def _image_source(config: HmrConfig) -> ImagePosture:
+def _image_engine(config: HmrConfig) -> Engine:
     """Other weights than the shipped ones have no export, and run in torch."""
-    if config.posture.image_weights:
-        if config.engine not in ("auto", "torch"):
-            raise ConfigError(
-                f"image_weights run with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
-            )
-        image = _torch_image(Path(config.posture.image_weights), config.threads)
-    else:
-        image = choose_engine(config, "image").engine
-    source = ImagePosture(EngineImagePosture(image, choose_engine(config, "decoder").engine))
-    source.warm_up()
-    return source
+    if not config.posture.image_weights:
+        return _warm_engine(config, "image")
+    if config.engine not in ("auto", "torch"):
+        raise ConfigError(
+            f"posture.image_weights run with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
+        )
+    request = engine_request(config, "image", {"image": Path(config.posture.image_weights)})
+    return select("torch", request).engine
 
 
-def _torch_image(weights: Path, threads: int) -> Engine:
-    try:
-        import torch
-
-        from hmr_ros.methods.originals import torch_image
-    except ModuleNotFoundError as error:
-        raise AssetError(f"image_weights need {error.name}: pip install {error.name}") from error
-    torch.set_num_threads(threads)
-    return torch_image(weights=weights)
+def _warm_engine(config: HmrConfig, network: str) -> Engine:
+    """An engine that has already paid for what its first run costs more."""
+    engine = choose_engine(config, network).engine
+    engine(make_inputs(engine.signature, 1))
+    return engine
 
 
-def choose_engine(config: HmrConfig, network: str = "posture") -> Chosen:
-    """What runs the posture networks or live refinement, and why."""
-    return choose(config.engine, engine_wish(config, network))
+def choose_engine(config: HmrConfig, network: str = "posture") -> EngineSelection:
+    """What runs a network of the registry, and why."""
+    return select(config.engine, engine_request(config, network))
 
 
-def engine_wish(config: HmrConfig, network: str = "posture") -> Wish:
-    """Exported files may lie in the package or in the cache."""
-    settings = {
-        "posture": config.posture.steps,
-        "decoder": config.posture.steps,
-        "refine": config.temporal.window,
-        "image": IMAGE_CROP_PX,
-    }
-    return Wish(network, settings[network], config.threads, (asset(""), model_folder()))
+def engine_request(config: HmrConfig, network: str, weights: dict[str, Path] | None = None) -> EngineRequest:
+    """Exported files may lie in the package or in the cache; `weights` = files other than the shipped ones."""
+    entry = NETWORKS[network]
+    setting = next((int(s.default) for s in settings(config) if s.name == entry.setting), entry.default)
+    return EngineRequest(
+        network=network, settings={entry.baked: setting}, file=entry.file(network, setting),
+        command=entry.command(network, setting), folders=(asset(""), model_folder()), weights=asset(""),
+        threads=config.threads, graph=lambda: load(entry.graph)(setting, weights or {}), make_inputs=make_inputs,
+    )  # fmt: skip
 
 
 def model_folder() -> Path:
@@ -142,38 +128,30 @@ def _prior() -> TorchPrior:
 
 @dataclass(frozen=True)
 class WholeTracks:
-    """What `--quality` does: a pipeline for the first pass, and the refinement of all that it found."""
+    """What `--quality` does: a pipeline that observes, and the refinement of all that it observed."""
 
     pipeline: Pipeline
-    refine: Callable[[list[Human], dict[int, Camera]], list[Human]]
+    refine: Callable[[list[Observation]], list[Human]]
 
 
 def build_quality(config: HmrConfig) -> WholeTracks:
     """For files: people are found first and refined with the frames before and after them."""
-    if config.recover != "posture":
-        raise ConfigError(f"--quality refines recover 'posture', not '{config.recover}'; leave one of them out")
-    first = build_pipeline(offline(replace(config, refine="none", body="")))
-    prior, target = _prior(), load_body(config.body) if config.body else None
+    pipeline = build_pipeline(offline(config), whole_tracks=True)
+    prior, own = _prior(), load_body(None)
     from hmr_ros.methods.scorehmr.offline import refine_tracks
 
-    own = first.body
-    first.body = target or own
+    def refine(people: list[Observation]) -> list[Human]:
+        estimates = refine_tracks(people, prior, own)
+        return [pipeline.humans([p], [e])[0] for p, e in zip(people, estimates, strict=True)]
 
-    def refine(humans: list[Human], cameras: dict[int, Camera]) -> list[Human]:
-        refined = refine_tracks(humans, cameras, prior, own)
-        if target is None:
-            return refined
-        conversion = BodyConversion(first.recovery, target)
-        return [conversion.convert([h], cameras[h.frame])[0] for h in refined]
-
-    return WholeTracks(first, refine)
+    return WholeTracks(pipeline, refine)
 
 
 def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]], list[View]]]:
-    """For several videos of one person: the pipeline for each, and the refinement of all together."""
-    if config.recover != "posture" or config.body:
-        raise ConfigError("several views need recover 'posture' and the open body; leave recover and body as they are")
-    pipeline = build_pipeline(offline(replace(config, refine="none")))
+    """For several videos of one person: the pipeline that observes each, and the refinement of all together."""
+    if config.body:
+        raise ConfigError("several views need the open body; leave body as it is")
+    pipeline = build_pipeline(offline(config), whole_tracks=True)
     prior = _prior()
     from hmr_ros.methods.scorehmr.multiview import refine_views
 
@@ -182,8 +160,8 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
 
 def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely and every
-    proposal is checked at once. Unless `as_live`, every person is looked at twice (by the larger landmark network too,
-    or mirrored where that cannot be had), and refinement over time waits for the frames to come."""
+    proposal is checked at once. Unless `as_live`, landmarks are those of the ensemble of full and heavy (where heavy
+    cannot be had, of the image and its mirror image), and temporal refinement waits for the frames to come."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
     config = replace(config, detector=detector)
     if as_live:
@@ -198,10 +176,10 @@ def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
 
 @functools.cache  # a registry that does not answer is waited for once
 def _has_heavy(cache: Path) -> bool:
-    """Files are read on where the larger landmark network cannot be had."""
+    """Files are read on where the heavy landmark network cannot be had."""
     try:
         heavy_landmarks(cache)
     except AssetError as error:
-        _log.warning("reading on with the smaller landmark network alone: %s", error)
+        _log.warning("reading on with the full landmark network alone: %s", error)
         return False
     return True

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.methods.kinematic import Recovery
-from hmr_ros.types import Frame, Human, Track
+from hmr_ros.evidence.record import EvidenceMaker
+from hmr_ros.methods.contract import Answer, Estimate, Observation, Recovery, Refinement, human_of
+from hmr_ros.methods.conversion import BodyConversion
+from hmr_ros.types import Frame, Human, Result, Track
+
+T = TypeVar("T")
 
 
 class Tracker(Protocol):
-    """Finds and follows people; the only stage with memory besides refinement."""
+    """Finds and follows people; has memory, as refinement has."""
 
     def step(self, frame: Frame) -> list[Track]:
         """People seen in this frame."""
         ...
 
-    def search(self, frame: Frame, hurry: bool) -> bool:
-        """Look for newcomers after the frame was answered; False if it was put off."""
+    def search(self, frame: Frame, defer: bool) -> bool:
+        """Search for new people after the frame was answered; False if that was deferred."""
         ...
 
     def reset(self) -> None:
@@ -29,60 +33,98 @@ class Tracker(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Stages:
+    """What a frame goes through after tracking; the factory chooses."""
+
+    evidence: EvidenceMaker
+    recovery: Recovery
+    refinement: Refinement | None = None
+    conversion: BodyConversion | None = None  # where the answer shall belong to another body than the methods'
+
+
 class Pipeline:
-    """picture -> tracks (detector, landmarks, identities) -> SMPL parameters.
+    """image -> tracks -> evidence -> recovery -> refinement -> people.
 
     Frames are given in the order of their stamps. Not safe to call from several threads at once.
     """
 
-    def __init__(self, body: BodyModel, tracker: Tracker, recovery: Recovery, lag: int = 0) -> None:
-        """`lag`: so many frames later `recovery` answers."""
-        self.body = body
-        self.answered: Frame | None = None  # the frame that the last answer is about
-        self._lag = lag
-        self._waiting: deque[Frame] = deque()
+    def __init__(self, body: BodyModel, tracker: Tracker, stages: Stages) -> None:
+        """`body` is the one that the answers belong to."""
+        self.body, self.tracker, self.stages = body, tracker, stages
         self.stage_seconds: dict[str, float] = {}  # cost of each stage in the last frame
-        self.tracker = tracker
-        self.recovery = recovery
+        self._waiting: deque[tuple[Frame, list[Observation], Answer]] = deque()
 
-    def step(self, frame: Frame) -> list[Human]:
-        """People in `frame`, the most certain first; with a lag those in `answered`, which is older."""
-        start = time.perf_counter()
-        self.answered = None
-        tracks = self.tracker.step(frame)
-        tracked = time.perf_counter()
-        try:
-            humans = self.recovery(frame, tracks)
-        except BaseException:  # Ctrl-C as well
-            if self._lag:  # nobody knows any more which frame the next answer is about
-                self.recovery.reset()
-                self._waiting.clear()
-            raise
-        self.stage_seconds = {"track": tracked - start, "recover": time.perf_counter() - tracked}
-        self._waiting.append(frame)
-        self.answered = self._waiting.popleft() if len(self._waiting) > self._lag else None
-        return humans
+    def results(self, frames: Iterable[Frame]) -> Iterator[Result]:
+        """The answers to all frames, in order. Where this is broken off, `finish` has those that still wait."""
+        for frame in frames:
+            result = self.step(frame)
+            self.search(frame)
+            if result is not None:
+                yield result
+        yield from self.finish()
 
-    def finish(self) -> Iterator[tuple[Frame, list[Human]]]:
-        """At the end: the frames that still wait for an answer; empty ones after them push them out."""
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        silent = self._lag - len(waiting)  # fewer frames than the lag
-        for k in range(self._lag if waiting else 0):
-            later = replace(waiting[-1], index=waiting[-1].index + k + 1, stamp_ns=waiting[-1].stamp_ns + k + 1)
-            humans = self.recovery(later, [])
-            if k >= silent:
-                yield waiting[k - silent], humans
+    def step(self, frame: Frame) -> Result | None:
+        """The answer to `frame`; with a lag that to an older frame, or None while there is none."""
+        self.stage_seconds = {}
+        return self.recover(frame, self._timed("track", lambda: self.tracker.step(frame)))
 
-    def search(self, frame: Frame, hurry: bool = False) -> bool:
-        """Live: what need not be done before `frame` is answered; `hurry` = put it off if that can be.
+    def recover(self, frame: Frame, tracks: list[Track]) -> Result | None:
+        """Everything after tracking; see `step`."""
+        people = self._observations(frame, tracks)
+        refinement = self.stages.refinement
+        answer = self._timed("refine", lambda: refinement.observe(frame.stamp_ns, people)) if refinement else None
+        self._waiting.append((frame, people, answer or (lambda: [p.estimate for p in people])))
+        return self._next() if len(self._waiting) > (refinement.lag if refinement else 0) else None
+
+    def observe(self, frame: Frame) -> list[Observation]:
+        """People in `frame` before refinement, for methods that want whole tracks."""
+        self.stage_seconds = {}
+        return self._observations(frame, self._timed("track", lambda: self.tracker.step(frame)))
+
+    def finish(self) -> Iterator[Result]:
+        """At the end: the answers to the frames that still wait."""
+        while self._waiting:
+            yield self._next()
+
+    def search(self, frame: Frame, defer: bool = False) -> bool:
+        """What need not be done before `frame` is answered; `defer` = put it off if that can be.
 
         Returns whether it was done.
         """
-        return self.tracker.search(frame, hurry)
+        return self.tracker.search(frame, defer)
 
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""
         self.tracker.reset()
-        self.recovery.reset()
+        self.stages.recovery.reset()
+        if self.stages.refinement:
+            self.stages.refinement.reset()
+        if self.stages.conversion:
+            self.stages.conversion.reset()
         self._waiting.clear()
+
+    def humans(self, people: list[Observation], estimates: list[Estimate]) -> list[Human]:
+        """People of one frame as they leave the pipeline, on its own body."""
+        if self.stages.conversion and people:
+            estimates = self.stages.conversion(people[0].frame, [p.track.track_id for p in people], estimates)
+        return [human_of(p, e, self.body.name) for p, e in zip(people, estimates, strict=True)]
+
+    def _observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:
+        evidence = self._timed("evidence", lambda: self.stages.evidence(frame, tracks))
+        estimates = self._timed("recover", lambda: self.stages.recovery(frame, tracks, evidence))
+        return [
+            Observation(frame.index, frame.stamp_ns, frame.camera, *row)
+            for row in zip(tracks, evidence, estimates, strict=True)
+        ]
+
+    def _next(self) -> Result:
+        frame, people, answer = self._waiting.popleft()
+        return Result(frame, self.humans(people, self._timed("refine", answer)))
+
+    def _timed(self, stage: str, work: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + time.perf_counter() - start

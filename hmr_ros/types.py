@@ -31,7 +31,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture with its time and camera."""
+    """One image with its time and camera."""
 
     index: int  # counts from 0
     stamp_ns: int  # acquisition time
@@ -86,15 +86,6 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What refinement needs to know of a person in a frame beside the answer itself."""
-
-    features: Floats  # [768] as in posture.evidence
-    R_camera_aimed: Floats  # [3,3] camera aimed at the person -> camera
-    rays: Floats  # [33,2] landmarks on the plane z = 1, without lens distortion
-
-
-@dataclass(frozen=True)
 class Human:
     """One recovered person in one frame: SMPL parameters in the camera frame."""
 
@@ -114,4 +105,11 @@ class Human:
     joint_sigma: Floats  # [24] m, one standard deviation
     K: Floats  # [3,3] px
     body_model: str  # name of the body that the parameters belong to
-    evidence: Evidence | None = None  # from learned recovery, for refinement
+
+
+@dataclass(frozen=True)
+class Result:
+    """The pipeline's answer to one frame; with lag n, frame t is answered at t + n."""
+
+    frame: Frame
+    humans: list[Human]  # the most certain first

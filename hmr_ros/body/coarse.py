@@ -10,10 +10,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from hmr_ros.body.joints import SMPL
-from hmr_ros.body.loading import asset
 from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import BodyPoints, points_of
 from hmr_ros.errors import AssetError
+from hmr_ros.io.model_store import asset
 from hmr_ros.types import Floats, Ints
 
 NUM_VERTICES = 431

@@ -115,8 +115,3 @@ def _line(error: BaseException) -> str:
         "the file ends too early" if isinstance(error, (EOFError, pickle.UnpicklingError)) else type(error).__name__
     )
     return text[0] if text else fallback
-
-
-def asset(name: str) -> Path:
-    """Path of a file that ships with the package."""
-    return Path(str(files("hmr_ros") / "assets" / name))

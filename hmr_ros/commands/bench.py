@@ -1,4 +1,4 @@
-"""`hmr bench`: what each stage costs on this machine, for one person and for several."""
+"""`hmr bench`: what each stage costs on this machine, for one person and for several, on one engine or on all."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ import numpy as np
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import ENGINES, HmrConfig
 from hmr_ros.errors import ConfigError, HmrError, InputError
-from hmr_ros.factory import build_pipeline, build_recovery, choose_engine, offline
+from hmr_ros.factory import build_pipeline, build_stages, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera
-from hmr_ros.methods.kinematic import Recovery
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import parse_size, render_motion
@@ -42,7 +41,7 @@ def bench(
     """Print a table of p50/p95/p99 in milliseconds and busy cores a stage and number of people; optionally as JSON.
 
     `engines`: compare the posture stage on these as well (empty: on all); `with_roofline`: the
-    networks against the machine; `sizes` of the picture: the recovery depends on them no more than the first one says.
+    networks against the machine; `sizes` of the image: what follows tracking is measured with the first one alone.
     """
     pictures = [_frame(*parse_size(size)) for size in sizes]
     if repeats < 1 or not people or min(people) < 1:
@@ -55,10 +54,9 @@ def bench(
     tracks = pipeline.tracker.step(frame)
     if not tracks:
         raise InputError("nobody found in the rendered test picture; run: hmr doctor")
-    recovery = pipeline.recovery
     for count in people:
         crowd = [replace(tracks[0], track_id=i) for i in range(count)]
-        rows += [row(name, count, t) for name, t in recovery_stages(recovery, frame, crowd, repeats).items()]
+        rows += [row(name, count, t) for name, t in recovery_stages(pipeline, frame, crowd, repeats).items()]
     kind = choose_engine(config).engine.kind if config.recover == "posture" else "none"
     report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads,
@@ -94,7 +92,7 @@ def _pictures(pipeline: Pipeline, frame: Frame, repeats: int) -> list[dict[str, 
     later = replace(frame, index=10**6, stamp_ns=10**12)
     tracker = pipeline.tracker
     tracker.step(later)
-    tracker.search(later, hurry=False)  # finds the person anew: it was long ago
+    tracker.search(later, defer=False)  # finds the person anew: it was long ago
     tracked = row("track", 1, times_at_30_hz(tracker.step, later, repeats))
     return [tracked, spent | {"frames_per_s": round(1e3 / spent["p50_ms"], 1)}]
 
@@ -121,6 +119,23 @@ def _print(report: dict[str, Any]) -> None:
     print(f"peak memory {report['peak_memory_mb']} MB")
 
 
+class _NoTracker:
+    """For pipelines that are given their tracks."""
+
+    def step(self, frame: Frame) -> list[Track]:
+        """Nobody."""
+        del frame
+        return []
+
+    def search(self, frame: Frame, defer: bool) -> bool:
+        """Nothing to search."""
+        del frame, defer
+        return False
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
 def compare_engines(
     config: HmrConfig, names: list[str], frame: Frame, track: Track, people: list[int], repeats: int
 ) -> dict[str, Any]:
@@ -140,7 +155,7 @@ def compare_engines(
 def _measure(config: HmrConfig, frame: Frame, track: Track, people: list[int], repeats: int) -> dict[str, Any]:
     start = time.perf_counter()
     try:
-        recovery = build_recovery(config, load_body(None))
+        pipeline = Pipeline(load_body(None), _NoTracker(), build_stages(config))
         engine = choose_engine(config).engine
     except HmrError as error:
         return {"missing": str(error)}
@@ -148,7 +163,7 @@ def _measure(config: HmrConfig, frame: Frame, track: Track, people: list[int], r
     rows = []
     for count in people:
         crowd = [replace(track, track_id=i) for i in range(count)]
-        rows += [row(name, count, t) for name, t in recovery_stages(recovery, frame, crowd, repeats).items()]
+        rows += [row(name, count, t) for name, t in recovery_stages(pipeline, frame, crowd, repeats).items()]
     return {
         "device": engine.device, "dtype": engine.dtype, "load_s": round(loaded, 2), "peak_memory_mb": peak_memory_mb(),
         "stages": rows,
@@ -191,17 +206,18 @@ class Spent:
     cores: float | None = None  # processor seconds a second, all threads; None where it was not measured
 
 
-def recovery_stages(recovery: Recovery, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, Spent]:
-    """Each part of the recovery over frames at 30 Hz, windows of refinement full, and all together."""
+def recovery_stages(pipeline: Pipeline, frame: Frame, tracks: list[Track], repeats: int) -> dict[str, Spent]:
+    """Each stage after tracking over frames at 30 Hz, windows of refinement full, and all together."""
     parts: dict[str, list[float]] = {}
 
     def call(stamped: Frame) -> None:
-        recovery(stamped, tracks)
-        for name, seconds in getattr(recovery, "stage_seconds", {}).items():
+        pipeline.stage_seconds = {}
+        pipeline.recover(stamped, tracks)
+        for name, seconds in pipeline.stage_seconds.items():
             parts.setdefault(name, []).append(seconds)
 
     whole = times_at_30_hz(call, frame, repeats)
-    return {name: Spent(seconds[-repeats:]) for name, seconds in parts.items()} | {"recover, all": whole}
+    return {name: Spent(seconds[-repeats:]) for name, seconds in parts.items()} | {"after tracking, all": whole}
 
 
 def times_at_30_hz(call: Callable[[Frame], object], frame: Frame, repeats: int) -> Spent:

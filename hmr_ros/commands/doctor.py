@@ -6,13 +6,13 @@ import importlib.util
 import platform
 from importlib import metadata
 
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError
 from hmr_ros.factory import choose_engine
-from hmr_ros.io.model_store import HEAVY, asset_status, heavy_status
+from hmr_ros.io.model_store import HEAVY, asset, asset_status, heavy_status
+from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.ros.doctor import ros_checks
-from hmr_ros.runtime.selection import SETTING
 
 Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
 
@@ -84,7 +84,7 @@ def _weights() -> list[Check]:
 def _engines() -> list[Check]:
     """Which engines the default takes, and why."""
     checks = []
-    for network in SETTING:
+    for network in NETWORKS:
         name = f"engine of '{network}'"
         try:
             chosen = choose_engine(HmrConfig(), network)

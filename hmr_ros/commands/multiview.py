@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from hmr_ros.factory import build_multiview
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import ResultRecorder
 from hmr_ros.io.video import open_source
+from hmr_ros.methods.contract import Observation, human_of
 from hmr_ros.methods.scorehmr.multiview import View
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Floats, Human
+from hmr_ros.types import Floats
 
 _HOW = "expected 'views:', a list of entries with source, camera, and R (9 numbers) and t (3) where calibrated"
 _ORTHONORMAL = 1e-2
@@ -28,11 +30,11 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
     pipeline, refine = build_multiview(config)
     views = []
     for name, source, camera, R, t in entries:
-        humans, used = _person(pipeline, source, camera, max_frames)
-        if not humans:
+        people = _person(pipeline, source, camera, max_frames)
+        if not people:
             raise InputError(f"nobody was found in view {name} ({source}); leave the view out of {calibration}")
-        print(f"{name}: {len(humans)} frames of one person")
-        views.append(View(humans, used, R, t))
+        print(f"{name}: {len(people)} frames of one person")
+        views.append(View(people, R, t))
     refined = refine(views)
     for (name, *_), view in zip(entries, refined, strict=True):
         folder = out / name
@@ -40,28 +42,25 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {folder}: {error.strerror}; choose another --out folder") from error
-        ResultRecorder(view.humans).save(folder / "humans.npz", K=view.camera.K, body_model=pipeline.body.name)
+        humans = [human_of(p, p.estimate, pipeline.body.name) for p in view.people]
+        ResultRecorder(humans).save(folder / "humans.npz", K=humans[0].K, body_model=pipeline.body.name)
     print(f"{len(refined)} views -> {out}")
     return 0
 
 
-def _person(pipeline: Pipeline, source: str, camera: str | None, max_frames: int | None) -> tuple[list[Human], Any]:
-    """The person who is in most frames of a video, and the camera as it was used."""
+def _person(pipeline: Pipeline, source: str, camera: str | None, max_frames: int | None) -> list[Observation]:
+    """The person who is in most frames of a video."""
     pipeline.reset()
     frames = open_source(source, read_camera(camera) if camera else None)
-    humans: list[Human] = []
-    used = frames.camera
+    people: list[Observation] = []
     try:
-        for frame in frames:
-            if max_frames is not None and frame.index >= max_frames:
-                break
-            humans += pipeline.step(frame)
-            used = frame.camera
+        for frame in itertools.islice(frames, max_frames):
+            people += pipeline.observe(frame)
     finally:
         frames.close()
-    ids = [h.track_id for h in humans]
+    ids = [p.track.track_id for p in people]
     longest = max(set(ids), key=ids.count) if ids else -1
-    return [h for h in humans if h.track_id == longest], used
+    return [p for p in people if p.track.track_id == longest]
 
 
 def _read(path: Path) -> list[tuple[str, str, str | None, Floats | None, Floats | None]]:

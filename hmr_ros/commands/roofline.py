@@ -13,10 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hmr_ros.commands.bench import times
 from hmr_ros.config import HmrConfig
-from hmr_ros.factory import choose_engine, engine_wish
-from hmr_ros.methods.dummy_inputs import sample
-from hmr_ros.methods.originals import original
-from hmr_ros.runtime.selection import SETTING
+from hmr_ros.factory import choose_engine, engine_request
+from hmr_ros.methods.dummy_inputs import make_inputs
+from hmr_ros.methods.registry import NETWORKS
+from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.types import Floats
 
 _SIDE, _STREAM = 1024, 32_000_000  # numbers in a side of the matrix product, and in the copied array
@@ -29,12 +29,12 @@ def roofline(config: HmrConfig, people: list[int], repeats: int) -> dict[str, An
     weights, inputs and outputs, each once."""
     gflops, gbytes = peak_gflops(config.threads), peak_gbytes()
     rows = []
-    for network in SETTING:
-        module = original(network, engine_wish(config, network).setting)
+    for network in NETWORKS:
+        module = TorchEngine(engine_request(config, network).graph())
         engine = choose_engine(config, network).engine
         weights = _FLOAT * sum(p.numel() for p in module.module.parameters())
         for count in people:
-            given = sample(engine.signature, count)
+            given = make_inputs(engine.signature, count)
             with FlopCounterMode(display=False) as counter:
                 answer = module(given)
             flops = counter.get_total_flops()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from hmr_ros.factory import build_pipeline, build_quality, offline
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import ResultRecorder
 from hmr_ros.io.video import FrameSource, VideoWriter, open_source
+from hmr_ros.methods.contract import Observation
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Camera, Frame, Human
+from hmr_ros.types import Frame, Human, Image, Result
 from hmr_ros.view.overlay import draw_humans
 
 
@@ -35,7 +37,7 @@ def run(
     camera = read_camera(camera_text) if camera_text else None
     frames = open_source(source, camera)
     if quality and frames.is_live:
-        raise InputError("--quality needs a file: it looks at the frames to come; leave it out for a camera")
+        raise InputError("--quality needs a file: it reads the frames to come; leave it out for a camera")
     whole = build_quality(config) if quality else None
     pipeline = whole.pipeline if whole else build_pipeline(config if frames.is_live else offline(config))
     try:
@@ -44,19 +46,21 @@ def run(
         raise InputError(f"cannot write to {out}: {error.strerror}; choose another --out folder") from error
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    recorder = ResultRecorder(keep_evidence=quality)
-    session = _Session(pipeline, recorder, out, frames, overlay and not quality)
+    session = _Session(pipeline, frames, max_frames)
     try:
-        session.process(max_frames)
+        if whole:
+            session.observe()
+        else:
+            session.process(_Drawing(out, frames) if overlay else None)
     except KeyboardInterrupt:
         session.interrupted = True
         print("interrupted: writing what is done")
     finally:
         if whole:
-            recorder = ResultRecorder(whole.refine(recorder.humans, session.cameras))
+            session.keep(whole.refine(session.observed))
             if overlay:
-                _draw(open_source(source, camera), recorder.humans, out, pipeline, session.count)
-        recorder.save(out / "humans.npz", K=frames.camera.K, body_model=pipeline.body.name)
+                _draw(open_source(source, camera), session.recorder.humans, out, pipeline, session.count)
+        session.recorder.save(out / "humans.npz", K=frames.camera.K, body_model=pipeline.body.name)
         summary = session.summary(source)
         (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     print(
@@ -67,77 +71,73 @@ def run(
 
 
 class _Session:
-    """One run over one source: counts what it sees."""
+    """One run over one source: keeps the answers and counts what it sees."""
 
-    def __init__(
-        self, pipeline: Pipeline, recorder: ResultRecorder, out: Path, frames: FrameSource, overlay: bool
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, frames: FrameSource, max_frames: int | None) -> None:
         self.interrupted = False
-        self._pipeline, self._recorder, self._out, self._frames = pipeline, recorder, out, frames
-        self._overlay = overlay
-        self.count = self._occupied = 0
-        self.cameras: dict[int, Camera] = {}  # by frame
-        self._rows_per_id: dict[int, int] = {}
+        self.recorder = ResultRecorder()
+        self.observed: list[Observation] = []
+        self.count = 0
+        self._pipeline, self._frames, self._max_frames = pipeline, frames, max_frames
         self._stage_ms: dict[str, list[float]] = {}
         self._wall_s = 0.0
 
-    def process(self, max_frames: int | None) -> None:
+    def process(self, drawing: _Drawing | None) -> None:
+        """Every frame answered, drawn and kept; however this ends, so are those that still wait for their answer."""
+        with ExitStack() as stack:
+            if drawing:
+                stack.callback(drawing.close)
+            stack.callback(self._finish, drawing)
+            for frame in self._timed_frames():
+                result = self._pipeline.step(frame)
+                self._pipeline.search(frame)
+                if result is not None:
+                    self._answered(result, drawing)
+
+    def _finish(self, drawing: _Drawing | None) -> None:
+        for result in self._pipeline.finish():
+            self._answered(result, drawing)
+
+    def observe(self) -> None:
+        """Every frame observed, to be refined afterwards."""
+        for frame in self._timed_frames():
+            self.observed += self._pipeline.observe(frame)
+            self.count += 1
+
+    def keep(self, humans: list[Human]) -> None:
+        """Rows of humans.npz."""
+        self.recorder.add(humans)
+
+    def _answered(self, result: Result, drawing: _Drawing | None) -> None:
+        self.count += 1
+        self.keep(result.humans)
+        if drawing:
+            drawing.write(draw_humans(result.frame.image, result.humans, self._pipeline.body))
+
+    def _timed_frames(self) -> Iterator[Frame]:
+        """The frames, with a progress bar; the source is closed at the end."""
         total = self._frames.count
-        if max_frames is not None:
-            total = max_frames if total is None else min(total, max_frames)
+        if self._max_frames is not None:
+            total = self._max_frames if total is None else min(total, self._max_frames)
         start = time.perf_counter()
         with ExitStack() as stack:
             stack.callback(self._frames.close)
-            video = None
-            if self._overlay and not self._frames.is_image:
-                video = stack.enter_context(VideoWriter(self._out / "overlay.mp4", self._frames.fps))
             bar = stack.enter_context(tqdm(total=total, unit="frame", desc="people"))
-            stack.callback(self._keep_waiting, video)  # however this ends
-            for frame in self._frames:
-                if max_frames is not None and frame.index >= max_frames:
-                    break
-                humans = self._pipeline.step(frame)
-                self._pipeline.search(frame)
-                self.cameras[frame.index] = frame.camera
-                self._time_stages()
-                if self._pipeline.answered is not None:
-                    self._keep(self._pipeline.answered, humans, video)
+            for frame in itertools.islice(self._frames, self._max_frames):
+                yield frame
+                for stage, seconds in self._pipeline.stage_seconds.items():
+                    self._stage_ms.setdefault(stage, []).append(1e3 * seconds)
                 self._wall_s = time.perf_counter() - start
                 bar.update()
 
-    def _keep_waiting(self, video: VideoWriter | None) -> None:
-        for frame, humans in self._pipeline.finish():
-            self._keep(frame, humans, video)
-
-    def _keep(self, frame: Frame, humans: list[Human], video: VideoWriter | None) -> None:
-        """The answer to a frame."""
-        self._recorder.add(humans)
-        self._note(humans)
-        if not self._overlay:
-            return
-        picture = draw_humans(frame.image, humans, self._pipeline.body)
-        if video is None:
-            cv2.imwrite(str(self._out / "overlay.png"), picture)
-        else:
-            video.write(picture)
-
-    def _note(self, humans: list[Human]) -> None:
-        self.count += 1
-        self._occupied += bool(humans)
-        for human in humans:
-            self._rows_per_id[human.track_id] = self._rows_per_id.get(human.track_id, 0) + 1
-
-    def _time_stages(self) -> None:
-        for stage, seconds in self._pipeline.stage_seconds.items():
-            self._stage_ms.setdefault(stage, []).append(1e3 * seconds)
-
     def summary(self, source: str) -> dict[str, Any]:
-        camera = self._frames.camera
+        """What summary.json holds."""
+        camera, ids = self._frames.camera, [h.track_id for h in self.recorder.humans]
         return {
             "source": source,
             "frames": self.count,
-            "frames_with_people": self._occupied,
-            "track_ids": {str(k): v for k, v in sorted(self._rows_per_id.items())},
+            "frames_with_people": len({h.frame for h in self.recorder.humans}),
+            "track_ids": {str(i): ids.count(i) for i in sorted(set(ids))},
             "interrupted": self.interrupted,
             "source_truncated": self._frames.truncated,
             "frames_per_second": self.count / self._wall_s if self._wall_s else 0.0,
@@ -148,19 +148,34 @@ class _Session:
         }
 
 
+class _Drawing:
+    """overlay.mp4, or overlay.png for an image."""
+
+    def __init__(self, out: Path, frames: FrameSource) -> None:
+        self._out = out
+        self._video = None if frames.is_image else VideoWriter(out / "overlay.mp4", frames.fps)
+
+    def write(self, image: Image) -> None:
+        """The next frame with the people drawn on it."""
+        if self._video is None:
+            cv2.imwrite(str(self._out / "overlay.png"), image)
+        else:
+            self._video.write(image)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._video is not None:
+            self._video.close()
+
+
 def _draw(frames: FrameSource, humans: list[Human], out: Path, pipeline: Pipeline, count: int) -> None:
-    """Second pass over the first `count` pictures: the overlay of people who were refined afterwards."""
+    """Second pass over the first `count` frames: the overlay of people who were refined afterwards."""
     by_frame: dict[int, list[Human]] = {}
     for human in humans:
         by_frame.setdefault(human.frame, []).append(human)
+    drawing = _Drawing(out, frames)
     with ExitStack() as stack:
         stack.callback(frames.close)
-        video = None
-        if not frames.is_image:
-            video = stack.enter_context(VideoWriter(out / "overlay.mp4", frames.fps))
+        stack.callback(drawing.close)
         for frame in tqdm(itertools.islice(frames, count), total=count, unit="frame", desc="overlay"):
-            picture = draw_humans(frame.image, by_frame.get(frame.index, []), pipeline.body)
-            if video is None:
-                cv2.imwrite(str(out / "overlay.png"), picture)
-            else:
-                video.write(picture)
+            drawing.write(draw_humans(frame.image, by_frame.get(frame.index, []), pipeline.body))

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.coarse import coarse_of
+from hmr_ros.body.loading import load_body
 from hmr_ros.errors import ConfigError
-from hmr_ros.methods.posturehmr.graphs import coarse_of, load_image, load_m2p, load_mesh2d
-from hmr_ros.methods.posturehmr.heatmaps import image_size
-from hmr_ros.methods.posturehmr.m2p import M2PSize
-from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize
+from hmr_ros.io.model_store import asset
+from hmr_ros.methods.posturehmr.heatmaps import image_size, load_image
+from hmr_ros.methods.posturehmr.m2p import M2PSize, load_m2p
+from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize, load_mesh2d
 from hmr_ros.methods.scorehmr.prior import PriorSize, load_network
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.synth.poses import load_recorded

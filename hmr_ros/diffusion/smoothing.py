@@ -6,25 +6,25 @@ import torch
 from torch import Tensor
 
 from hmr_ros.diffusion.linear import solve_spd
-from hmr_ros.methods.scorehmr.settings import MotionSpread
 
 
-def couplings(seconds: Tensor, present: Tensor, spread: MotionSpread, period_s: float = 1 / 30) -> Tensor:
+def couplings(seconds: Tensor, present: Tensor, change: float, speed: float, period_s: float = 1 / 30) -> Tensor:
     """Matrix A [P,W,W] of P windows: 1/2 x^T A x = Eq. 14 and its second-order sibling as negative log likelihoods.
 
-    `seconds` [P,W-1] between neighbours, `present` [P,W] which rows hold frames. A longer time couples less: a random
-    walk spreads with the time, a random speed with its third power.
+    `seconds` [P,W-1] between neighbours, `present` [P,W] which rows hold frames, `change` and `speed` the standard
+    deviations of a number's change from frame to frame and of its speed (`inf`: anything goes). A longer time couples
+    less: a random walk spreads with the time, a random speed with its third power.
     """
     W = int(present.shape[1])
     both = (present[:, 1:] * present[:, :-1])[..., None]
     ratio = (seconds / period_s).clamp_min(1e-3)[..., None]
     step = torch.eye(W)[1:] - torch.eye(W)[:-1]  # [W-1,W]
-    speed = step / ratio
-    D1 = both * step / (spread.change * ratio.sqrt())
+    velocity = step / ratio
+    D1 = both * step / (change * ratio.sqrt())
     three = both[:, 1:] * both[:, :-1]
     # of two neighbouring differences the mean time between their middles
     middle = 0.5 * (ratio[:, 1:] + ratio[:, :-1])
-    D2 = three * (speed[:, 1:] - speed[:, :-1]) / (spread.speed * middle.sqrt())
+    D2 = three * (velocity[:, 1:] - velocity[:, :-1]) / (speed * middle.sqrt())
     return D1.transpose(1, 2) @ D1 + D2.transpose(1, 2) @ D2
 
 

@@ -1,4 +1,4 @@
-"""What a frame says about a person, as one vector: key points, 2D mesh and decoded posture, for the diffusion prior."""
+"""The evidence of a frame as one vector: key points, 2D mesh and decoded posture, for the diffusion prior."""
 
 from __future__ import annotations
 

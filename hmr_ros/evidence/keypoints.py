@@ -1,4 +1,4 @@
-"""What the posture networks see: key points as a camera aimed at the person would see them, at unit size."""
+"""Key points as rays, and normalised: as a camera aimed at the person would see them, at unit size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmr_ros.types import Floats
+from hmr_ros.geometry.camera import undistort_points
+from hmr_ros.types import Camera, Floats
 
 _FLOOR = 0.1  # weight of key points that are only guessed
 
@@ -31,6 +32,13 @@ def normalise(rays: Floats, confidence: Floats, world: Floats) -> Normalised:
     scale = np.sqrt(np.maximum(spread[:, 0], 1e-8))
     points = np.concatenate([plane / scale[:, None, None], confidence[..., None], world], -1)
     return Normalised(points, scale, R)
+
+
+def rays_of(pixels: Floats, camera: Camera) -> Floats:
+    """Pixels [N,P,2] of the image -> the plane z = 1 [N,P,2], without lens distortion."""
+    flat = undistort_points(pixels.reshape(-1, 2), camera)
+    rays = (flat - camera.K[:2, 2]) @ np.linalg.inv(camera.K[:2, :2]).T
+    return np.asarray(rays.reshape(pixels.shape))
 
 
 def aim(center: Floats) -> Floats:

@@ -1,26 +1,27 @@
-"""What the posture networks take and give, whatever runs them; needs no torch."""
+"""What a network says of 81 points of a body (17 joints, 64 surface markers), and the contract of such networks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from hmr_ros.types import Floats
+from hmr_ros.evidence.keypoints import Normalised
+from hmr_ros.types import Floats, Frame, Track
 
 
 @dataclass(frozen=True)
 class Posture:
-    """What the networks say of N people, in the axes of a camera aimed at each; 81 sparse points."""
+    """The 81 sparse points of N people, in the axes of a camera aimed at each."""
 
     points_2d: Floats  # [N,81,2] in units of the person's size
-    sigma_2d: Floats  # [N,81] same units
+    sigma_2d: Floats  # [N,81] one standard deviation an axis, same units
     points: Floats  # [N,81,3] m, pelvis near the origin
-    sigma: Floats  # [N,81] m
+    sigma: Floats  # [N,81] m, one standard deviation an axis
 
 
-class PostureNetwork(Protocol):
-    """Any engine that runs the two networks."""
+class PostureSource(Protocol):
+    """Whoever estimates the 81 points of everybody in a frame."""
 
-    def __call__(self, points: Floats, log_scale: Floats) -> Posture:
-        """`points` [N,33,6] and `log_scale` [N] as in `posture.features`."""
+    def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
+        """One row a track; `seen` holds their normalised key points, in the same order."""
         ...

@@ -19,10 +19,10 @@ from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.io.encodings import decode_compressed, decode_image
 from hmr_ros.io.model_store import share_file
 from hmr_ros.io.video import fit_camera
-from hmr_ros.types import Camera, Frame, Human
+from hmr_ros.types import Camera, Frame, Human, Result
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
-Refine = Callable[[list[Human], dict[int, Camera]], list[Human]]
+Refine = Callable[[list[Any]], list[Human]]
 _MESSAGES = ("Human", "HumanArray")
 
 
@@ -172,7 +172,8 @@ def process_bag(
     With `refine` the people of all pictures are refined together before any is written.
     """
     counts = BagCounts()
-    frames: list[tuple[list[Human], int, Camera]] = []
+    observed: list[Any] = []
+    stamps: dict[int, int] = {}  # by frame
     with BagImages(source, topic) as images, HumanBagWriter(target) as writer:
         total = images.count if max_frames is None else min(images.count, max_frames)
         with tqdm(total=total, unit="frame", desc="people") as bar:
@@ -180,34 +181,31 @@ def process_bag(
                 for frame in images:
                     if max_frames is not None and frame.index >= max_frames:
                         break
-                    humans = pipeline.step(frame)
                     if refine is not None:
-                        frames.append((humans, frame.stamp_ns, frame.camera))
-                    elif pipeline.answered is not None:
-                        writer.write(humans, pipeline.answered.stamp_ns, images.frame_id)
+                        observed += pipeline.observe(frame)
+                        stamps[frame.index] = frame.stamp_ns
+                    elif (result := pipeline.step(frame)) is not None:
+                        _write(writer, result, images.frame_id, counts)
                     counts.frames += 1
-                    counts.humans += len(humans)
                     bar.update()
             except KeyboardInterrupt:
                 counts.interrupted = True
             finally:
                 if refine is not None:
-                    _write_refined(writer, frames, refine, images.frame_id)
+                    humans = refine(observed)
+                    counts.humans = len(humans)
+                    for index, stamp_ns in stamps.items():
+                        writer.write([h for h in humans if h.frame == index], stamp_ns, images.frame_id)
                 else:
-                    for answered, humans in pipeline.finish():
-                        writer.write(humans, answered.stamp_ns, images.frame_id)
-                        counts.humans += len(humans)
+                    for result in pipeline.finish():
+                        _write(writer, result, images.frame_id, counts)
         counts.skipped = images.skipped
     return counts
 
 
-def _write_refined(
-    writer: HumanBagWriter, frames: list[tuple[list[Human], int, Camera]], refine: Refine, frame_id: str
-) -> None:
-    cameras = {humans[0].frame: camera for humans, _, camera in frames if humans}
-    refined = iter(refine([h for humans, _, _ in frames for h in humans], cameras))
-    for humans, stamp_ns, _ in frames:
-        writer.write([next(refined) for _ in humans], stamp_ns, frame_id)
+def _write(writer: HumanBagWriter, result: Result, frame_id: str, counts: BagCounts) -> None:
+    writer.write(result.humans, result.frame.stamp_ns, frame_id)
+    counts.humans += len(result.humans)
 
 
 def _camera(info: Any) -> Camera | None:

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from hmr_ros.errors import AssetError
@@ -181,3 +182,8 @@ def share_file(name: str) -> Path:
         if (root / name).is_file():
             return root / name
     raise AssetError(f"{name} is not installed; run `make setup`, or source the workspace that holds hmr_ros")
+
+
+def asset(name: str) -> Path:
+    """Path of a file that ships with the package; "" is their folder."""
+    return Path(str(files("hmr_ros") / "assets" / name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,12 @@ _REQUIRED = ("frame", "stamp_ns", "track_id", "global_orient", "body_pose", "bet
 class ResultRecorder:
     """Collects people frame by frame and writes humans.npz."""
 
-    def __init__(self, humans: list[Human] | None = None, keep_evidence: bool = False) -> None:
+    def __init__(self, humans: list[Human] | None = None) -> None:
         self.humans: list[Human] = list(humans or [])
-        self._keep_evidence = keep_evidence  # thousands of bytes a person that no file holds
 
     def add(self, humans: list[Human]) -> None:
         """Append the people of one frame."""
-        self.humans += humans if self._keep_evidence else [replace(h, evidence=None) for h in humans]
+        self.humans += humans
 
     def save(self, path: Path, K: Floats, body_model: str) -> None:
         """Write all rows; with nobody found the arrays are empty and keep their shapes."""

@@ -1,4 +1,4 @@
-"""People to try an engine on: random poses of the open body as a landmark network would report them."""
+"""Inputs to try a network on: random poses of the open body as a landmark network would report them."""
 
 from __future__ import annotations
 
@@ -23,27 +23,14 @@ _HANG_ON = {
 }
 
 
-def sample(signature: Signature, count: int, seed: int = 0) -> dict[str, Floats]:
-    """Inputs for `count` people; all but the parts of the prior get plausible ones, these standard normal numbers."""
-    rng = np.random.default_rng(seed)
-    if signature.network == "posture":
-        return _people(count, rng)
-    if signature.network == "decoder":
-        return _meshes(count, rng)
-    if signature.network == "refine":
-        return _windows(signature, count, rng)
-    inputs = {name: rng.normal(0, 1, (count, *size)).astype(np.float32) for name, size in signature.inputs.items()}
-    if signature.network == "image":
-        return {"pictures": rng.uniform(0, 1, (count, *signature.inputs["pictures"])).astype(np.float32)}
-    if "present" in inputs:  # at least the frame itself
-        inputs["present"] = (inputs["present"] > -1).astype(np.float32)
-        inputs["present"][:, 0] = 1.0
-    if "t" in inputs:
-        inputs["t"] = rng.uniform(1, 1000, count).astype(np.float32)
-    return inputs
+def make_inputs(signature: Signature, count: int, seed: int = 0) -> dict[str, Floats]:
+    """Plausible inputs of the network `signature` for `count` people."""
+    return _MAKERS[signature.network](signature, count, np.random.default_rng(seed))
 
 
-def _people(count: int, rng: np.random.Generator) -> dict[str, Floats]:
+def _people(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Inputs of `posture`."""
+    del signature
     body = load_body(None)
     world = np.zeros((count, 33, 3))
     for i in range(count):
@@ -61,16 +48,16 @@ def _people(count: int, rng: np.random.Generator) -> dict[str, Floats]:
     return {"points": people.points.astype(np.float32), "log_scale": np.log(people.scale).astype(np.float32)}
 
 
-def _meshes(count: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """People with a 2D mesh made of their landmarks."""
-    people = _people(count, rng)
+def _meshes(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Inputs of `decoder`: people with a 2D mesh made of their landmarks."""
+    people = _people(signature, count, rng)
     mesh = people["points"][:, rng.integers(0, 33, 81), :2] + rng.normal(0, 0.02, (count, 81, 2))
     sigma = rng.uniform(0.01, 0.05, (count, 81))
     return {"mesh": mesh.astype(np.float32), "sigma": sigma.astype(np.float32)} | people
 
 
 def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """Windows of people at 30 Hz, some of them short."""
+    """Inputs of `refine`: windows of people at 30 Hz, some of them short."""
     size = signature.inputs
     slots, frames = size["known"][0], size["present"][0]
     body = load_body(None)
@@ -96,3 +83,11 @@ def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict
         "sigma_ray": rng.choice([0.01, 0.06], count), "floor": rng.choice([5.0, 25.0], count),
     }  # fmt: skip
     return {name: np.asarray(array, np.float32) for name, array in inputs.items()}
+
+
+def _images(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Inputs of `image`."""
+    return {"images": rng.uniform(0, 1, (count, *signature.inputs["images"])).astype(np.float32)}
+
+
+_MAKERS = {"posture": _people, "decoder": _meshes, "refine": _windows, "image": _images}

@@ -6,14 +6,14 @@ The baseline that learned recovery has to beat; selectable as `recover: kinemati
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SMPL_PARENTS
-from hmr_ros.body.model import NUM_JOINTS, BodyModel
+from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.body.shape import betas_from_bone_lengths
-from hmr_ros.geometry.camera import distort_points, project, undistort_points
+from hmr_ros.evidence.record import Evidence
+from hmr_ros.geometry.camera import undistort_points
 from hmr_ros.geometry.rotations import (
     axis_angle_from_matrix,
     cross,
@@ -22,7 +22,8 @@ from hmr_ros.geometry.rotations import (
     rotation_between,
 )
 from hmr_ros.geometry.translation import translation_from_points
-from hmr_ros.types import Camera, Floats, Frame, Human, Track
+from hmr_ros.methods.contract import Estimate
+from hmr_ros.types import Camera, Floats, Frame, Track
 
 _HINGE_FALLBACK = 0.15  # weight of the anatomical guess of a hinge axis against sin(bend angle)
 _HAND_CONFIDENCE = 0.5  # below: the hand follows the forearm
@@ -33,6 +34,40 @@ _MAX_ANGLE_RAD = {  # what these joints can do at most; landmark noise asks for 
     "spine1": 0.6, "spine2": 0.6, "spine3": 0.6,
 }  # fmt: skip
 _FRONT, _LEFT = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
+
+
+# standard deviation of a joint against the confidence of its landmark, see docs/experiments.md ("joint_sigma")
+_SIGMA_SEEN_M, _SIGMA_UNSEEN_M = 0.05, 0.20
+
+
+class KinematicRecovery:
+    """Closed form, no learned part beyond the landmarks; works on any SMPL-format body. Stateless."""
+
+    def __init__(self, body: BodyModel) -> None:
+        self._body = body
+
+    def __call__(self, frame: Frame, tracks: list[Track], evidence: list[Evidence]) -> list[Estimate]:
+        """See `Recovery`."""
+        del evidence
+        return [self._recover(frame.camera, track) for track in tracks]
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def _recover(self, camera: Camera, track: Track) -> Estimate:
+        keypoints = track.keypoints
+        confidence = keypoints.keypoints_2d[:, 2]
+        betas = betas_from_bone_lengths(self._body, track.bone_lengths)
+        rest = self._body.rest_joints(betas)
+        rotations = pose_matrices(*pose_from_landmarks(keypoints.keypoints_3d, confidence, rest))
+        joints = forward_kinematics(rotations, rest)[1]
+        transl = _stand(joints, keypoints.keypoints_2d, camera)
+        return Estimate(rotations, betas, transl, joints + transl, joint_sigma(confidence))
+
+
+def build(body: BodyModel) -> KinematicRecovery:
+    """`recover: kinematic`."""
+    return KinematicRecovery(body)
 
 
 def pose_from_landmarks(landmarks: Floats, confidence: Floats, rest: Floats) -> tuple[Floats, Floats]:
@@ -159,55 +194,8 @@ def _middle(points: dict[str, Floats], name: str) -> Floats:
     return (points[f"left_{name}"] + points[f"right_{name}"]) / 2
 
 
-# Joint error against the confidence of the landmark, see docs/results.md ("joint_sigma").
-_SIGMA_SEEN_M, _SIGMA_UNSEEN_M = 0.05, 0.20
-
-
-class Recovery(Protocol):
-    """Turns the tracks of one frame into people; called with all of them at once so that it may batch."""
-
-    def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
-        """One human a track, in the same order."""
-        ...
-
-    def reset(self) -> None:
-        """Forget what was learned about tracks."""
-        ...
-
-
-class KinematicRecovery:
-    """`recover: kinematic`: closed form, no learned part beyond the landmarks."""
-
-    def __init__(self, body: BodyModel) -> None:
-        self._body = body
-
-    def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
-        """See `Recovery`."""
-        return [self._recover(frame, track) for track in tracks]
-
-    def reset(self) -> None:
-        """Nothing is remembered."""
-
-    def _recover(self, frame: Frame, track: Track) -> Human:
-        body, camera, keypoints = self._body, frame.camera, track.keypoints
-        confidence = keypoints.keypoints_2d[:, 2]
-        betas = betas_from_bone_lengths(body, track.bone_lengths)
-        rest = body.rest_joints(betas)
-        global_orient, body_pose = pose_from_landmarks(keypoints.keypoints_3d, confidence, rest)
-        joints = body.joints(global_orient, body_pose, betas, np.zeros(3))
-        transl = _stand(joints, keypoints.keypoints_2d, camera)
-        joints = joints + transl
-        return Human(
-            frame=frame.index, stamp_ns=frame.stamp_ns, track_id=track.track_id, state=track.state,
-            score=keypoints.score, boxes_xyxy=track.boxes_xyxy, keypoints_2d=keypoints.keypoints_2d,
-            global_orient=global_orient, body_pose=body_pose, betas=betas, transl=transl, joints=joints,
-            joints_2d=distort_points(project(joints, camera.K), camera),
-            joint_sigma=joint_sigma(confidence), K=camera.K, body_model=body.name,
-        )  # fmt: skip
-
-
 def joint_sigma(confidence: Floats) -> Floats:
-    """Expected error [24] m of each SMPL joint from the landmarks' confidences [33]; joints that no landmark shows
+    """Standard deviation [24] m of each SMPL joint from the landmarks' confidences [33]; joints that no landmark shows
     take the value of their parent."""
     sigma = np.full(len(SMPL_PARENTS), np.nan)
     seen = confidence[BLAZEPOSE_LIMBS]
@@ -219,7 +207,7 @@ def joint_sigma(confidence: Floats) -> Floats:
 
 
 def _stand(joints: Floats, keypoints_2d: Floats, camera: Camera) -> Floats:
-    """Translation [3] m; where too little is visible, the landmarks guessed outside the picture help out."""
+    """Translation [3] m; where too little is visible, the landmarks guessed outside the image help out."""
     points_px = undistort_points(keypoints_2d[BLAZEPOSE_LIMBS, :2], camera)
     confidence = keypoints_2d[BLAZEPOSE_LIMBS, 2]
     for weights in (np.where(confidence > 0.3, confidence, 0.0), np.ones(len(confidence))):

@@ -1,16 +1,69 @@
-"""What there is to choose from: recoveries, refinements and networks, each under the name it has in the configuration.
+"""What there is to choose from: recoveries, refinements and networks, each under its name in the configuration.
 
-Imports nothing: entries name their module, which is loaded when the entry is chosen.
+Imports no method: an entry names the function that builds it, which is loaded when the entry is chosen. A new method or
+network is one entry here.
 """
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+MAX_LAG = 4  # frames; the prior of temporal refinement looks no further ahead
+
+
+@dataclass(frozen=True)
+class Method:
+    """A recovery or a refinement."""
+
+    build: str  # "module:function"
+    needs_posture: bool  # whether it reads the 81 points of the posture networks from the evidence
+    any_body: bool = False  # whether it works on any SMPL-format body; else on the open body alone
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that engines run and `hmr export` writes."""
+
+    graph: str  # "module:function"; (setting, weights) -> `runtime.contract.Graph`
+    baked: str  # name in the graph's metadata of the setting that is part of it
+    weights: tuple[str, ...]  # names of the .safetensors files it is made from
+    setting: str = ""  # the configuration's name of that setting; "": `default` always
+    default: int = 0
+    option: str = ""  # of `hmr export`
+
+    def file(self, name: str, setting: int) -> str:
+        """Name of the exported graph."""
+        return f"{name}_{setting}.onnx"
+
+    def command(self, name: str, setting: int) -> str:
+        """What exports it."""
+        return f"hmr export {name} {self.option} {setting}" if self.option else f"hmr export {name}"
+
+
+_POSTURE, _SCORE = "hmr_ros.methods.posturehmr", "hmr_ros.methods.scorehmr"
+
 RECOVERIES = {
-    "kinematic": "hmr_ros.methods.kinematic:build",
-    "posture": "hmr_ros.methods.posturehmr.recovery:build",
+    "kinematic": Method("hmr_ros.methods.kinematic:build", needs_posture=False, any_body=True),
+    "posture": Method(f"{_POSTURE}.recovery:build", needs_posture=True),
 }
 REFINEMENTS = {
-    "keypoints": "hmr_ros.methods.scorehmr.streaming:build_keypoints",
-    "temporal": "hmr_ros.methods.scorehmr.streaming:build_temporal",
+    "keypoints": Method(f"{_SCORE}.streaming:build_keypoints", needs_posture=True),
+    "temporal": Method(f"{_SCORE}.streaming:build_temporal", needs_posture=True),
 }
-MAX_LAG = 4  # frames; the prior of the temporal refinement looks no further ahead
+_M2P = ("mesh2d", "m2p")
+NETWORKS = {
+    "posture": Network(f"{_POSTURE}.graphs:posture_graph", "steps", _M2P, "posture.steps", option="--steps"),
+    "refine": Network(
+        f"{_SCORE}.guided_frame:refine_graph", "frames", ("prior",), "temporal.window", option="--window"
+    ),
+    "image": Network(f"{_POSTURE}.graphs:image_graph", "crop_px", ("image",), default=128),
+    "decoder": Network(f"{_POSTURE}.graphs:decoder_graph", "steps", _M2P, "posture.steps", option="--steps"),
+}
+
+
+def load(entry: str) -> Any:
+    """The function that an entry names."""
+    module, _, name = entry.partition(":")
+    return getattr(importlib.import_module(module), name)

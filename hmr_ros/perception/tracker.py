@@ -69,16 +69,16 @@ class PersonTracker:
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
 
-    def search(self, frame: Frame, hurry: bool) -> bool:
+    def search(self, frame: Frame, defer: bool) -> bool:
         """Look for newcomers and lost people in `frame`, after its `step`; they are answered from the next frame on.
 
-        In a `hurry` (the next picture is due) it is put off, but not for ever, and not while nobody is tracked.
+        With `defer` (the next image is due) it is put off, but not for ever, and not while nobody is tracked.
         Returns whether the search was made.
         """
         if self._search_first or min(frame.image.shape[:2]) < 2:
             return False
         everybody_lost = all(p.seen is None for p in self._people)
-        if hurry and not everybody_lost and self._put_off < _MAX_PUT_OFF:
+        if defer and not everybody_lost and self._put_off < _MAX_PUT_OFF:
             self._put_off += 1
             self._search.skip(frame.stamp_ns)
             return False
@@ -133,7 +133,7 @@ class PersonTracker:
                 if older.seen is None or younger.seen is None or not _same_body(older.seen, younger.seen):
                     continue
                 established = younger.age > 10 and older.age > 10
-                loser = older if established and older.surprise > 2 * younger.surprise else younger
+                loser = older if established and older.innovation > 2 * younger.innovation else younger
                 loser.lose()
         self._people = [p for p in self._people if p.seen is not None or p.age > 3]
 
@@ -233,7 +233,7 @@ class _Person:
         self._was_seen = True
         self.age = 0  # frames seen
         self.unseen_s = 0.0
-        self.surprise = 0.0  # distance from the prediction, in crop sides
+        self.innovation = 0.0  # distance from the prediction, in crop sides
         self.last = keypoints  # when last seen
         self._dt_s = 0.0  # since the last frame
         self._sides = SideMemory(keypoints)
@@ -257,7 +257,7 @@ class _Person:
         return Roi(self.last.next_roi.center_px + shift, self.last.next_roi.size_px, self.last.next_roi.angle_rad)
 
     def observe(self, keypoints: Keypoints) -> None:
-        self.surprise = _roi_distance(self.motion.roi, keypoints.next_roi)
+        self.innovation = _roi_distance(self.motion.roi, keypoints.next_roi)
         if self.answered:
             self.state = TrackingState.TRACKED if self._was_seen else TrackingState.RECOVERED
         self.motion.update(keypoints.next_roi)

@@ -115,13 +115,13 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         frame = Frame(self._next_index, stamp_ns(message.header.stamp), image, camera)
         self._next_index += 1
         self._headers[frame.index] = message.header
-        humans = self._pipeline.step(frame)
-        answered = self._pipeline.answered
-        if answered is not None:
-            self._outputs.publish(answered, humans, self._headers[answered.index])
+        result = self._pipeline.step(frame)
+        if result is not None:
+            answered = result.frame
+            self._outputs.publish(answered, result.humans, self._headers[answered.index])
             self._headers = {i: h for i, h in self._headers.items() if i > answered.index}
             latency_ns = self.get_clock().now().nanoseconds - answered.stamp_ns
-            self._statistics.published(latency_ns, len(humans), camera.guessed, self._pipeline.stage_seconds)
+            self._statistics.published(latency_ns, len(result.humans), camera.guessed, self._pipeline.stage_seconds)
         self._search(frame, (self.get_clock().now().nanoseconds - frame.stamp_ns) * 1e-9)
 
     def _search(self, frame: Frame, latency_s: float) -> None:
@@ -130,7 +130,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         with self._slot_changed:
             waiting = self._slot is not None
         start = time.monotonic()
-        if self._pipeline.search(frame, hurry=waiting or self._pace.is_short(latency_s)):
+        if self._pipeline.search(frame, defer=waiting or self._pace.is_short(latency_s)):
             self._pace.worked(time.monotonic() - start)
 
     def _camera(self, width: int, height: int) -> Camera:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.types import Floats
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Arrays = Mapping[str, Floats]
 
@@ -24,12 +28,17 @@ class Signature:
     outputs: dict[str, tuple[int, ...]]
 
 
-# Fields of `posture.contract.Posture`; the 3D ones with another name, for a graph cannot call an output like an input.
-POSTURE = Signature(
-    "posture",
-    {"points": (33, 6), "log_scale": ()},
-    {"points_2d": (81, 2), "sigma_2d": (81,), "points_3d": (81, 3), "sigma_3d": (81,)},
-)
+@dataclass(frozen=True)
+class Graph:
+    """A network in torch, ready to run or to be exported."""
+
+    module: nn.Module  # positional inputs and outputs are those of the signature, in its order
+    signature: Signature
+    sources: tuple[Path, ...]  # every file that it was made from
+    settings: dict[str, int]  # what is baked in, e.g. steps
+
+
+MakeInputs = Callable[[Signature, int, int], dict[str, Floats]]  # signature, people, seed -> plausible inputs
 
 
 class Engine(ABC):

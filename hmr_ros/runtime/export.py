@@ -11,9 +11,7 @@ import numpy as np
 import torch
 
 from hmr_ros.errors import AssetError
-from hmr_ros.methods.dummy_inputs import sample
-from hmr_ros.methods.graphs import Graph
-from hmr_ros.runtime.contract import Arrays
+from hmr_ros.runtime.contract import Arrays, Graph, MakeInputs
 from hmr_ros.runtime.model_card import KEY, ModelCard, hashes
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.torch import TorchEngine
@@ -24,10 +22,10 @@ _BATCHES = (1, 3, 8)
 _SMALL = 256  # numbers; smaller tensors stay as they are
 
 
-def export(graph: Graph, folder: Path) -> tuple[Path, ModelCard]:
-    """Write `graph` to `folder`; AssetError if ONNX Runtime does not say what torch says."""
+def export(graph: Graph, target: Path, make_inputs: MakeInputs) -> ModelCard:
+    """Write `graph` to the file `target`; AssetError if ONNX Runtime does not say what torch says."""
     onnx = _onnx()
-    target, partial = folder / graph.file, folder / f".{graph.file}"  # nobody ever sees half a file
+    folder, partial = target.parent, target.with_name(f".{target.name}")  # nobody ever sees half a file
     made_with = {"torch": torch.__version__.split("+")[0], "onnx": onnx.__version__}
     card = ModelCard(graph.signature, graph.settings, OPSET, hashes(graph.sources), {}, made_with)
     try:
@@ -36,16 +34,16 @@ def export(graph: Graph, folder: Path) -> tuple[Path, ModelCard]:
     except OSError as error:
         raise AssetError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
     try:
-        _trace(graph, partial)
+        _trace(graph, partial, make_inputs)
         model = onnx.load(str(partial))
         _store_halves(onnx, model)
         _save(onnx, model, card, partial)
-        card = replace(card, max_error=_errors(graph, partial))
+        card = replace(card, max_error=_errors(graph, partial, make_inputs))
         _save(onnx, model, card, partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    return target, card
+    return card
 
 
 def _onnx() -> Any:
@@ -56,9 +54,9 @@ def _onnx() -> Any:
     return onnx
 
 
-def _trace(graph: Graph, path: Path) -> None:
+def _trace(graph: Graph, path: Path, make_inputs: MakeInputs) -> None:
     """The traced exporter: it needs no further package and keeps LayerNormalization whole."""
-    given = sample(graph.signature, 2)
+    given = make_inputs(graph.signature, 2, 0)
     names = [*graph.signature.inputs, *graph.signature.outputs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about Python loops over layers and steps, which are meant to be unrolled
@@ -93,13 +91,13 @@ def _save(onnx: Any, model: Any, card: ModelCard, path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _errors(graph: Graph, path: Path) -> dict[str, float]:
+def _errors(graph: Graph, path: Path, make_inputs: MakeInputs) -> dict[str, float]:
     """Largest difference to torch for each output, over several batch sizes."""
     exported = OnnxRuntimeEngine(path, graph.signature.network, threads=1, cpu_only=True)
-    original = TorchEngine(graph.module, graph.signature)
+    original = TorchEngine(graph)
     worst = dict.fromkeys(graph.signature.outputs, 0.0)
     for seed, count in enumerate(_BATCHES):
-        given = sample(graph.signature, count, seed)
+        given = make_inputs(graph.signature, count, seed)
         expected, found = original(given), exported(given)
         for name, relative in relative_errors(expected, found).items():
             if not relative <= TOLERANCE:

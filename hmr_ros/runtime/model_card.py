@@ -1,4 +1,4 @@
-"""What an exported file says about itself, and whether it still belongs to the weights that are there."""
+"""Metadata of an exported file, and whether it still belongs to the installed weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ModelCard:
 
 def read_card(metadata: Mapping[str, str], path: Path, network: str) -> ModelCard:
     """Card of the file at `path`; AssetError if it is not an export of `network`."""
-    cure = f"it is no '{network}' of this package; make one with: {command(network)}"
+    cure = f"it is no '{network}' of this package; make one with: hmr export {network}"
     try:
         content = json.loads(metadata[KEY])
         sizes = content["signature"]
@@ -46,20 +46,10 @@ def read_card(metadata: Mapping[str, str], path: Path, network: str) -> ModelCar
         )
         card = ModelCard(**(content | {"signature": signature}))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AssetError(f"{path.name} says nothing about its origin: {cure}") from error
+        raise AssetError(f"{path.name} has no hmr_ros metadata: {cure}") from error
     if signature.network != network:
         raise AssetError(f"{path.name} holds '{signature.network}': {cure}")
     return card
-
-
-def command(network: str, setting: int | None = None) -> str:
-    """What makes the file; `setting` = steps of the decoder, frames of the window or pixels of a crop's side."""
-    if network == "image":
-        return "hmr export image"
-    option = {"posture": "--steps", "decoder": "--steps", "refine": "--window"}.get(network)
-    if option is None:
-        return "hmr export --prior FILE"
-    return "hmr export" if setting is None else f"hmr export {network} {option} {setting}"
 
 
 def hashes(paths: Iterable[Path]) -> dict[str, str]:

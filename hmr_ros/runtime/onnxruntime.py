@@ -7,7 +7,7 @@ from typing import Any
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine
-from hmr_ros.runtime.model_card import command, read_card
+from hmr_ros.runtime.model_card import read_card
 from hmr_ros.types import Floats
 
 _PROVIDERS = {"CUDAExecutionProvider": "cuda", "CPUExecutionProvider": "cpu"}  # in order of preference
@@ -23,14 +23,14 @@ class OnnxRuntimeEngine(Engine):
         runtime = _runtime()
         self.path = path
         if not path.is_file():
-            raise AssetError(f"no ONNX file {path.name}; make it with: {command(network)}")
+            raise AssetError(f"no ONNX file {path.name}; make it with: hmr export {network}")
         wanted = ["CPUExecutionProvider"] if cpu_only else list(_PROVIDERS)
         providers = [p for p in wanted if p in runtime.get_available_providers()]
         try:
             self._session = runtime.InferenceSession(str(path), _options(runtime, threads), providers=providers)
         except Exception as error:  # the runtime's exceptions have no common base
             said = " ".join(str(error).split())[:120]
-            raise AssetError(f"cannot read {path.name} ({said}); make it again with: {command(network)}") from error
+            raise AssetError(f"cannot read {path.name} ({said}); make it again with: hmr export {network}") from error
         self.card = read_card(self._session.get_modelmeta().custom_metadata_map, path, network)
         super().__init__(self.card.signature, _PROVIDERS[self._session.get_providers()[0]], "float32")
 

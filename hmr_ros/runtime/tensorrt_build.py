@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from hmr_ros.errors import AssetError
-from hmr_ros.methods.dummy_inputs import sample
-from hmr_ros.runtime.contract import Arrays, Engine
+from hmr_ros.runtime.contract import Arrays, Engine, MakeInputs
 from hmr_ros.runtime.model_card import ModelCard
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.tensorrt import MAX_PEOPLE, Gpu, TensorRtEngine, card_file, open_gpu, plan_file, write_plan
@@ -27,7 +26,9 @@ _TOLERANCE_RELATIVE = 1e-2  # of the largest value, for outputs that the table d
 _CHECKED_BATCHES = (1, 2, 5, MAX_PEOPLE)
 
 
-def build_plan(onnx: Path, network: str, folder: Path, precision: str) -> tuple[Path, dict[str, float]]:
+def build_plan(
+    onnx: Path, network: str, folder: Path, precision: str, make_inputs: MakeInputs
+) -> tuple[Path, dict[str, float]]:
     """Build, check and write the plan; returns it with the largest difference of each output. AssetError if refused."""
     gpu = open_gpu()
     reference = OnnxRuntimeEngine(onnx, network, threads=1, cpu_only=True)
@@ -39,7 +40,7 @@ def build_plan(onnx: Path, network: str, folder: Path, precision: str) -> tuple[
             content = _serialized(gpu, onnx, reference.card, folder / "timing.cache", precision)
         made_with = reference.card.made_with | {"tensorrt": gpu.trt.__version__, "gpu": gpu.name}
         write_plan(unchecked, content, replace(reference.card, made_with=made_with))
-        differences = check_plan(TensorRtEngine(unchecked, network, gpu), reference, precision)
+        differences = check_plan(TensorRtEngine(unchecked, network, gpu), reference, precision, make_inputs)
         card_file(unchecked).replace(card_file(plan))
         unchecked.replace(plan)  # only now an engine finds it
     except OSError as error:
@@ -84,11 +85,11 @@ def _profile(builder: Any, card: ModelCard) -> Any:
     return profile
 
 
-def check_plan(engine: Engine, reference: Engine, precision: str) -> dict[str, float]:
+def check_plan(engine: Engine, reference: Engine, precision: str, make_inputs: MakeInputs) -> dict[str, float]:
     """Largest difference of each output over several batches; AssetError beyond the tolerance."""
     worst = dict.fromkeys(reference.signature.outputs, 0.0)
     for seed, count in enumerate(_CHECKED_BATCHES):
-        given = sample(reference.signature, count, seed)
+        given = make_inputs(reference.signature, count, seed)
         expected = reference(given)
         for name, error in _differences(expected, engine(given)).items():
             limit = _TOLERANCE.get(name, _TOLERANCE_RELATIVE * float(np.abs(expected[name]).max()))

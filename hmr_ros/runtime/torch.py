@@ -1,4 +1,7 @@
-"""Networks in torch on the CPU, from the weights themselves."""
+"""Networks in torch, from the weights themselves: on the CPU, or on a CUDA device with a CUDA graph a batch size.
+
+CUDA is unverified: it has not run on a GPU.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hmr_ros.methods.dummy_inputs import sample
-from hmr_ros.runtime.contract import Engine, Signature
+from hmr_ros.runtime.contract import Engine, Graph, MakeInputs
 from hmr_ros.types import Floats
 
 
 class TorchEngine(Engine):
-    """A module whose positional inputs and outputs are those of the signature, in its order."""
+    """A network on the CPU."""
 
     kind = "torch"
 
-    def __init__(self, module: nn.Module, signature: Signature) -> None:
-        self.module = module.eval()
-        super().__init__(signature, "cpu", "float32")
+    def __init__(self, graph: Graph) -> None:
+        self.module = graph.module.eval()
+        super().__init__(graph.signature, "cpu", "float32")
 
     @torch.inference_mode()
     def _run(self, inputs: dict[str, Floats]) -> dict[str, Floats]:
@@ -92,21 +94,21 @@ class TorchCudaEngine(Engine):
         return _Captured(graph, given, outputs)
 
 
-def on_gpu(engine: TorchEngine) -> Engine:
+def on_gpu(engine: TorchEngine, make_inputs: MakeInputs) -> Engine:
     """The network on the GPU if there is one that says the same, else `engine` itself."""
     if not torch.cuda.is_available():
         return engine
     try:
         there = TorchCudaEngine(engine)
-        return there if agrees(there, engine) else engine
+        return there if agrees(there, engine, make_inputs) else engine
     except RuntimeError:
         return engine
 
 
-def agrees(there: Engine, here: Engine) -> bool:
+def agrees(there: Engine, here: Engine, make_inputs: MakeInputs) -> bool:
     """Whether both say the same of plausible people, one and several, asked twice."""
     for count in (1, 3, 1):
-        given = sample(here.signature, count, seed=count)
+        given = make_inputs(here.signature, count, count)
         found, expected = there(given), here(given)
         for name, array in expected.items():
             if not np.abs(found[name] - array).max() <= _TOLERANCE * max(float(np.abs(array).max()), 1e-9):

@@ -47,7 +47,7 @@ def train_prior(
         context, pose, log_sigma = net.evidence(batch.window, batch.poses, batch.present)
         a = alphas[t][:, None]
         x_t = a.sqrt() * batch.x0 + (1 - a).sqrt() * noise
-        predicted = net.denoiser(x_t, t.float(), net.denoiser.share(context))
+        predicted = net.denoiser(x_t, t.float(), net.denoiser.conditioning(context))
         return _losses(batch, pose, log_sigma, predicted - noise, a, t)
 
     @torch.inference_mode()

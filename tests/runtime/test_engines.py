@@ -4,7 +4,8 @@ import numpy as np
 import onnx
 import pytest
 
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.loading import load_body
+from hmr_ros.io.model_store import asset
 from hmr_ros.errors import AssetError, InputError
 from hmr_ros.methods.dummy_inputs import sample
 from hmr_ros.methods.graphs import GRAPHS, Request

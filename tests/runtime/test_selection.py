@@ -9,7 +9,7 @@ import cv2
 import onnx
 import pytest
 
-from hmr_ros.body.loading import asset
+from hmr_ros.io.model_store import asset
 from hmr_ros.cli import main
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import AssetError, ConfigError

@@ -1,31 +1,30 @@
-"""The two posture networks as one call, with the shipped weights: key points in, 2D mesh and posture out."""
+"""The networks of PostureHMR as graphs that engines run and `hmr export` writes, all steps inside."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, NUM_VERTICES, CoarseMesh, coarse_of, sparse_points
-from hmr_ros.body.loading import asset
-from hmr_ros.body.model import BodyModel
+from hmr_ros.body.coarse import NUM_SPARSE, coarse_of
+from hmr_ros.body.loading import load_body
 from hmr_ros.body.points import BodyPoints
-from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.evidence.posture import Posture, PostureNetwork
+from hmr_ros.errors import ConfigError
+from hmr_ros.io.model_store import asset
 from hmr_ros.methods.posturehmr.forward import FACING
-from hmr_ros.methods.posturehmr.heatmaps import ImageMesh, ImageSize
-from hmr_ros.methods.posturehmr.m2p import M2P, M2PSize, condition, token_adjacency
-from hmr_ros.methods.posturehmr.mesh2d import Mesh2D, Mesh2DSize
+from hmr_ros.methods.posturehmr.heatmaps import ImageMesh, load_image
+from hmr_ros.methods.posturehmr.m2p import M2P, condition, load_m2p
+from hmr_ros.methods.posturehmr.mesh2d import Mesh2D, load_mesh2d
 from hmr_ros.methods.posturehmr.reverse import reverse, step_times
-from hmr_ros.networks.weights import read_weights
+from hmr_ros.methods.posturehmr.sources import DECODER, POSTURE, PostureNetwork, image_signature
+from hmr_ros.runtime.contract import Graph
+from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.types import Floats
 
-__all__ = [  # with what comes from rooms that need no torch
-    "Posture", "PostureModule", "PostureNetwork", "TorchPosture", "coarse_of", "decoded", "facing_template", "load_m2p",
-    "load_mesh2d", "load_torch_posture", "new_m2p", "sparse_points",
-]  # fmt: skip
+_BODY = ("open_body.npz", "open_coarse.npz")
 
 
 class PostureModule(nn.Module):
@@ -64,55 +63,9 @@ def decoded(
     return x[:, :NUM_SPARSE], log_sigma[:, :NUM_SPARSE].exp()
 
 
-class TorchPosture:
-    """`PostureNetwork` in torch, on the CPU."""
-
-    def __init__(self, mesh2d: Mesh2D, m2p: M2P, points: BodyPoints, steps: int) -> None:
-        self.module = PostureModule(mesh2d, m2p, points, steps)
-
-    @torch.inference_mode()
-    def __call__(self, points: Floats, log_scale: Floats) -> Posture:
-        """See `PostureNetwork`."""
-        given = torch.as_tensor(points, dtype=torch.float32), torch.as_tensor(log_scale, dtype=torch.float32)
-        return Posture(*(a.double().numpy() for a in self.module(*given)))
-
-
 def facing_template(points: BodyPoints) -> Floats:
     """T-pose [P,3] m of the mean shape, facing the camera, pelvis at the origin."""
     return np.asarray((points.template - points.J_template[0]) @ FACING.numpy())
-
-
-def load_torch_posture(
-    body: BodyModel, steps: int, mesh2d: Path | None = None, m2p: Path | None = None
-) -> TorchPosture:
-    """The shipped weights, or those of the given files."""
-    mesh = coarse_of(body)
-    front = load_mesh2d(mesh2d or asset("mesh2d.safetensors"))
-    return TorchPosture(front, load_m2p(m2p or asset("m2p.safetensors"), body, mesh), mesh.points(body), steps)
-
-
-def load_mesh2d(path: Path) -> Mesh2D:
-    """2D mesh network of a weights file."""
-    state, size, _ = read_weights(path, "mesh2d")
-    network = Mesh2D(Mesh2DSize(**size))
-    network.load_state_dict(state)
-    return network.eval()
-
-
-def load_m2p(path: Path, body: BodyModel, mesh: CoarseMesh) -> M2P:
-    """Decoder of a weights file; `body` and `mesh` are those it was trained on."""
-    state, size, _ = read_weights(path, "m2p")
-    network = new_m2p(M2PSize(**size), body, mesh)
-    network.load_state_dict(state)
-    return network.eval()
-
-
-def new_m2p(size: M2PSize, body: BodyModel, mesh: CoarseMesh) -> M2P:
-    """Untrained decoder whose graph blocks know the body's neighbours."""
-    if size.points not in (NUM_SPARSE, len(JOINT_IDS) + NUM_VERTICES):
-        raise ConfigError(f"the decoder works on 81 or 448 points, not {size.points}")
-    adjacency = token_adjacency(mesh, mesh.points(body).template, size.points)
-    return M2P(size, torch.as_tensor(adjacency, dtype=torch.float32))
 
 
 class ImageModule(nn.Module):
@@ -123,9 +76,9 @@ class ImageModule(nn.Module):
         self._network, self._rows = network.eval(), rows
         self.crop_px = network.size.crop_px
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Crops [B,3,S,S] (BGR, 0..1) -> 2D mesh [B,P,2] and its sigma [B,P], in crop sides from the middle."""
-        seen = self._network(pictures, self._rows)
+        seen = self._network(images, self._rows)
         return seen.mesh, seen.log_sigma.exp()
 
 
@@ -147,7 +100,7 @@ class DecoderModule(nn.Module):
     def forward(
         self, mesh: Tensor, sigma: Tensor, points: Tensor, log_scale: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """2D mesh [B,P,2] and sigma [B,P] in the units of `posture.features`, landmarks `points` [B,33,6], `log_scale`
+        """2D mesh [B,P,2] and sigma [B,P] in units of the person's size, landmarks `points` [B,33,6], `log_scale`
         [B] -> the fields of `Posture` in their order."""
         carried = condition(self._mesh2d, points, log_scale, self._m2p.size.points)[..., 3:]
         seen = torch.cat([mesh, sigma.log()[..., None], carried], -1)
@@ -155,27 +108,34 @@ class DecoderModule(nn.Module):
         return mesh[:, :n], sigma[:, :n], *decoded(self._m2p, seen, log_scale, self.template, self._times)
 
 
-def load_image_module(path: Path | None = None) -> ImageModule:
-    """The shipped image network, or that of a weights file; for the shipped decoder."""
-    return ImageModule(load_image(path or asset("image.safetensors")))
+def posture_graph(steps: int, weights: Mapping[str, Path]) -> Graph:
+    """Landmarks to 81 points in so many steps; `weights` may name other files for mesh2d and m2p."""
+    files = [weights.get(name) or asset(f"{name}.safetensors") for name in ("mesh2d", "m2p")]
+    body = load_body(None)
+    mesh = coarse_of(body)
+    module = PostureModule(load_mesh2d(files[0]), load_m2p(files[1], body, mesh), mesh.points(body), steps)
+    return Graph(module, POSTURE, (*files, *(asset(n) for n in _BODY)), {"steps": steps})
 
 
-def load_decoder_module(body: BodyModel, steps: int) -> DecoderModule:
-    """The shipped decoder; `body` is the open body."""
-    coarse = coarse_of(body)
-    m2p = load_m2p(asset("m2p.safetensors"), body, coarse)
-    template = torch.as_tensor(facing_template(coarse.points(body)), dtype=torch.float32)
-    return DecoderModule(load_mesh2d(asset("mesh2d.safetensors")), m2p, template, steps)
+def image_graph(crop_px: int, weights: Mapping[str, Path]) -> Graph:
+    """Crop to 2D mesh; `weights` may name another file for image. ConfigError if that takes other crops."""
+    file = weights.get("image") or asset("image.safetensors")
+    module = ImageModule(load_image(file))
+    if "image" not in weights and crop_px != module.crop_px:
+        raise ConfigError(f"the image network takes crops of {module.crop_px} pixels, not {crop_px}")
+    return Graph(module, image_signature(module.crop_px), (file,), {"crop_px": module.crop_px})
 
 
-def load_image(path: Path) -> ImageMesh:
-    """Image network of a weights file; AssetError with the cure if it is missing."""
-    if not path.is_file():
-        raise AssetError(
-            f"no image weights at {path}; train them with: hmr train image, and name the file in image_weights, or use"
-            " mesh2d 'keypoints'"
-        )
-    state, size, _ = read_weights(path, "image")
-    network = ImageMesh(ImageSize(**size))
-    network.load_state_dict(state)
-    return network.eval()
+def decoder_graph(steps: int, weights: Mapping[str, Path]) -> Graph:
+    """2D mesh of the image network to 81 points."""
+    files = [weights.get(name) or asset(f"{name}.safetensors") for name in ("mesh2d", "m2p")]
+    body = load_body(None)
+    mesh = coarse_of(body)
+    template = torch.as_tensor(facing_template(mesh.points(body)), dtype=torch.float32)
+    module = DecoderModule(load_mesh2d(files[0]), load_m2p(files[1], body, mesh), template, steps)
+    return Graph(module, DECODER, (*files, *(asset(n) for n in _BODY)), {"steps": steps})
+
+
+def torch_posture(steps: int, weights: Mapping[str, Path] | None = None) -> PostureNetwork:
+    """The posture networks in torch: the shipped weights, or those of the given files."""
+    return PostureNetwork(TorchEngine(posture_graph(steps, weights or {})))

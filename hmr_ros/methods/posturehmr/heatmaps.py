@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hmr_ros.errors import ConfigError
+from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.networks.hrnet import HRNet, HRNetSize
+from hmr_ros.networks.weights import read_weights
 
 HEAT_MAP = 64  # cells a side
 _SHARPNESS = 15.0  # of the softmax over the cells
@@ -191,3 +193,16 @@ def _backbone(size: ImageSize) -> SmallNet | HRNet:
     if size.crop_px != HEAT_MAP * shrink[size.backbone]:
         raise ConfigError(f"backbone '{size.backbone}' takes crops of {HEAT_MAP * shrink[size.backbone]} pixels a side")
     return SmallNet() if size.backbone == "small" else HRNet(HRNetSize(size.width))
+
+
+def load_image(path: Path) -> ImageMesh:
+    """Image network of a weights file; AssetError with the cure if it is missing."""
+    if not path.is_file():
+        raise AssetError(
+            f"no image weights at {path}; train them with: hmr train image, and name the file in"
+            " posture.image_weights, or use posture.mesh2d 'keypoints'"
+        )
+    state, size, _ = read_weights(path, "image")
+    network = ImageMesh(ImageSize(**size))
+    network.load_state_dict(state)
+    return network.eval()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, CoarseMesh
+from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, NUM_VERTICES, CoarseMesh
 from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.body.model import BodyModel
+from hmr_ros.errors import ConfigError
 from hmr_ros.methods.posturehmr.mesh2d import Mesh2D
+from hmr_ros.networks.weights import read_weights
 from hmr_ros.types import Floats
 
 _STEP_CHANNELS = 32
@@ -172,3 +176,19 @@ def _parents() -> list[int]:
             parent = int(SMPL_PARENTS[parent])
         found.append(order.get(parent, -1))
     return found
+
+
+def load_m2p(path: Path, body: BodyModel, mesh: CoarseMesh) -> M2P:
+    """Decoder of a weights file; `body` and `mesh` are those it was trained on."""
+    state, size, _ = read_weights(path, "m2p")
+    network = new_m2p(M2PSize(**size), body, mesh)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def new_m2p(size: M2PSize, body: BodyModel, mesh: CoarseMesh) -> M2P:
+    """Untrained decoder whose graph blocks know the body's neighbours."""
+    if size.points not in (NUM_SPARSE, len(JOINT_IDS) + NUM_VERTICES):
+        raise ConfigError(f"the decoder works on 81 or 448 points, not {size.points}")
+    adjacency = token_adjacency(mesh, mesh.points(body).template, size.points)
+    return M2P(size, torch.as_tensor(adjacency, dtype=torch.float32))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from hmr_ros.networks.weights import read_weights
 
 NUM_LANDMARKS = 33
 CHANNELS = 6  # u, v, confidence, x, y, z; see posture.features
@@ -61,3 +64,11 @@ class Mesh2D(nn.Module):
         extra = functional.linear(hidden, residual.weight[: P * 3], residual.bias[: P * 3]).reshape(-1, P, 3)
         uv = carried[..., :2] + extra[..., :2] if self.size.residual else carried[..., :2]
         return uv, extra[..., 2].clamp(-5.0, MAX_LOG_SIGMA), carried[..., 2:]
+
+
+def load_mesh2d(path: Path) -> Mesh2D:
+    """2D mesh network of a weights file."""
+    state, size, _ = read_weights(path, "mesh2d")
+    network = Mesh2D(Mesh2DSize(**size))
+    network.load_state_dict(state)
+    return network.eval()

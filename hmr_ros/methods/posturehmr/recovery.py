@@ -1,24 +1,19 @@
-"""`recover: posture`: key points -> 2D mesh -> T-pose moved to the posture -> SMPL parameters."""
+"""`recover: posture`: the 81 points that the posture networks find -> SMPL parameters."""
 
 from __future__ import annotations
 
-import time
-from typing import Protocol
-
 import numpy as np
 
-from hmr_ros.body.coarse import JOINT_IDS
+from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Fitted, Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel, forward_kinematics
-from hmr_ros.body.points import BodyPoints
 from hmr_ros.body.shape import TrackShapes
-from hmr_ros.evidence.features import evidence_features
-from hmr_ros.evidence.keypoints import Normalised, normalise
-from hmr_ros.evidence.posture import Posture, PostureNetwork
-from hmr_ros.geometry.camera import distort_points, project, undistort_points
-from hmr_ros.geometry.rotations import axis_angle_from_matrix
-from hmr_ros.types import Camera, Evidence, Floats, Frame, Human, Track
+from hmr_ros.evidence.keypoints import Normalised
+from hmr_ros.evidence.posture import Posture
+from hmr_ros.evidence.record import Evidence, keypoints_of, posture_of
+from hmr_ros.methods.contract import Estimate
+from hmr_ros.types import Floats, Frame, Track
 
 _MIN_DEPTH_M = 0.1
 _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
@@ -36,67 +31,35 @@ FACE_MIXTURE = np.array([[-0.58, 0.88, 0.70], [-0.23, 1.04, 0.19]])
 _SIGMA_FACE = np.array([0.04, 0.03])  # as _SIGMA_LANDMARK
 
 
-class PostureSource(Protocol):
-    """Whatever finds out the postures of the people in a frame."""
-
-    def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
-        """One posture a track, `seen` = the landmarks of the tracks as the networks take them."""
-        ...
-
-
-class KeypointPosture:
-    """`PostureSource` that asks the landmarks alone."""
-
-    def __init__(self, network: PostureNetwork) -> None:
-        self._network = network
-
-    def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
-        """See `PostureSource`."""
-        del frame, tracks
-        return self._network(seen.points, np.log(seen.scale))
-
-
 class PostureRecovery:
-    """Learned recovery; all people of a frame in one batch. Remembers each track's shape."""
+    """Fits the body to the 81 points of the evidence, all people in one batch. Remembers each track's shape."""
 
-    def __init__(self, body: BodyModel, sparse: BodyPoints, source: PostureSource) -> None:
-        self._body, self._source = body, source
-        self._fitter = PointFitter(sparse)
+    def __init__(self, body: BodyModel) -> None:
+        """`body` is the open body, on which the networks were trained."""
+        self._body = body
+        self._fitter = PointFitter(sparse_points(body, coarse_of(body)))
         self._shapes = TrackShapes()
-        self.stage_seconds: dict[str, float] = {}  # cost of each part in the last frame
 
-    def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
+    def __call__(self, frame: Frame, tracks: list[Track], evidence: list[Evidence]) -> list[Estimate]:
         """See `Recovery`."""
         if not tracks:
             return []
-        start = time.perf_counter()
-        landmarks = _rays(frame, tracks)
-        seen = _normalise(landmarks, tracks)
-        posture = self._source(frame, tracks, seen)
-        decoded = time.perf_counter()
-        betas, sigma_betas = self._shapes.expected([t.track_id for t in tracks])
+        seen, posture = keypoints_of(evidence), posture_of(evidence)
+        ids = [t.track_id for t in tracks]
+        betas, sigma_betas = self._shapes.expected(ids)
         rays, sigma_rays = evidence_2d(seen, posture)
         fitted = self._fitter(Observed(posture.points, posture.sigma, rays, sigma_rays, betas, sigma_betas))
-        self._shapes.learn([t.track_id for t in tracks], fitted.betas, frame.index)
-        evidence = [
-            Evidence(f, R, r)
-            for f, R, r in zip(evidence_features(seen, posture), seen.R_camera_aimed, landmarks, strict=True)
-        ]
-        humans = self._humans(frame, tracks, seen, posture, fitted, evidence)
-        self.stage_seconds = {"mesh2d + decoder": decoded - start, "fit": time.perf_counter() - decoded}
-        return humans
+        self._shapes.learn(ids, fitted.betas, frame.index)
+        return self._estimates(seen, fitted, joint_sigma(posture.sigma))
 
     def reset(self) -> None:
         """Forget all shapes."""
         self._shapes = TrackShapes()
 
-    def _humans(
-        self, frame: Frame, tracks: list[Track], seen: Normalised, posture: Posture, fitted: Fitted,
-        evidence: list[Evidence],
-    ) -> list[Human]:  # fmt: skip
+    def _estimates(self, seen: Normalised, fitted: Fitted, sigma: Floats) -> list[Estimate]:
+        """From the axes of the aimed cameras to the real one's."""
         rotations = fitted.rotations.copy()
         rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
-        pose = axis_angle_from_matrix(rotations)
         pelvis = (seen.R_camera_aimed @ fitted.pelvis[..., None])[..., 0]
         rest = self._body.rest_joints(fitted.betas)
         transl = pelvis - rest[:, 0]
@@ -104,35 +67,13 @@ class PostureRecovery:
         too_near = np.minimum(joints[..., 2].min(1) - _MIN_DEPTH_M, 0.0)
         transl[:, 2] -= too_near
         joints[..., 2] -= too_near[:, None]
-        sigma = _sigma_of_joints(posture.sigma)
-        camera = frame.camera
-        return [
-            Human(
-                frame=frame.index, stamp_ns=frame.stamp_ns, track_id=track.track_id, state=track.state,
-                score=track.keypoints.score, boxes_xyxy=track.boxes_xyxy, keypoints_2d=track.keypoints.keypoints_2d,
-                global_orient=pose[i, 0], body_pose=pose[i, 1:].reshape(-1), betas=fitted.betas[i], transl=transl[i],
-                joints=joints[i], joints_2d=distort_points(project(joints[i], camera.K), camera),
-                joint_sigma=sigma[i], K=camera.K, body_model=self._body.name, evidence=evidence[i],
-            )
-            for i, track in enumerate(tracks)
-        ]  # fmt: skip
+        rows = zip(rotations, fitted.betas, transl, joints, sigma, strict=True)
+        return [Estimate(*row) for row in rows]
 
 
-def _rays(frame: Frame, tracks: list[Track]) -> Floats:
-    """Landmarks [N,33,2] on the plane z = 1."""
-    return rays_of(np.array([t.keypoints.keypoints_2d[:, :2] for t in tracks]), frame.camera)
-
-
-def rays_of(pixels: Floats, camera: Camera) -> Floats:
-    """Pixels [N,P,2] of the picture -> the plane z = 1 [N,P,2], without lens distortion."""
-    flat = undistort_points(pixels.reshape(-1, 2), camera)
-    rays = (flat - camera.K[:2, 2]) @ np.linalg.inv(camera.K[:2, :2]).T
-    return np.asarray(rays.reshape(pixels.shape))
-
-
-def _normalise(rays: Floats, tracks: list[Track]) -> Normalised:
-    confidence = np.array([t.keypoints.keypoints_2d[:, 2] for t in tracks])
-    return normalise(rays, confidence, np.array([t.keypoints.keypoints_3d for t in tracks]))
+def build(body: BodyModel) -> PostureRecovery:
+    """`recover: posture`."""
+    return PostureRecovery(body)
 
 
 def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
@@ -157,8 +98,8 @@ def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
     return points * size[..., None], sigma * size
 
 
-def _sigma_of_joints(sparse: Floats) -> Floats:
-    """Expected error [N,24] m from that of the 81 points; joints that are none of them take their parent's."""
+def joint_sigma(sparse: Floats) -> Floats:
+    """Standard deviation [N,24] m from that of the 81 points; joints that are none of them take their parent's."""
     sigma = np.full((len(sparse), len(SMPL_PARENTS)), np.nan)
     sigma[:, JOINT_IDS] = sparse[:, : len(JOINT_IDS)]
     for joint in range(1, len(SMPL_PARENTS)):

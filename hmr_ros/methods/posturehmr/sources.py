@@ -1,51 +1,76 @@
-"""`mesh2d: image`: what the posture networks say when the 2D mesh is seen in the picture, not made of key points."""
+"""Where the 81 body points come from: the 2D mesh of the landmarks, or of the image crop, then the decoder."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
-from hmr_ros.evidence.keypoints import Normalised
+from hmr_ros.evidence.keypoints import Normalised, rays_of
 from hmr_ros.evidence.posture import Posture
 from hmr_ros.geometry.crops import crop_matrix, invert_affine, smooth_crop, transform_points
-from hmr_ros.methods.posturehmr.recovery import rays_of
-from hmr_ros.runtime.contract import POSTURE, Engine, Signature
+from hmr_ros.runtime.contract import Engine, Signature
 from hmr_ros.types import Camera, Floats, Frame, Image, Roi, Track
 
-
-class ImageNetwork(Protocol):
-    """Image network and decoder, whatever runs them."""
-
-    crop_px: int
-
-    def look(self, crops: Image) -> tuple[Floats, Floats]:
-        """Crops [N,S,S,3] BGR -> 2D mesh [N,P,2] and its sigma [N,P], in crop sides from the middle."""
-        ...
-
-    def decode(self, mesh: Floats, sigma: Floats, points: Floats, log_scale: Floats) -> Posture:
-        """2D mesh and sigma in units of the person's size, `points` [N,33,6] and `log_scale` [N] of the landmarks."""
-        ...
+# Fields of `Posture`; the 3D ones with another name, for a graph cannot call an output like an input.
+POSTURE = Signature(
+    "posture",
+    {"points": (33, 6), "log_scale": ()},
+    {"points_2d": (81, 2), "sigma_2d": (81,), "points_3d": (81, 3), "sigma_3d": (81,)},
+)
+DECODER = Signature("decoder", {"mesh": (81, 2), "sigma": (81,)} | POSTURE.inputs, POSTURE.outputs)
 
 
-class ImagePosture:
-    """`PostureSource` that looks at each person's crop: the upright square that their landmarks ask for."""
+def image_signature(crop_px: int) -> Signature:
+    """Names and sizes as in `graphs.ImageModule.forward`."""
+    return Signature("image", {"images": (3, crop_px, crop_px)}, {"mesh": (81, 2), "sigma": (81,)})
 
-    def __init__(self, network: ImageNetwork) -> None:
-        self._network = network
+
+class PostureNetwork:
+    """2D mesh of the landmarks and decoder, on any engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __call__(self, points: Floats, log_scale: Floats) -> Posture:
+        """`points` [N,33,6] and `log_scale` [N] as in `Normalised`."""
+        found = self.engine({"points": points, "log_scale": log_scale})
+        return Posture(*(found[name].astype(float) for name in POSTURE.outputs))
+
+
+class KeypointPosture:
+    """`posture.mesh2d: keypoints`: a `PostureSource` that asks the landmarks alone."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._network = PostureNetwork(engine)
 
     def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
         """See `PostureSource`."""
-        side = self._network.crop_px
-        rois = [t.keypoints.next_roi for t in tracks]  # found in this frame, for the next
-        mesh, sigma = self._network.look(np.stack([smooth_crop(frame.image, roi, side) for roi in rois]))
-        uv, spread = aimed(mesh, sigma, rois, frame.camera, seen)
-        return self._network.decode(uv, spread, seen.points, np.log(seen.scale))
+        del frame, tracks
+        return self._network(seen.points, np.log(seen.scale))
 
-    def warm_up(self) -> None:
-        """Pay now for what the first run costs more."""
-        side = self._network.crop_px
-        self._network.look(np.zeros((1, side, side, 3), np.uint8))
+
+class ImagePosture:
+    """`posture.mesh2d: image`: a `PostureSource` that sees each person's crop, the square that their landmarks ask for.
+
+    Two graphs, for between them the mesh is turned from the crop to the camera aimed at the person.
+    """
+
+    def __init__(self, image: Engine, decoder: Engine) -> None:
+        self._image, self._decoder = image, decoder
+        self._crop_px = image.signature.inputs["images"][-1]
+
+    def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
+        """See `PostureSource`."""
+        rois = [t.keypoints.next_roi for t in tracks]  # found in this frame, for the next
+        mesh, sigma = self.mesh(np.stack([smooth_crop(frame.image, roi, self._crop_px) for roi in rois]))
+        uv, spread = aimed(mesh, sigma, rois, frame.camera, seen)
+        given = {"mesh": uv, "sigma": spread, "points": seen.points, "log_scale": np.log(seen.scale)}
+        found = self._decoder(given)
+        return Posture(*(found[name].astype(float) for name in DECODER.outputs))
+
+    def mesh(self, crops: Image) -> tuple[Floats, Floats]:
+        """Crops [N,S,S,3] BGR -> 2D mesh [N,P,2] and its sigma [N,P], in crop sides from the middle."""
+        found = self._image({"images": crops.transpose(0, 3, 1, 2).astype(np.float32) / 255.0})
+        return found["mesh"].astype(float), found["sigma"].astype(float)
 
 
 def aimed(
@@ -63,42 +88,3 @@ def aimed(
     focal = float(np.sqrt(camera.K[0, 0] * camera.K[1, 1]))
     sides = np.array([r.size_px for r in rois]) / focal / seen.scale
     return plane / seen.scale[:, None, None], sigma * sides[:, None]
-
-
-IMAGE_CROP_PX = 128  # of the shipped network
-DECODER = Signature("decoder", {"mesh": (81, 2), "sigma": (81,)} | POSTURE.inputs, POSTURE.outputs)
-
-
-def image_signature(crop_px: int) -> Signature:
-    """Names and sizes as in `posture.image.ImageModule.forward`."""
-    return Signature("image", {"pictures": (3, crop_px, crop_px)}, {"mesh": (81, 2), "sigma": (81,)})
-
-
-class EngineImagePosture:
-    """`stages.image.ImageNetwork` on two engines."""
-
-    def __init__(self, image: Engine, decoder: Engine) -> None:
-        self._image, self._decoder = image, decoder
-        self.crop_px = image.signature.inputs["pictures"][-1]
-
-    def look(self, crops: Image) -> tuple[Floats, Floats]:
-        """See `ImageNetwork`."""
-        found = self._image({"pictures": crops.transpose(0, 3, 1, 2).astype(np.float32) / 255.0})
-        return found["mesh"].astype(float), found["sigma"].astype(float)
-
-    def decode(self, mesh: Floats, sigma: Floats, points: Floats, log_scale: Floats) -> Posture:
-        """See `ImageNetwork`."""
-        found = self._decoder({"mesh": mesh, "sigma": sigma, "points": points, "log_scale": log_scale})
-        return Posture(*(found[name].astype(float) for name in DECODER.outputs))
-
-
-class EnginePosture:
-    """`PostureNetwork` on an engine."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def __call__(self, points: Floats, log_scale: Floats) -> Posture:
-        """See `PostureNetwork`."""
-        found = self.engine({"points": points, "log_scale": log_scale})
-        return Posture(*(found[name].astype(float) for name in POSTURE.outputs))

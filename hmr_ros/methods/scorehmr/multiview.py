@@ -13,14 +13,13 @@ from hmr_ros.diffusion.reprojection import keypoint_step
 from hmr_ros.diffusion.sampler import spread
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
-from hmr_ros.methods.scorehmr.guided_frame import LIMBS, keypoints_at, stiffness, turn_root
-from hmr_ros.methods.scorehmr.offline import OFFLINE
+from hmr_ros.methods.contract import Observation, estimate_at
+from hmr_ros.methods.scorehmr.guidance import LIMBS, keypoints_at, stiffness, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
-from hmr_ros.methods.scorehmr.settings import Guidance
-from hmr_ros.methods.scorehmr.streaming import with_pose
-from hmr_ros.methods.scorehmr.track_batch import Stack, stack
-from hmr_ros.methods.scorehmr.window_sampler import Target, held, refine_stack, skeleton_of
-from hmr_ros.types import Camera, Floats, Human
+from hmr_ros.methods.scorehmr.settings import OFFLINE, Guidance
+from hmr_ros.methods.scorehmr.track_batch import TrackBatch, track_batch
+from hmr_ros.methods.scorehmr.window_sampler import Target, held, sample_windows, skeleton_of
+from hmr_ros.types import Floats
 
 _ABSENT = 1e-6  # precision of a frame in which a view does not see the person
 GUIDANCE = replace(OFFLINE, tau=100, sigma_ray=0.03)
@@ -30,8 +29,7 @@ GUIDANCE = replace(OFFLINE, tau=100, sigma_ray=0.03)
 class View:
     """One camera and whom it saw; `R` [3,3] and `t` [3] m take the world to the camera, None = not calibrated."""
 
-    humans: list[Human]  # one person, by rising frame
-    camera: Camera
+    people: list[Observation]  # one person, by rising frame
     R: Floats | None = None
     t: Floats | None = None
 
@@ -42,54 +40,55 @@ def refine_views(views: list[View], prior: TorchPrior, body: BodyModel, guidance
 
     A view that lost the person gets it from the others where all cameras are calibrated, else it has a gap there.
     """
-    frames = sorted({h.frame for view in views for h in view.humans})
-    betas = np.mean([np.mean([h.betas for h in view.humans], axis=0) for view in views], axis=0)
-    people = [[replace(h, betas=betas) for h in view.humans] for view in views]
+    frames = sorted({p.frame for view in views for p in view.people})
+    betas = np.mean([np.mean([p.estimate.betas for p in view.people], axis=0) for view in views], axis=0)
+    people = [[replace(p, estimate=replace(p.estimate, betas=betas)) for p in view.people] for view in views]
     nearest, seen = _nearest(people, frames)
     stamps = [next(people[v][k[f]].stamp_ns for v, k in enumerate(nearest) if seen[v][f]) for f in range(len(frames))]
-    together = _together([stack(p, prior) for p in people], nearest, torch.tensor(seen), stamps)
+    together = _together([track_batch(p, prior) for p in people], nearest, torch.tensor(seen), stamps)
     target = CommonPose(together, views, betas, body, guidance)
-    x = refine_stack(together, target, prior, guidance)
+    x = sample_windows(together, target, prior, guidance)
     rotations, pelvis = rotations_from_6d(x).double().numpy(), target.pelvis.double().numpy()
     out = []
     for v, view in enumerate(views):
-        kept = [k for k in range(len(frames)) if target.calibrated or seen[v][k]]
-        humans = [
-            with_pose(replace(people[v][nearest[v][k]], frame=frames[k], stamp_ns=stamps[k]), rotations[v, k],
-                      pelvis[v, k], body, view.camera)
-            for k in kept
-        ]  # fmt: skip
-        out.append(replace(view, humans=humans))
+        moved = []
+        for k, frame in enumerate(frames):
+            if target.calibrated or seen[v][k]:
+                person = people[v][nearest[v][k]]
+                sigma = person.estimate.joint_sigma
+                estimate = estimate_at(body, rotations[v, k], betas, pelvis[v, k], sigma)
+                moved.append(replace(person, frame=frame, stamp_ns=stamps[k], estimate=estimate))
+        out.append(replace(view, people=moved))
     return out
 
 
-def _nearest(people: list[list[Human]], frames: list[int]) -> tuple[list[list[int]], list[list[float]]]:
+def _nearest(people: list[list[Observation]], frames: list[int]) -> tuple[list[list[int]], list[list[float]]]:
     """For each view and frame the place of the nearest frame that it has, and whether it is that very frame."""
     nearest, seen = [], []
     for person in people:
-        at = np.array([h.frame for h in person])
+        at = np.array([p.frame for p in person])
         near = [int(np.abs(at - frame).argmin()) for frame in frames]
         nearest.append(near)
         seen.append([float(at[k] == frame) for k, frame in zip(near, frames, strict=True)])
     return nearest, seen
 
 
-def _together(stacks: list[Stack], nearest: list[list[int]], seen: Tensor, stamps: list[int]) -> Stack:
+def _together(stacks: list[TrackBatch], nearest: list[list[int]], seen: Tensor, stamps: list[int]) -> TrackBatch:
     """All views side by side; frames in which a view saw nobody weigh nothing there."""
     wide = ("expected", "precision", "log_depth")
-    flat = ("share", "aim", "rays", "confidence", "pelvis")
+    flat = ("conditioning", "aim", "rays", "confidence", "pelvis")
     rows = {name: torch.cat([getattr(s, name)[:, k] for s, k in zip(stacks, nearest, strict=True)]) for name in wide}
     rows |= {name: torch.cat([getattr(s, name)[k] for s, k in zip(stacks, nearest, strict=True)]) for name in flat}
     rows["precision"] = torch.where(seen[..., None] > 0, rows["precision"], torch.tensor(_ABSENT))
     rows["confidence"] = rows["confidence"] * seen.reshape(-1, 1)
     seconds = torch.as_tensor(np.diff(stamps) * 1e-9, dtype=torch.float32).expand(len(stacks), -1)
-    return Stack(**rows, seconds=seconds, present=torch.ones_like(seen))
+    return TrackBatch(**rows, seconds=seconds, present=torch.ones_like(seen))
 
 
 class CommonPose:
     """Cross-view consistency (Eq. 13) with its limit of a common pose: all views take the same step."""
 
-    def __init__(self, seen: Stack, views: list[View], betas: Floats, body: BodyModel, guidance: Guidance) -> None:
+    def __init__(self, seen: TrackBatch, views: list[View], betas: Floats, body: BodyModel, guidance: Guidance) -> None:
         self._seen = seen
         self._each = Target(seen, np.repeat(betas[None], len(views), 0), body, guidance)
         self.calibrated = all(view.R is not None and view.t is not None for view in views)
@@ -97,7 +96,7 @@ class CommonPose:
         self._R = torch.as_tensor(np.array([eye if w.R is None else w.R for w in views]), dtype=torch.float32)
         self._t = torch.as_tensor(np.array([zero if w.t is None else w.t for w in views]), dtype=torch.float32)
         V, W = seen.expected.shape[:2]
-        A = couplings(seen.seconds[:1], seen.present[:1], guidance.motion)
+        A = couplings(seen.seconds[:1], seen.present[:1], *guidance.motion)
         total = seen.precision.sum(0, keepdim=True)
         weights = seen.precision.repeat_interleave(6, -1)
         self._fused = (weights * self._world(seen.expected)).sum(0, keepdim=True) / weights.sum(0, keepdim=True)

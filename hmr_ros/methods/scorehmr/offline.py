@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,57 +10,51 @@ import torch
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.skeleton import rotations_from_6d
+from hmr_ros.methods.contract import Estimate, Observation, estimate_at
 from hmr_ros.methods.scorehmr.prior import TorchPrior
-from hmr_ros.methods.scorehmr.settings import Guidance, MotionSpread
-from hmr_ros.methods.scorehmr.streaming import with_pose
-from hmr_ros.methods.scorehmr.track_batch import stack, taken
-from hmr_ros.methods.scorehmr.window_sampler import Target, refine_stack
-from hmr_ros.types import Camera, Human
+from hmr_ros.methods.scorehmr.settings import OFFLINE, Guidance
+from hmr_ros.methods.scorehmr.track_batch import taken, track_batch
+from hmr_ros.methods.scorehmr.window_sampler import Target, sample_windows
 
-OFFLINE = Guidance(
-    steps=10, loops=2, sigma_ray=0.03, outlier=0.2, motion=MotionSpread(math.inf, 0.2), depth=MotionSpread(0.05, 0.004)
-)
 _PIECE, _OVERLAP = 160, 24  # frames refined at once, and how many of them on either side only lend context
 
 
 def refine_tracks(
-    humans: list[Human], cameras: dict[int, Camera], prior: TorchPrior, body: BodyModel, guidance: Guidance = OFFLINE
-) -> list[Human]:
-    """The same people, in the same order, refined; `cameras` by frame index."""
-    found: dict[tuple[int, int], Human] = {}
-    order = sorted(humans, key=lambda h: (h.track_id, h.stamp_ns))
-    for _, track in itertools.groupby(order, key=lambda h: h.track_id):
+    people: list[Observation], prior: TorchPrior, body: BodyModel, guidance: Guidance = OFFLINE
+) -> list[Estimate]:
+    """One estimate a person and frame, in the same order; `body` is the open body, on which the prior was trained."""
+    found: dict[tuple[int, int], Estimate] = {}
+    order = sorted(people, key=lambda p: (p.track.track_id, p.stamp_ns))
+    for track_id, track in itertools.groupby(order, key=lambda p: p.track.track_id):
         for run in _runs(list(track), guidance.max_gap_s):
-            for human in _refine_run(run, cameras, prior, body, guidance):
-                found[human.track_id, human.frame] = human
-    return [found[h.track_id, h.frame] for h in humans]
+            for person, estimate in zip(run, _refine_run(run, prior, body, guidance), strict=True):
+                found[track_id, person.frame] = estimate
+    return [found[p.track.track_id, p.frame] for p in people]
 
 
-def _runs(track: list[Human], gap_s: float) -> list[list[Human]]:
+def _runs(track: list[Observation], gap_s: float) -> list[list[Observation]]:
     """Split where the person was out of sight for long."""
     runs = [track[:1]]
-    for before, human in itertools.pairwise(track):
-        if (human.stamp_ns - before.stamp_ns) * 1e-9 > gap_s:
+    for before, person in itertools.pairwise(track):
+        if (person.stamp_ns - before.stamp_ns) * 1e-9 > gap_s:
             runs.append([])
-        runs[-1].append(human)
+        runs[-1].append(person)
     return runs
 
 
 @torch.inference_mode()
-def _refine_run(
-    run: list[Human], cameras: dict[int, Camera], prior: TorchPrior, body: BodyModel, guidance: Guidance
-) -> list[Human]:
-    betas = np.mean([h.betas for h in run], axis=0)  # one person has one shape
-    run = [replace(h, betas=betas) for h in run]
-    whole = stack(run, prior)
-    out: list[Human] = []
+def _refine_run(run: list[Observation], prior: TorchPrior, body: BodyModel, guidance: Guidance) -> list[Estimate]:
+    betas = np.mean([p.estimate.betas for p in run], axis=0)  # one person has one shape
+    run = [replace(p, estimate=replace(p.estimate, betas=betas)) for p in run]
+    whole = track_batch(run, prior)
+    out: list[Estimate] = []
     for start in range(0, len(run), _PIECE):
         low, high = max(0, start - _OVERLAP), min(len(run), start + _PIECE + _OVERLAP)
         seen = taken(whole, slice(low, high))
         target = Target(seen, betas[None], body, guidance)
-        poses = refine_stack(seen, target, prior, guidance)[0]
+        poses = sample_windows(seen, target, prior, guidance)[0]
         rotations, pelvis = rotations_from_6d(poses).double().numpy(), target.pelvis.double().numpy()
         for k in range(start, min(start + _PIECE, len(run))):
-            human = run[k]
-            out.append(with_pose(human, rotations[k - low], pelvis[k - low], body, cameras[human.frame]))
+            sigma = run[k].estimate.joint_sigma
+            out.append(estimate_at(body, rotations[k - low], betas, pelvis[k - low], sigma))
     return out

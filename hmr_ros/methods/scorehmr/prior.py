@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.body.loading import asset
 from hmr_ros.diffusion.sampler import STEPS
+from hmr_ros.io.model_store import asset
 from hmr_ros.networks.weights import read_weights
 
 POSE_6D = 144
@@ -104,8 +104,8 @@ class _Block(nn.Module):
         nn.init.zeros_(self.down.weight)
         nn.init.zeros_(self.down.bias)
 
-    def forward(self, x: Tensor, scale: Tensor, shift: Tensor, share: Tensor) -> Tensor:
-        h = self.norm(x) * (1 + scale) + shift + share
+    def forward(self, x: Tensor, scale: Tensor, shift: Tensor, conditioning: Tensor) -> Tensor:
+        h = self.norm(x) * (1 + scale) + shift + conditioning
         return x + self.down(nn.functional.gelu(self.up(h)))
 
 
@@ -123,21 +123,21 @@ class Denoiser(nn.Module):
         self.norm = nn.LayerNorm(W)
         self.leave = nn.Linear(W, POSE_6D)
 
-    def share(self, context: Tensor) -> Tensor:
+    def conditioning(self, context: Tensor) -> Tensor:
         """[B,C] -> [B,blocks*W]."""
         return torch.as_tensor(self.condition(context))
 
-    def forward(self, x_t: Tensor, t: Tensor, share: Tensor) -> Tensor:
-        """`x_t` [B,144], `t` [B] in 0..1000, `share` [B,blocks*W]."""
-        return self.at(x_t, self.times(t), share)
+    def forward(self, x_t: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
+        """`x_t` [B,144], `t` [B] in 0..1000, `conditioning` [B,blocks*W]."""
+        return self.at(x_t, self.times(t), conditioning)
 
     def times(self, t: Tensor) -> Tensor:
         """What the blocks need to know of `t` [B]: [B,blocks,2,W]; the same for every pose of a step."""
         return torch.as_tensor(self.time(_sinusoid(t / STEPS)).reshape(-1, self.count, 2, self.width))
 
-    def at(self, x_t: Tensor, times: Tensor, share: Tensor) -> Tensor:
+    def at(self, x_t: Tensor, times: Tensor, conditioning: Tensor) -> Tensor:
         """Like `forward` with the answer of `times`, [B,...] or [1,...]."""
-        shares = share.reshape(-1, self.count, self.width)
+        shares = conditioning.reshape(-1, self.count, self.width)
         h = self.enter(x_t)
         for i, block in enumerate(self.blocks):
             h = block(h, times[:, i, 0], times[:, i, 1], shares[:, i])
@@ -166,7 +166,7 @@ class Expected:
 
     pose: Tensor  # [N,144] 6D
     sigma: Tensor  # [N,24] spread of each joint's six numbers
-    share: Tensor  # [N,K] what the denoiser needs of the evidence
+    conditioning: Tensor  # [N,K] what the denoiser needs of the evidence
 
 
 class TorchPrior:
@@ -182,14 +182,14 @@ class TorchPrior:
         """`window` [N,S,768] features and `poses` [N,S,144] on the grid of `slots`, `present` [N,S] which there are;
         poses in the axes of the camera aimed at the person now."""
         context, pose, log_sigma = self._network.evidence(window, poses, present)
-        return Expected(pose, log_sigma.exp(), self._network.denoiser.share(context))
+        return Expected(pose, log_sigma.exp(), self._network.denoiser.conditioning(context))
 
     @torch.inference_mode()
-    def noise(self, x_t: Tensor, t: int, share: Tensor) -> Tensor:
+    def noise(self, x_t: Tensor, t: int, conditioning: Tensor) -> Tensor:
         """Predicted noise [N,144] of `x_t` [N,144] (axes of the aimed cameras)."""
         if t not in self._times:
             self._times[t] = self._network.denoiser.times(torch.tensor([float(t)]))
-        return self._network.denoiser.at(x_t, self._times[t], share)
+        return self._network.denoiser.at(x_t, self._times[t], conditioning)
 
 
 def load_network(path: Path) -> Prior:

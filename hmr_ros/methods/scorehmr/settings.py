@@ -1,13 +1,13 @@
-"""How refinement weighs what it knows."""
+"""How score guidance weighs what it knows, and the presets: live, one frame alone, whole tracks."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class MotionSpread:
+class MotionSpread(NamedTuple):
     """How much a 6D number changes from frame to frame (1/30 s), and its speed; `inf` = anything goes."""
 
     change: float
@@ -25,7 +25,7 @@ class Guidance:
     motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.5))  # of 6D numbers (exported)
     depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of its logarithm (exported)
     sigma_depth: float = 0.03  # (exported)
-    sigma_ray: float = 0.05  # m, error of a landmark seen for certain
+    sigma_ray: float = 0.05  # m, standard deviation of a fully confident landmark
     outlier: float = (
         0.5  # m, distance beyond which a landmark loses its pull; a fast wrist is far from where it was (exported)
     )
@@ -37,3 +37,7 @@ class Guidance:
 
 # one frame alone: nothing but its key points can move it, and they shall
 KEYPOINTS = Guidance(sigma_ray=0.01, floor=25.0, history=False)
+
+OFFLINE = Guidance(
+    steps=10, loops=2, sigma_ray=0.03, outlier=0.2, motion=MotionSpread(math.inf, 0.2), depth=MotionSpread(0.05, 0.004)
+)

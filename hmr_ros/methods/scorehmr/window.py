@@ -1,4 +1,4 @@
-"""What live refinement remembers of a track: the last frames, and what their evidence spoke for."""
+"""What live refinement remembers of a track: its last frames, and what their evidence speaks for."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
-from hmr_ros.body.model import BodyModel, pose_matrices
+from hmr_ros.body.model import BodyModel
+from hmr_ros.evidence.features import evidence_features
 from hmr_ros.evidence.grid import Grid
+from hmr_ros.evidence.record import keypoints_of, posture_of
+from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.settings import Guidance
-from hmr_ros.types import Evidence, Floats, Human
+from hmr_ros.types import Floats
 
 _POSE, _JOINTS = 144, 24
 
@@ -33,37 +36,38 @@ class TrackWindow:
         self.seconds = -np.inf  # of the newest frame
         self.rows: deque[Row] = deque(maxlen=frames - 1)
         self._older, self._grid = frames - 1, grid
-        self._seen: deque[tuple[float, Floats]] = deque(maxlen=4 * grid.past)
+        self._frames: deque[tuple[float, Floats]] = deque(maxlen=4 * grid.past)
 
     def forget(self) -> None:
         """As if the person had never been seen."""
         self.rows.clear()
-        self._seen.clear()
+        self._frames.clear()
 
-    def see(self, seconds: float, human: Human) -> None:
-        """A new frame's evidence."""
+    def add(self, seconds: float, person: Observation, features: Floats) -> None:
+        """A new frame, with its evidence as `features` [768]."""
         self.seconds = seconds
-        self._seen.append((seconds, np.concatenate([evidence_of(human).features, pose_6d(human)])))
+        self._frames.append((seconds, np.concatenate([features, pose_6d(person)])))
 
-    def look(self, seconds: float, human: Human) -> dict[str, Floats]:
-        """Inputs of the network `refine` for one of the frames seen, without batch axis; frames seen after it help."""
-        seen = evidence_of(human)
-        features, times = np.array([f for _, f in self._seen]), np.array([s for s, _ in self._seen])
+    def inputs(self, seconds: float, person: Observation) -> dict[str, Floats]:
+        """Inputs of the network `refine` for one of the frames added, without batch axis; frames after it help."""
+        evidence = person.evidence
+        features, times = np.array([f for _, f in self._frames]), np.array([s for s, _ in self._frames])
         around, known = self._grid.sampled(features, times, seconds)
-        return self._history(seconds, human) | {
-            "window": around[:, :-_POSE], "poses": around[:, -_POSE:], "known": known, "aim": seen.R_camera_aimed,
-            "rays": seen.rays[BLAZEPOSE_LIMBS], "confidence": human.keypoints_2d[BLAZEPOSE_LIMBS, 2],
-            "recovered": human.joints[0],
+        return self._history(seconds, person) | {
+            "window": around[:, :-_POSE], "poses": around[:, -_POSE:], "known": known,
+            "aim": evidence.R_camera_aimed, "rays": evidence.rays[BLAZEPOSE_LIMBS],
+            "confidence": person.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS, 2],
+            "recovered": person.estimate.joints[0],
         }  # fmt: skip
 
-    def remember(self, seconds: float, human: Human, mean: Floats, precision: Floats) -> None:
+    def remember(self, seconds: float, person: Observation, mean: Floats, precision: Floats) -> None:
         """What the evidence of a frame spoke for; frames come in order."""
-        self.rows.append(Row(seconds, float(np.log(human.joints[0, 2])), mean, precision))
+        self.rows.append(Row(seconds, _log_depth(person), mean, precision))
 
-    def _history(self, seconds: float, human: Human) -> dict[str, Floats]:
+    def _history(self, seconds: float, person: Observation) -> dict[str, Floats]:
         """The older rows, padded at the front with rows that are not there."""
         rows, missing = list(self.rows), self._older - len(self.rows)
-        now = float(np.log(human.joints[0, 2]))
+        now = _log_depth(person)
         times = np.array([*[r.seconds for r in rows], seconds])
         return {
             "means": np.array([*[np.zeros(_POSE)] * missing, *[r.mean for r in rows]]),
@@ -74,25 +78,28 @@ class TrackWindow:
         }
 
 
+def evidence_vectors(people: list[Observation]) -> Floats:
+    """Evidence [N,768] of the people of a frame, for the diffusion prior."""
+    evidence = [p.evidence for p in people]
+    return evidence_features(keypoints_of(evidence), posture_of(evidence)) if evidence else np.zeros((0, 0))
+
+
 def refine_inputs(
-    windows: list[TrackWindow], humans: list[Human], seconds: float, body: BodyModel, guidance: Guidance
+    windows: list[TrackWindow], people: list[Observation], seconds: float, body: BodyModel, guidance: Guidance
 ) -> dict[str, Floats]:
     """Inputs of the network `refine` for all people of a frame."""
-    looks = [w.look(seconds, h) for w, h in zip(windows, humans, strict=True)]
-    count = len(humans)
-    return {name: np.array([look[name] for look in looks]) for name in looks[0]} | {
-        "bones": body.bones(np.array([h.betas for h in humans])),
+    rows = [w.inputs(seconds, p) for w, p in zip(windows, people, strict=True)]
+    count = len(people)
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]} | {
+        "bones": body.bones(np.array([p.estimate.betas for p in people])),
         "sigma_ray": np.full(count, guidance.sigma_ray), "floor": np.full(count, guidance.floor),
     }  # fmt: skip
 
 
-def pose_6d(human: Human) -> Floats:
-    """[144] in camera axes."""
-    rotations = pose_matrices(human.global_orient, human.body_pose)
-    return np.asarray(np.swapaxes(rotations[..., :2], -1, -2).reshape(-1))
+def pose_6d(person: Observation) -> Floats:
+    """The recovered pose [144] in camera axes."""
+    return np.asarray(np.swapaxes(person.estimate.rotations[..., :2], -1, -2).reshape(-1))
 
 
-def evidence_of(human: Human) -> Evidence:
-    """What learned recovery left for refinement."""
-    assert human.evidence is not None
-    return human.evidence
+def _log_depth(person: Observation) -> float:
+    return float(np.log(person.estimate.joints[0, 2]))

@@ -11,10 +11,10 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.sampler import invert, sample, spread
 from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
-from hmr_ros.methods.scorehmr.guided_frame import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
+from hmr_ros.methods.scorehmr.guidance import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.settings import Guidance
-from hmr_ros.methods.scorehmr.track_batch import Stack
+from hmr_ros.methods.scorehmr.track_batch import TrackBatch
 from hmr_ros.types import Floats
 
 
@@ -31,13 +31,13 @@ class Steps(Protocol):
 
 
 @torch.inference_mode()
-def refine_stack(seen: Stack, target: Steps, prior: TorchPrior, guidance: Guidance) -> Tensor:
+def sample_windows(seen: TrackBatch, target: Steps, prior: TorchPrior, guidance: Guidance) -> Tensor:
     """Poses [P,W,144] after inversion and guided sampling, `guidance.loops` times."""
     shape = seen.expected.shape
 
     def denoise(x: Tensor, t: int) -> Tensor:
         aimed = turn_root(x.reshape(-1, shape[-1]), seen.aim.transpose(1, 2))
-        return turn_root(prior.noise(aimed, t, seen.share), seen.aim).reshape(shape)
+        return turn_root(prior.noise(aimed, t, seen.conditioning), seen.aim).reshape(shape)
 
     falling = [round(guidance.tau * (1 - k / guidance.steps)) for k in range(guidance.steps + 1)]
     x = target.start()
@@ -49,10 +49,10 @@ def refine_stack(seen: Stack, target: Steps, prior: TorchPrior, guidance: Guidan
 class Target:
     """What the windows shall agree with: evidence and steady motion (a Newton step), then key points."""
 
-    def __init__(self, seen: Stack, betas: Floats, body: BodyModel, guidance: Guidance) -> None:
+    def __init__(self, seen: TrackBatch, betas: Floats, body: BodyModel, guidance: Guidance) -> None:
         """`betas` [P,10]: one shape a window."""
         self._guidance, self._seen = guidance, seen
-        A = couplings(seen.seconds, seen.present, guidance.motion)
+        A = couplings(seen.seconds, seen.present, *guidance.motion)
         self._newton = NewtonWindow(seen.expected, seen.precision, A)
         middle = seen.log_depth.mean(1, keepdim=True)  # differences to it: float32 keeps them better
         energy = depth_energy(seen.log_depth - middle, seen.seconds, seen.present, guidance)

@@ -8,24 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hmr_ros.body.coarse import sparse_pairs
+from hmr_ros.body.coarse import coarse_of, sparse_pairs, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
-from hmr_ros.body.loading import asset, load_body
+from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
 from hmr_ros.evidence.features import NUM_FEATURES, evidence_features, mirrored, rolled
 from hmr_ros.evidence.grid import SLOT_S
 from hmr_ros.evidence.keypoints import Normalised, normalise
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.posturehmr.graphs import (
-    PostureNetwork,
-    coarse_of,
-    load_mesh2d,
-    load_torch_posture,
-    sparse_points,
-)
+from hmr_ros.io.model_store import asset
+from hmr_ros.methods.posturehmr.graphs import torch_posture
+from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
 from hmr_ros.methods.posturehmr.recovery import evidence_2d
+from hmr_ros.methods.posturehmr.sources import PostureNetwork
 from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.synth.people import view_rotation
 from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded
@@ -230,7 +227,7 @@ def window_bank(
     """Sequences of `pairs` and `invented` recorded motions with others' landmark errors; looked
     at by the shipped networks."""
     body = load_body(None)
-    mesh, network = coarse_of(body), load_torch_posture(body, _DECODER_STEPS)
+    mesh, network = coarse_of(body), torch_posture(_DECODER_STEPS)
     moving = moving_people(pairs)
     people = [moving]
     if recorded is not None and invented:

@@ -34,7 +34,7 @@ def bank(folder, open_body):
 
 
 def load_mesh2d_weights():
-    from hmr_ros.body.loading import asset
+    from hmr_ros.io.model_store import asset
 
     return load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
 

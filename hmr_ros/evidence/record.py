@@ -1,0 +1,69 @@
+"""What one frame says about one person, before any recovery: key points as rays, normalised, and the 81 body points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hmr_ros.evidence.keypoints import Normalised, normalise, rays_of
+from hmr_ros.evidence.posture import Posture, PostureSource
+from hmr_ros.types import Floats, Frame, Track
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One person in one frame; axes of a camera aimed at the person unless said otherwise."""
+
+    rays: Floats  # [33,2] landmarks on the plane z = 1 of the real camera, without lens distortion
+    keypoints: Floats  # [33,6] as in `Normalised.points`
+    scale: float  # size of the person on the plane z = 1 of the aimed camera
+    R_camera_aimed: Floats  # [3,3] aimed camera -> real camera
+    posture: Posture | None  # the 81 points, N = 1; None where no method asked for them
+
+
+class EvidenceMaker:
+    """Tracks of a frame -> their evidence, all people in one batch. Stateless."""
+
+    def __init__(self, source: PostureSource | None) -> None:
+        """`source` estimates the 81 body points; None: they are left out."""
+        self._source = source
+
+    def __call__(self, frame: Frame, tracks: list[Track]) -> list[Evidence]:
+        """One record a track, in the same order."""
+        if not tracks:
+            return []
+        keypoints = np.array([t.keypoints.keypoints_2d for t in tracks])
+        rays = rays_of(keypoints[..., :2], frame.camera)
+        seen = normalise(rays, keypoints[..., 2], np.array([t.keypoints.keypoints_3d for t in tracks]))
+        posture = self._source(frame, tracks, seen) if self._source else None
+        return [
+            Evidence(rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i))
+            for i in range(len(tracks))
+        ]
+
+
+def keypoints_of(evidence: list[Evidence]) -> Normalised:
+    """The normalised key points of N people side by side."""
+    return Normalised(
+        np.array([e.keypoints for e in evidence]),
+        np.array([e.scale for e in evidence]),
+        np.array([e.R_camera_aimed for e in evidence]),
+    )
+
+
+def posture_of(evidence: list[Evidence]) -> Posture:
+    """The 81 points of N people side by side."""
+    rows = [e.posture for e in evidence if e.posture is not None]
+    assert len(rows) == len(evidence), "the factory gives a posture source to whoever reads the 81 points"
+    return Posture(
+        np.concatenate([r.points_2d for r in rows]), np.concatenate([r.sigma_2d for r in rows]),
+        np.concatenate([r.points for r in rows]), np.concatenate([r.sigma for r in rows]),
+    )  # fmt: skip
+
+
+def _row(posture: Posture | None, i: int) -> Posture | None:
+    if posture is None:
+        return None
+    rows = slice(i, i + 1)
+    return Posture(posture.points_2d[rows], posture.sigma_2d[rows], posture.points[rows], posture.sigma[rows])

@@ -1,0 +1,86 @@
+"""What every method takes and gives: recoveries find an estimate of a person, refinements improve it over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hmr_ros.body.model import BodyModel, forward_kinematics
+from hmr_ros.evidence.record import Evidence
+from hmr_ros.geometry.camera import distort_points, project
+from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.types import Camera, Floats, Frame, Human, Track
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An answer on its way: one person in one frame, camera frame. Whoever moves it gives its uncertainty too."""
+
+    rotations: Floats  # [24,3,3] local, the first body -> camera
+    betas: Floats  # [10]
+    transl: Floats  # [3] m, as in smplx: pelvis = rest pelvis + transl
+    joints: Floats  # [24,3] m
+    joint_sigma: Floats  # [24] m, one standard deviation an axis of the joint relative to the pelvis
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One person in one frame with everything known before refinement."""
+
+    frame: int
+    stamp_ns: int
+    camera: Camera
+    track: Track
+    evidence: Evidence
+    estimate: Estimate
+
+
+class Recovery(Protocol):
+    """Finds the pose of everybody in one frame; called with all of them at once so that it may batch."""
+
+    def __call__(self, frame: Frame, tracks: list[Track], evidence: list[Evidence]) -> list[Estimate]:
+        """One estimate a track, in the same order."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what was learned about tracks."""
+        ...
+
+
+Answer = Callable[[], list[Estimate]]  # called once, when the frame's answer is due
+
+
+class Refinement(Protocol):
+    """Improves estimates over time. Frames come in order; their answers are asked for in the same order, up to `lag`
+    frames later, when the frames in between have been observed."""
+
+    lag: int
+
+    def observe(self, stamp_ns: int, people: list[Observation]) -> Answer:
+        """Take in a frame (`people` may be empty); the answer has one estimate a person, in the same order."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        ...
+
+
+def estimate_at(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Floats, joint_sigma: Floats) -> Estimate:
+    """The body with local `rotations` [24,3,3] and shape [10] whose pelvis is at `pelvis` [3] m."""
+    rest = body.rest_joints(betas)
+    joints = forward_kinematics(rotations, rest)[1]
+    return Estimate(rotations, betas, pelvis - rest[0], joints - joints[:1] + pelvis, joint_sigma)
+
+
+def human_of(person: Observation, estimate: Estimate, body_model: str) -> Human:
+    """The answer as it leaves the pipeline: axis-angle, and joints in pixels of the image."""
+    angles = axis_angle_from_matrix(estimate.rotations)
+    keypoints, camera = person.track.keypoints, person.camera
+    return Human(
+        frame=person.frame, stamp_ns=person.stamp_ns, track_id=person.track.track_id, state=person.track.state,
+        score=keypoints.score, boxes_xyxy=person.track.boxes_xyxy, keypoints_2d=keypoints.keypoints_2d,
+        global_orient=angles[0], body_pose=angles[1:].reshape(-1), betas=estimate.betas, transl=estimate.transl,
+        joints=estimate.joints, joints_2d=distort_points(project(estimate.joints, camera.K), camera),
+        joint_sigma=estimate.joint_sigma, K=camera.K, body_model=body_model,
+    )  # fmt: skip

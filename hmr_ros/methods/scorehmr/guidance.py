@@ -1,0 +1,76 @@
+"""What guidance is made of, for one frame or many: key points with weights, how firmly joints are held, the pelvis."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.diffusion.reprojection import Seen, keypoint_step
+from hmr_ros.diffusion.skeleton import Skeleton
+from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
+from hmr_ros.methods.scorehmr.settings import Guidance
+
+LIMBS = list(SMPL_LIMBS)
+
+
+def turn_root(x: Tensor, R: Tensor) -> Tensor:
+    """6D poses [...,144] with the first joint turned by `R` [...,3,3]; noise turns likewise."""
+    first = x[..., :6].reshape(*x.shape[:-1], 2, 3) @ R.transpose(-1, -2)
+    return torch.cat([first.flatten(-2), x[..., 6:]], -1)
+
+
+def depth_energy(log_depth: Tensor, seconds: Tensor, present: Tensor, guidance: Guidance) -> NewtonWindow:
+    """Energy of the logarithm of the pelvis' depth [P,W], the least certain part of its place, over the window."""
+    log = log_depth[..., None]
+    A = couplings(seconds, present, *guidance.depth)
+    return NewtonWindow(log, 0 * log + guidance.sigma_depth**-2, A)
+
+
+def keypoints_at(
+    rays: Tensor, confidence: Tensor, depth: Tensor, sigma_ray: Tensor | float, outlier: float, R: Tensor, t: Tensor
+) -> Seen:
+    """Landmarks of N frames with their weights; a landmark's error is one of metres, so it shrinks with the depth.
+
+    `rays` [N,K,2], `confidence` [N,K], `depth` [N] m, `sigma_ray` [N,1] m; `R` [3,3], `t` [3] as in `Seen`.
+    """
+    return Seen(rays, confidence * depth[:, None] / sigma_ray, outlier / depth, R, t)
+
+
+def stiffness(held: Tensor, floor: Tensor | float) -> Tensor:
+    """How firmly each joint is turned away from where it is, 1/rad^2; `held` [...] is the precision of its six
+    numbers: a turn of w moves them by 4/3 w^2."""
+    return 4 / 3 * held + floor
+
+
+def pelvis_stiffness(depth: Tensor) -> Tensor:
+    """[N,3]: free to the sides, held in depth [N], which the window knows better than one frame."""
+    free = 0 * depth + 4.0
+    return torch.stack([free, free, 1e4 / depth.square()], 1)
+
+
+def pelvis_at(limbs: Tensor, keypoints: Seen, recovered: Tensor, depth: Tensor, sigma_ray: Tensor | float) -> Tensor:
+    """Pelvis [N,3] m at `depth` [N]: closed form in x and y, where nothing is seen the recovered place [N,3].
+
+    `limbs` [N,K,3] m from the pelvis, `sigma_ray` [N,1].
+    """
+    z = limbs[..., 2:] + depth[:, None, None]
+    w = (keypoints.weights / z[..., 0])[..., None] ** 2
+    there = recovered[:, :2] / recovered[:, 2:] * depth[:, None]
+    wanted = keypoints.rays * z - limbs[..., :2]
+    faint = 0.05 * sigma_ray**-2
+    xy = ((w * wanted).sum(1) + faint * there) / (w.sum(1) + faint)
+    return torch.cat([xy, depth[:, None]], 1)
+
+
+def towards_keypoints(
+    rotations: Tensor, skeleton: Skeleton, keypoints: Seen, recovered: Tensor, depth: Tensor,
+    sigma_ray: Tensor | float, firm: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """6D poses [N,144] and pelvis [N,3] m one step towards the key points, from local `rotations` [N,24,3,3].
+
+    `recovered` [N,3], `depth` [N] and `sigma_ray` as in `pelvis_at`, `firm` [N,24] as of `stiffness`.
+    """
+    posed = skeleton.pose(rotations)
+    at = pelvis_at(posed.joints[:, LIMBS], keypoints, recovered, depth, sigma_ray)
+    return keypoint_step(posed, rotations, at, LIMBS, [keypoints], firm, pelvis_stiffness(depth))
