@@ -60,7 +60,7 @@ def _models(required: bool) -> list[Check]:
     for model in MODELS.values():
         if model.required == required:
             path = find_model(model)
-            where = str(path) if path else f"not whole in {cache_folder()}"
+            where = str(path) if path else f"missing or damaged in {cache_folder()}"
             checks.append((model.name, path is not None, f"{model.purpose}: {where}", f"run `{FETCH}`"))
     return checks
 
