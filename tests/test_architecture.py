@@ -48,10 +48,30 @@ def test_arrows_point_up_the_list():
         for module in imports(path):
             parts = module.split(".")
             if parts[0] == "hmr_ros" and len(parts) > 1 and parts[1] not in ("msg", here):
-                there = parts[1]
+                there = room_of(module)
                 if ORDER.index(there) > ORDER.index(here) and (here, there) not in ALLOWED:
                     wrong.append(f"{path.relative_to(PACKAGE)} imports {module}")
     assert not wrong
+
+
+def test_no_circles():
+    """Not between files either, imports inside functions included."""
+    modules = {".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts): p for p in sources()}
+    arrows = {name: {m for m in imports(p) if m in modules and m != name} for name, p in modules.items()}
+    done, path = set(), []
+
+    def walk(name):
+        assert name not in path, f"circle: {' -> '.join([*path[path.index(name) :], name])}"
+        if name in done:
+            return
+        path.append(name)
+        for other in sorted(arrows[name]):
+            walk(other)
+        path.pop()
+        done.add(name)
+
+    for name in sorted(arrows):
+        walk(name)
 
 
 def test_only_ros_knows_ros():
