@@ -114,7 +114,7 @@ def _models(args: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from hmr_ros.ros.demo.record import demo
+    from hmr_ros.ros.demo.run import demo
 
     return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
 

@@ -22,7 +22,7 @@ def stamp_ns(stamp: Any) -> int:
 
 
 def humans_to_msg(humans: list[HumanRecord], header: Header) -> HumanArray:
-    """People of one picture as a message with the picture's own header."""
+    """People of one image as a message with the image's own header."""
     return HumanArray(header=header, humans=[_human_to_msg(h) for h in humans])
 
 
@@ -44,10 +44,10 @@ def body_to_msg(body: body_model.BodyModel) -> BodyModel:
     return message
 
 
-def image_to_msg(picture: Any, header: Header) -> Image:
+def image_to_msg(image: Any, header: Header) -> Image:
     """BGR [H,W,3] -> sensor_msgs/Image."""
-    height, width = picture.shape[:2]
-    return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=image_bytes(picture))
+    height, width = image.shape[:2]
+    return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=image_bytes(image))
 
 
 def _human_to_msg(human: HumanRecord) -> Human:
