@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from guidance_losses import keypoint_loss, temporal_loss
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.model import BodyModel
-from hmr_ros.diffusion.guidance import keypoint_loss, temporal_loss
 from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.scorehmr.streaming import with_pose

@@ -17,10 +17,11 @@ from hmr_ros.body.coarse import JOINT_IDS
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
-from hmr_ros.io.model_store import asset
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evidence.keypoints import Normalised, normalise
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from hmr_ros.io.model_store import asset
+from hmr_ros.methods.posturehmr.forward import fk_state
 from hmr_ros.methods.posturehmr.graphs import (
     Posture,
     coarse_of,
@@ -92,7 +93,8 @@ def unrendered(bank: PairBank, poses: Floats, count: int, rng: np.random.Generat
 
 def true_limbs(batch: Batch, bank: PairBank) -> Floats:
     """True limb joints [N,12,3] in the axes of the batch's cameras."""
-    return bank.posed_truth(batch)[:, LIMBS]
+    with torch.no_grad():
+        return fk_state(bank.posed, batch.pose, batch.betas, 0 * batch.scale).double().numpy()[:, LIMBS]
 
 
 def report_fits(name: str, fitter: PointFitter, posture: Posture, batch: Batch, true: Floats) -> None:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
+from guidance_losses import gradient_6d, guided_sample, keypoint_loss, kinematics_gradient, temporal_loss
 from torch import Tensor
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.diffusion.guidance import keypoint_loss, temporal_loss
-from hmr_ros.diffusion.sampler import invert, sample
-from hmr_ros.diffusion.skeleton import gradient_6d, rotations_from_6d
+from hmr_ros.diffusion.sampler import invert
+from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.methods.scorehmr.guided_frame import LIMBS, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.streaming import with_pose
@@ -17,7 +17,7 @@ from hmr_ros.types import Camera, Human
 
 LOOPS, TAU, STEP = 10, 50, 2  # 25 inversion and 25 guided steps a loop: 500 denoiser calls
 KEYPOINT_WEIGHT, TEMPORAL_WEIGHT, CAMERA_RATE = 0.003, 30.0, 1e-2
-SIGMA_PX = 100.0  # of Geman-McClure in pictures whose longer side is 1000 px
+SIGMA_PX = 100.0  # of Geman-McClure in images whose longer side is 1000 px
 
 
 class Published:
@@ -44,14 +44,13 @@ class Published:
             return turn_root(self._prior.noise(turn_root(x, seen.aim.transpose(1, 2)), t, seen.share), seen.aim)
 
         def guide(x: Tensor) -> Tensor:
-            rotations = rotations_from_6d(x)
-            posed = skeleton.pose(rotations)
+            posed = skeleton.pose(rotations_from_6d(x))
             _, pull, to_pelvis = keypoint_loss(
                 posed.joints[:, LIMBS], pelvis, seen.rays, seen.confidence, SIGMA_PX / focal
             )
             to_joints = torch.zeros_like(posed.joints)
             to_joints[:, LIMBS] = pull * (KEYPOINT_WEIGHT * focal**2)
-            gradient = gradient_6d(x, skeleton.gradient(posed, rotations, to_joints))
+            gradient = gradient_6d(x, kinematics_gradient(posed, to_joints))
             if len(x) > 1:
                 gradient = gradient + TEMPORAL_WEIGHT * temporal_loss(x, seen.seconds[0])[1]
             pelvis.sub_(adam.step(to_pelvis * focal**2 * KEYPOINT_WEIGHT))
@@ -60,7 +59,7 @@ class Published:
         times = list(range(0, TAU + 1, STEP))
         x = _regressed(seen)
         for _ in range(LOOPS):
-            x = sample(invert(x, denoise, times), denoise, times[::-1], guide=guide)
+            x = guided_sample(invert(x, denoise, times), denoise, times[::-1], guide)
         rotations = rotations_from_6d(x).double().numpy()
         places = pelvis.double().numpy()
         return [with_pose(h, r, p, body, camera) for h, r, p in zip(humans, rotations, places, strict=True)]

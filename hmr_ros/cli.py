@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hmr_ros import __version__
-from hmr_ros.config import ENGINES, LANDMARK_NETWORKS, RECOVER, REFINE, HmrConfig, read_config, with_values
-from hmr_ros.errors import AssetError, HmrError
+from hmr_ros.commands.train_options import add_stages
+from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
+from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
 
 # Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
@@ -112,51 +113,14 @@ def _demo(args: argparse.Namespace) -> int:
     return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
 
 
-def _pairs(args: argparse.Namespace) -> int:
-    from hmr_ros.train.data.pairs import make_pairs
+def _train_all(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.train_all import train_all
 
-    return make_pairs(
-        args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain,
-        frames=args.frames, networks=args.networks, body=None,
-    )  # fmt: skip
+    def parse(words: list[str]) -> Callable[[], int]:
+        given = _parser(_StrictParser).parse_args(words)
+        return lambda: given.command(given)
 
-
-def _crops(args: argparse.Namespace) -> int:
-    from hmr_ros.train.data.crops import make_crops
-
-    return make_crops(
-        args.motion, args.out, count=args.count, side=args.side, seed=args.seed, workers=args.workers, plain=args.plain
-    )
-
-
-def _train(args: argparse.Namespace) -> int:
-    from hmr_ros.commands import train
-    from hmr_ros.train.data.batches import Mix
-    from hmr_ros.train.loop import Schedule
-
-    schedule = Schedule(
-        args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device
-    )
-    if args.network == "image":
-        return train.image(
-            args.crops, args.val, schedule, init=args.init, size=args.size, with_render=not args.no_trimap,
-            threads=args.threads,
-        )  # fmt: skip
-    if args.network == "prior":
-        return train.prior(
-            args.pairs, args.val, schedule, init=args.init, motion=args.motion, invented=args.invented,
-            threads=args.threads,
-        )  # fmt: skip
-    if args.network == "mesh2d":
-        return train.mesh2d(
-            args.pairs, args.val, schedule, init=args.init, motion=args.motion, residual=not args.no_residual,
-            threads=args.threads,
-        )  # fmt: skip
-    return train.m2p(
-        args.pairs, args.val, args.mesh2d, schedule,
-        motion=args.motion, init=args.init, mix=Mix(invented=args.invented, jitter=args.jitter), size=args.size,
-        path=args.path, bare=args.bare_keypoints, threads=args.threads,
-    )  # fmt: skip
+    return train_all(args.config, parse)
 
 
 def _bench(args: argparse.Namespace) -> int:
@@ -187,8 +151,15 @@ def _build_engine(args: argparse.Namespace) -> int:
     return build_engine(args.onnx, args.network, args.out, configuration(args), args.precision)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hmr", description="Human mesh recovery: people in video as SMPL bodies.")
+class _StrictParser(argparse.ArgumentParser):
+    """Raises where the plain one prints its usage and leaves: for options that come from a file."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser = kind(prog="hmr", description="Human mesh recovery: people in video as SMPL bodies.")
     parser.add_argument("--version", action="version", version=f"hmr_ros {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -217,7 +188,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     p.set_defaults(command=_evaluate)
 
-    _train_commands(commands.add_parser("train", help="retrain the shipped networks, stage by stage"))
+    add_stages(
+        commands.add_parser("train", help="retrain the shipped networks, all at once or stage by stage"), _train_all
+    )
 
     _engine_commands(commands)
 
@@ -267,72 +240,6 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     _pipeline_options(p)
     p.set_defaults(command=_multiview)
-
-
-def _train_commands(parser: argparse.ArgumentParser) -> None:
-    """`hmr train pairs | crops | mesh2d | m2p | prior | image`."""
-    stages = parser.add_subparsers(required=True, metavar="STAGE")
-    p = stages.add_parser("pairs", help="render people and note what the landmark network says about them")
-    _people_options(p, "pairs", 30000)
-    p.add_argument("--frames", type=int, default=1, help="more than 1: pieces of motion of so many frames, tracked")
-    p.add_argument(
-        "--networks", nargs="+", choices=LANDMARK_NETWORKS[1:], default=["full"],
-        help="landmark networks that look at every picture, one pair each",
-    )  # fmt: skip
-    p.set_defaults(command=_pairs)
-    p = stages.add_parser("crops", help="render people as crops with their true 2D points, for the image network")
-    _people_options(p, "crops", 50000)
-    p.add_argument("--side", type=int, default=192, help="pixels of a crop (192 for --size small, 384 for paper)")
-    p.set_defaults(command=_crops)
-    for name, steps in (("mesh2d", 3500), ("m2p", 11000), ("prior", 8000)):
-        p = stages.add_parser(name, help=f"train {name} on pairs; continues from the checkpoint in --out")
-        p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
-        p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
-        p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
-        _schedule_options(p, name, steps, 256)
-        if name == "prior":
-            p.add_argument("--invented", type=int, default=3000, help="recorded motions with others' landmark errors")
-            continue
-        if name == "mesh2d":
-            p.add_argument("--no-residual", action="store_true", help="ablation: C P alone")
-            continue
-        p.add_argument("--mesh2d", type=Path, metavar="FILE", help="2D mesh weights (default: the shipped ones)")
-        p.add_argument("--jitter", type=float, default=0.0, help="noise on the landmarks, in sizes of the person")
-        p.add_argument("--invented", type=float, default=0.6, help="share of people with others' landmark errors")
-        p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
-        p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
-        p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
-    p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
-    p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
-    p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
-    _schedule_options(p, "image", 60000, 32)
-    p.add_argument("--size", default="small", help="small (CPU) or paper (HRNet-W48, GPU)")
-    p.add_argument("--no-trimap", action="store_true", help="ablation: no render loss")
-
-
-def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
-    """Options of what renders people to train on."""
-    p.add_argument("--motion", type=Path, required=True, metavar="NPZ", help="motion file: poses [F,72] in SMPL form")
-    p.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help=f"folder of the {what}; finished files are kept"
-    )
-    p.add_argument("--count", type=int, default=count)
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
-
-
-def _schedule_options(p: argparse.ArgumentParser, network: str, steps: int, batch: int) -> None:
-    """Options that every training has."""
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")
-    p.add_argument("--steps", type=int, default=steps)
-    p.add_argument("--batch", type=int, default=batch)
-    p.add_argument("--learning-rate", type=float, default=1e-3)
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--device", default="cpu", help="cpu or cuda")
-    p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
-    p.set_defaults(command=_train, network=network)
 
 
 def _engine_commands(commands: Any) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from hmr_ros.body.coarse import coarse_of
 from hmr_ros.body.loading import load_body
@@ -41,10 +43,7 @@ def mesh2d(
     bank, val = _banks(pairs, held_back, None, motion)
     size = Mesh2DSize(residual=residual) if start is None else start.size
     network = train_mesh2d(bank, val, size, schedule, Mix(), start)
-    path = schedule.out / "mesh2d.safetensors"
-    save_weights(path, "mesh2d", network, size, {"pairs": len(bank), "schedule": asdict(schedule)})
-    print(f"weights in {path}, curves in {schedule.out / 'curve.csv'}")
-    return 0
+    return _saved("mesh2d", network, size, schedule, {"pairs": len(bank)})
 
 
 def m2p(
@@ -52,6 +51,8 @@ def m2p(
     init: Path | None, mix: Mix, size: str, path: str, bare: bool, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train m2p`: writes m2p.safetensors into the schedule's folder; `init` = weights to go on from."""
+    if not 0 <= mix.synthetic_share <= 1:
+        raise ConfigError(f"--synthetic-share {mix.synthetic_share} is no share; give 0 to 1")
     _prepare(schedule, threads)
     front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
     bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
@@ -62,29 +63,27 @@ def m2p(
     if start is not None and start.size != chosen:
         raise ConfigError(f"{init} has another size than --size {size}; leave one of them out")
     network = train_m2p(bank, val, front, body, coarse, chosen, schedule, mix, Variant(path, bare), start)
-    target = schedule.out / "m2p.safetensors"
-    notes = {"pairs": len(bank), "schedule": asdict(schedule), "path": path, "bare_keypoints": bare}
-    save_weights(target, "m2p", network, chosen, notes)
-    print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
-    return 0
+    return _saved("m2p", network, chosen, schedule, {"pairs": len(bank), "path": path, "bare_keypoints": bare})
 
 
 def prior(
-    pairs: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, motion: Path | None, invented: int,
-    threads: int,
+    pairs: list[Path], held_back: Path, schedule: Schedule, *, mesh2d_path: Path | None, m2p_path: Path | None,
+    init: Path | None, motion: Path | None, synthetic: int, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train prior`: writes prior.safetensors into the schedule's folder; pairs must be pieces of motion, `init` =
-    weights to go on from."""
+    weights to go on from, `mesh2d_path` and `m2p_path` = weights of the networks that it refines (None: the shipped
+    ones), `synthetic` = recorded motions with others' landmark errors."""
+    if synthetic < 0:
+        raise ConfigError(f"--synthetic-motions {synthetic} is negative; give 0 or more")
     start = None if init is None else load_network(init)
     _prepare(schedule, threads)
     size = PriorSize() if start is None else start.size
     rng = np.random.default_rng(schedule.seed)
-    bank = window_bank(load_pairs(*pairs), size, None if motion is None else load_recorded(motion), invented, rng)
-    network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng), size, schedule, start)
-    target = schedule.out / "prior.safetensors"
-    save_weights(target, "prior", network, size, {"sequences": len(bank), "schedule": asdict(schedule)})
-    print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
-    return 0
+    recorded = None if motion is None else load_recorded(motion)
+    files = {"mesh2d": mesh2d_path, "m2p": m2p_path}
+    bank = window_bank(load_pairs(*pairs), size, recorded, synthetic, rng, **files)
+    network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng, **files), size, schedule, start)
+    return _saved("prior", network, size, schedule, {"sequences": len(bank)})
 
 
 def image(
@@ -101,10 +100,7 @@ def image(
     mesh = coarse_of(body)
     bank, val = (CropBank(load_crops(*folders), mesh, chosen.crop_px) for folders in (crops, [held_back]))
     network = train_image(bank, val, body, mesh, chosen, schedule, with_render=with_render, start=start)
-    target = schedule.out / "image.safetensors"
-    save_weights(target, "image", network, chosen, {"crops": len(bank), "schedule": asdict(schedule)})
-    print(f"weights in {target}, curves in {schedule.out / 'curve.csv'}")
-    return 0
+    return _saved("image", network, chosen, schedule, {"crops": len(bank)})
 
 
 def m2p_size(name: str, bare: bool = False) -> M2PSize:
@@ -113,6 +109,14 @@ def m2p_size(name: str, bare: bool = False) -> M2PSize:
     if name not in sizes:
         raise ConfigError(f"--size '{name}' is unknown; choose from {', '.join(sizes)}")
     return M2PSize(**asdict(sizes[name]) | {"bare_landmarks": NUM_LANDMARKS * CHANNELS if bare else 0})
+
+
+def _saved(name: str, network: nn.Module, size: Any, schedule: Schedule, notes: dict[str, Any]) -> int:
+    """Write the weights beside the curve; every stage ends so."""
+    path = schedule.out / f"{name}.safetensors"
+    save_weights(path, name, network, size, notes | {"schedule": asdict(schedule)})
+    print(f"weights in {path}, curves in {schedule.out / 'curve.csv'}")
+    return 0
 
 
 def _banks(

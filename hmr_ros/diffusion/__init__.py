@@ -1,1 +1,1 @@
-"""Score guidance: noise schedule, DDIM steps, guidance losses with their gradients."""
+"""Score guidance that knows nothing of cameras or tracks: noise schedule, DDIM steps, Newton steps of the losses."""

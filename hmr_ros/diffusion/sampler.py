@@ -12,7 +12,6 @@ from torch import Tensor
 from hmr_ros.types import Floats
 
 Denoiser = Callable[[Tensor, int], Tensor]  # x_t [...,D], t -> predicted noise [...,D]; the condition is bound
-Guide = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> gradient of the guidance loss with respect to it
 Step = Callable[[Tensor, int], Tensor]  # x0-hat [...,D], t -> what a proximal Newton step adds to it
 
 STEPS = 1000  # T
@@ -62,17 +61,6 @@ def invert(x0: Tensor, denoise: Denoiser, times: list[int], corrections: int = 0
     return x
 
 
-def guided(x_t: Tensor, noise: Tensor, t: int, guide: Guide) -> tuple[Tensor, Tensor]:
-    """Eq. 9 and 10: (x0-hat', noise') after guidance.
-
-    The gradient reaches x_t only through x0-hat (d x0-hat / d x_t = 1 / sqrt(a)), not through the denoiser.
-    """
-    a = _ALPHAS[t]
-    gradient = guide(predicted_x0(x_t, noise, t)) / math.sqrt(a)
-    changed = noise + math.sqrt(1 - a) * gradient
-    return predicted_x0(x_t, changed, t), changed
-
-
 def spread(t: int) -> float:
     """How far x0 may be from x0-hat for all that x_t says: sqrt((1 - a) / a), the noise in units of x0."""
     a = _ALPHAS[t]
@@ -80,7 +68,9 @@ def spread(t: int) -> float:
 
 
 def newton_guided(x_t: Tensor, noise: Tensor, t: int, step: Step) -> tuple[Tensor, Tensor]:
-    """Like `guided` with a gradient scaled so that x0-hat moves by `step`: rho of Eq. 10 becomes a matrix.
+    """Eq. 9 and 10 with a gradient scaled so that x0-hat moves by `step`: rho of Eq. 10 becomes a matrix.
+
+    The gradient reaches x_t only through x0-hat (d x0-hat / d x_t = 1 / sqrt(a)), not through the denoiser.
 
     A fixed rho moves x0-hat by rho (1 - a) / a, next to nothing at small t; a live window has few steps to spend. The
     step minimises the guidance losses plus the distance to x0-hat in units of `spread(t)`.
@@ -99,16 +89,13 @@ def bounded(x_t: Tensor, noise: Tensor, t: int, bound: float) -> tuple[Tensor, T
 
 
 def sample(
-    x: Tensor, denoise: Denoiser, times: list[int], guide: Guide | None = None, step: Step | None = None,
-    bound: float | None = None,
-) -> Tensor:  # fmt: skip
-    """From x_t at the first of the falling `times` to the last; guided by a gradient or by Newton steps if given, else
-    with x0-hat within +-`bound` if that is given (1 for rotations, from pure noise)."""
+    x: Tensor, denoise: Denoiser, times: list[int], step: Step | None = None, bound: float | None = None
+) -> Tensor:
+    """From x_t at the first of the falling `times` to the last; guided by Newton steps if given, else with x0-hat
+    within +-`bound` if that is given (1 for rotations, from pure noise)."""
     for t, s in pairwise(times):
         noise = denoise(x, t)
-        if guide is not None:
-            x = noised(*guided(x, noise, t, guide), s)
-        elif step is not None:
+        if step is not None:
             x = noised(*newton_guided(x, noise, t, step), s)
         elif bound is not None:
             x = noised(*bounded(x, noise, t, bound), s)

@@ -19,8 +19,10 @@ def save_weights(path: Path, name: str, network: nn.Module, size: Any, notes: di
     """Parameters as float16 (half the file, joints move by less than 0.1 mm); `size` is the network's dataclass."""
     tensors = {k: v.detach().cpu().half().contiguous() for k, v in network.state_dict().items()}
     header = {"network": name, "size": json.dumps(asdict(size)), "notes": json.dumps(notes, default=str)}
-    save_file(tensors, str(path), metadata=header)
-    path.chmod(0o644)  # safetensors makes files that only their owner can read
+    partial = path.with_suffix(".part")  # a file of that name is a whole one
+    save_file(tensors, str(partial), metadata=header)
+    partial.chmod(0o644)  # safetensors makes files that only their owner can read
+    partial.replace(path)
 
 
 def read_weights(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:

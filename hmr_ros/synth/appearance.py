@@ -1,4 +1,4 @@
-"""What rendered training people wear and stand before, what is in the way, and what the camera does to the picture."""
+"""What rendered people wear and stand before, what is in the way, and what the camera does to the image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hmr_ros.synth.scene import background, clothes
 from hmr_ros.types import Floats, Image
 from hmr_ros.view.raster import draw_mesh
 
-_AS_RENDERED = 0.75  # share of plain pictures without camera faults
+_AS_RENDERED = 0.75  # share of plain images without camera faults
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Occluder:
 
 
 @dataclass(frozen=True)
-class Look:
-    """Everything about a picture that does not move with the person."""
+class Appearance:
+    """Everything about an image that does not move with the person."""
 
     backdrop: Image  # [h,w,3]
     colors: Floats  # [F,3] BGR
@@ -44,12 +44,12 @@ class Look:
     jpeg_quality: int | None
 
 
-def random_look(body: BodyModel, person: Person, rng: np.random.Generator, plain: bool) -> Look:
+def random_appearance(body: BodyModel, person: Person, rng: np.random.Generator, plain: bool) -> Appearance:
     """Clothes, light, background, occluders and camera faults for the window of `person`; `plain` = a room, a decent
     camera and nothing in the way, as `hmr render` draws it."""
     width, height = person.size
     if plain and rng.random() < _AS_RENDERED:
-        return Look(
+        return Appearance(
             backdrop=background(width, height, int(rng.integers(1 << 31))),
             colors=clothes(body, int(rng.integers(1 << 31))),
             light=np.array([rng.normal(0, 0.5), -1.0, -1.0]) if rng.random() < 0.7 else None,
@@ -58,7 +58,7 @@ def random_look(body: BodyModel, person: Person, rng: np.random.Generator, plain
             jpeg_quality=90,
         )  # fmt: skip
     lamp = np.array([rng.normal(), rng.normal() - 0.7, -abs(rng.normal()) - 0.2])
-    return Look(
+    return Appearance(
         backdrop=_backdrop(width, height, rng),
         colors=_costume(body, rng),
         light=None if rng.random() < 0.2 else lamp,
@@ -73,14 +73,14 @@ def random_look(body: BodyModel, person: Person, rng: np.random.Generator, plain
     )
 
 
-def picture(body: BodyModel, person: Person, look: Look, rng: np.random.Generator) -> Image:
+def rendered_image(body: BodyModel, person: Person, appearance: Appearance, rng: np.random.Generator) -> Image:
     """The window [h,w,3] BGR; `rng` is the sensor's noise."""
-    image = look.backdrop.copy()
-    vertices = _clothed(body, person.vertices, look)
-    draw_mesh(image, vertices, body.faces, person.K, look.colors, light=look.light)
-    for occluder in look.occluders:
+    image = appearance.backdrop.copy()
+    vertices = _clothed(body, person.vertices, appearance)
+    draw_mesh(image, vertices, body.faces, person.K, appearance.colors, light=appearance.light)
+    for occluder in appearance.occluders:
         _occlude(image, occluder)
-    return _degrade(image, look, rng)
+    return _degrade(image, appearance, rng)
 
 
 def _backdrop(width: int, height: int, rng: np.random.Generator) -> Image:
@@ -108,9 +108,9 @@ def _costume(body: BodyModel, rng: np.random.Generator) -> Floats:
     return np.clip(colors * rng.uniform(0.5, 1.3), 0, 255)
 
 
-def _clothed(body: BodyModel, vertices: Floats, look: Look) -> Floats:
+def _clothed(body: BodyModel, vertices: Floats, appearance: Appearance) -> Floats:
     """Vertices pushed outwards on trunk, thighs and upper arms, as loose clothes do."""
-    if look.thickness_m == 0.0:
+    if appearance.thickness_m == 0.0:
         return vertices
     corners = vertices[body.faces]
     normals = np.zeros_like(vertices)
@@ -120,7 +120,7 @@ def _clothed(body: BodyModel, vertices: Floats, look: Look) -> Floats:
             normals[:, axis] += np.bincount(corner, face_normals[:, axis], len(vertices))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     cloth = body.weights[:, [0, 1, 2, 3, 4, 5, 6, 9, 13, 14, 16, 17]].sum(1)
-    return np.asarray(vertices + (look.thickness_m * cloth * look.folds)[:, None] * normals)
+    return np.asarray(vertices + (appearance.thickness_m * cloth * appearance.folds)[:, None] * normals)
 
 
 def _occluder(person: Person, rng: np.random.Generator) -> Occluder:
@@ -144,15 +144,15 @@ def _occlude(image: Image, occluder: Occluder) -> None:
         cv2.rectangle(image, (int(low[0]), int(low[1])), (int(high[0]), int(high[1])), occluder.color, -1)
 
 
-def _degrade(image: Image, look: Look, rng: np.random.Generator) -> Image:
+def _degrade(image: Image, appearance: Appearance, rng: np.random.Generator) -> Image:
     """Blur, noise, exposure and compression of a real camera."""
-    if look.blur_px:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), look.blur_px))
-    out = image.astype(np.float32) * np.float32(look.contrast)
-    out += np.float32(look.brightness + 128 * (1 - look.contrast))
-    out += np.float32(look.noise) * rng.standard_normal(image.shape, np.float32)
+    if appearance.blur_px:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), appearance.blur_px))
+    out = image.astype(np.float32) * np.float32(appearance.contrast)
+    out += np.float32(appearance.brightness + 128 * (1 - appearance.contrast))
+    out += np.float32(appearance.noise) * rng.standard_normal(image.shape, np.float32)
     image = np.clip(out, 0, 255).astype(np.uint8)
-    if look.jpeg_quality is not None:
-        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, look.jpeg_quality])[1]
+    if appearance.jpeg_quality is not None:
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, appearance.jpeg_quality])[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return image

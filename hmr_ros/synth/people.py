@@ -22,7 +22,7 @@ _WIDEST = 2.5  # sides of the rendered window against the roi
 
 @dataclass(frozen=True)
 class Person:
-    """A person in the camera frame and the part of the picture that a landmark network looks at."""
+    """A person in the camera frame and the part of the image that a landmark network sees."""
 
     pose: Floats  # [72] rad, global_orient in the camera frame
     betas: Floats  # [10]
@@ -117,7 +117,7 @@ def _place(
 
 
 def _roi(vertices: Floats, joints: Floats, K: Floats, rng: np.random.Generator) -> Roi:
-    """Where a tracker would look: circle about the mid hip around the whole body, trunk upright, slightly off."""
+    """Where a tracker would search: circle about the mid hip around the whole body, trunk upright, slightly off."""
     px, around = project(joints, K), project(vertices[::7], K)
     hip = (px[1] + px[2]) / 2
     radius = np.linalg.norm(around - hip, axis=1).max() * np.exp(rng.normal(-0.02, 0.06))
@@ -128,7 +128,7 @@ def _roi(vertices: Floats, joints: Floats, K: Floats, rng: np.random.Generator) 
 
 
 def _window(people: list[Person], W: float, H: float, rng: np.random.Generator) -> list[Person]:
-    """Only the part of the picture around the rois is rendered, at a random resolution; empty if somebody leaves it."""
+    """Only the part of the image around the rois is rendered, at a random resolution; empty if somebody leaves it."""
     centers = np.array([p.roi.center_px for p in people])
     size = max(p.roi.size_px for p in people)
     low = np.maximum(centers.min(0) - 0.72 * size, 0.0)

@@ -1,4 +1,8 @@
-"""Poses to train on: recorded motion, widened by mirroring, mixing, joint noise and procedural limbs."""
+"""Poses to train on.
+
+Recorded motion files; poses that widen them (limbs of other frames, joint noise); a sampler of single poses and of
+pieces of motion; procedural limbs within the limits of their joints.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +31,25 @@ _LIMBS = {
     "right_leg": [SMPL[f"right_{part}"] for part in ("hip", "knee", "ankle", "foot")],
 }
 _SWAPS = {"left_arm": 0.5, "right_arm": 0.5, "trunk": 0.5, "left_leg": 0.3, "right_leg": 0.3}
-# spread [deg] of the noise on every joint: small where motion capture is good, wide where it is blind
+# standard deviation [deg] of the noise on every joint: small where motion capture is good, wide where it is blind
 _NOISE_DEG = {
     "left_collar": 6, "right_collar": 6, "head": 10, "neck": 8, "left_wrist": 20, "right_wrist": 20,
     "left_ankle": 8, "right_ankle": 8, "left_shoulder": 8, "right_shoulder": 8,
 }  # fmt: skip
 _DEFAULT_NOISE_DEG = 4
-_PROCEDURAL_SHARE = 0.45  # of the limbs of a person with invented ones
+_PROCEDURAL_SHARE = 0.45  # of the limbs of a person with procedural ones
+# limits [deg] about x, y, z for the left side; the right side is their mirror image
+_LIMITS_DEG = {
+    "hip": ((-125, 30), (-60, 45), (-25, 70)),
+    "knee": ((0, 150), (-10, 10), (-5, 5)),
+    "ankle": ((-25, 40), (-20, 20), (-15, 15)),
+    "shoulder": ((-80, 80), (-120, 50), (-95, 95)),
+    "elbow": ((-90, 60), (-150, 0), (-5, 5)),
+    "wrist": ((-40, 40), (-30, 30), (-50, 50)),
+}  # fmt: skip
+_SPINE_DEG = ((-12, 30), (-18, 18), (-16, 16))
+_SPINE = ("spine1", "spine2", "spine3")
+_CHAINS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
 
 
 @dataclass(frozen=True)
@@ -141,15 +157,15 @@ class PoseSampler:
             pose = axis_angle_from_matrix(rotations[0])
         return self._shaken(pose)
 
-    def motion(self, frames: int, plain: bool, haste: int = 1) -> tuple[Floats, Floats, int]:
+    def motion(self, frames: int, plain: bool, time_scale: int = 1) -> tuple[Floats, Floats, int]:
         """A piece of motion: poses [frames,24,3], trans [frames,3] m, and how many recorded frames one step is.
 
-        With `haste` people move so many times as fast as they did. Not plain: limbs of other pieces, limbs that move
-        alike about another posture, sitting legs, and joint noise that stays the same throughout.
+        With a `time_scale` n people move n times as fast as they were recorded. Not plain: limbs of other pieces,
+        limbs that move alike about another posture, sitting legs, and joint noise that stays the same throughout.
         """
         rng = self._rng
         step = 1 if rng.random() < 0.75 else 2
-        stride = step * haste
+        stride = step * time_scale
         poses, trans = self._piece(frames, stride)
         if plain:
             return poses, trans, step
@@ -188,20 +204,6 @@ class PoseSampler:
         """Poses [...,24,3], all turned by the same joint noise."""
         noise = _joint_noise(1, self._rng)[0]
         return axis_angle_from_matrix(matrix_from_axis_angle(poses) @ matrix_from_axis_angle(noise))
-
-
-# limits [deg] about x, y, z for the left side; the right side is their mirror image
-_LIMITS_DEG = {
-    "hip": ((-125, 30), (-60, 45), (-25, 70)),
-    "knee": ((0, 150), (-10, 10), (-5, 5)),
-    "ankle": ((-25, 40), (-20, 20), (-15, 15)),
-    "shoulder": ((-80, 80), (-120, 50), (-95, 95)),
-    "elbow": ((-90, 60), (-150, 0), (-5, 5)),
-    "wrist": ((-40, 40), (-30, 30), (-50, 50)),
-}  # fmt: skip
-_SPINE_DEG = ((-12, 30), (-18, 18), (-16, 16))
-_SPINE = ("spine1", "spine2", "spine3")
-_CHAINS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
 
 
 def pose_limbs(rotations: Floats, share: float, rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Rendered people with known truth: pictures of an SMPL motion and what is true in each of them."""
+"""Rendered people with known truth: frames of an SMPL motion and what is true in each of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LIGHT = np.array([-0.5, -0.6, -0.7])  # from the upper left behind the camera
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of the person in one picture; names and frames as in humans.npz."""
+    """What is true of the person in one frame; names and frames as in humans.npz."""
 
     global_orient: Floats  # [3] rad, body -> camera
     body_pose: Floats  # [69] rad
@@ -39,7 +39,7 @@ class Truth:
 
 
 def render_motion(motion: Motion, body: BodyModel, view: View, seed: int = 0) -> Iterator[tuple[Image, Truth]]:
-    """Pictures [H,W,3] of `motion` with their truth, in order."""
+    """Images [H,W,3] of `motion` with their truth, in order."""
     camera = view.camera
     room = background(camera.width, camera.height, seed)
     colors = clothes(body, seed)
@@ -97,10 +97,10 @@ def render_file(
         _make_folder(truth_path)
     try:
         with VideoWriter(out, fps) as video:
-            for picture, truth in tqdm(
+            for image, truth in tqdm(
                 render_motion(motion, model, view, seed), total=len(motion.poses), unit="frame", desc="render"
             ):
-                video.write(picture)
+                video.write(image)
                 truths.append(truth if vertices else replace(truth, vertices=np.zeros(0)))
     finally:
         if truth_path is not None and truths:

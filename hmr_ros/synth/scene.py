@@ -51,23 +51,23 @@ def view_of_motion(trans: Floats, camera: Camera, seed: int) -> View:
 
 
 def background(width: int, height: int, seed: int) -> Image:
-    """A room: wall with pictures, floor with boards, soft noise [H,W,3]."""
+    """A room: wall with posters, floor with boards, soft noise [H,W,3]."""
     rng = np.random.default_rng(seed)
     horizon = int(height * rng.uniform(0.55, 0.7))
     wall, floor = rng.uniform(120, 210, 3), rng.uniform(70, 140, 3)
     shade = np.linspace(1.0, 0.75, height)[:, None, None]
-    picture = np.where((np.arange(height) < horizon)[:, None, None], wall, floor) * shade
-    picture = np.ascontiguousarray(np.broadcast_to(picture, (height, width, 3))).astype(np.uint8)
+    image = np.where((np.arange(height) < horizon)[:, None, None], wall, floor) * shade
+    image = np.ascontiguousarray(np.broadcast_to(image, (height, width, 3))).astype(np.uint8)
     for foot in range(-width, 2 * width, max(12, width // 16)):
         board = (width // 2 + (foot - width // 2) // 3, horizon)
-        cv2.line(picture, board, (foot, height), (floor * 0.6).tolist(), 1)
+        cv2.line(image, board, (foot, height), (floor * 0.6).tolist(), 1)
     for _ in range(6):
         x, y = rng.integers(0, width), rng.integers(0, max(1, horizon - height // 8))
         w, h = rng.integers(width // 16, width // 5), rng.integers(height // 12, height // 4)
-        cv2.rectangle(picture, (int(x), int(y)), (int(x + w), int(y + h)), rng.uniform(60, 220, 3).tolist(), -1)
+        cv2.rectangle(image, (int(x), int(y)), (int(x + w), int(y + h)), rng.uniform(60, 220, 3).tolist(), -1)
     noise = rng.normal(0, 6, (height // 2 + 1, width // 2 + 1, 3))
     grain = np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR))
-    return np.clip(picture + grain, 0, 255).astype(np.uint8)
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
 
 
 def clothes(body: BodyModel, seed: int) -> Floats:

@@ -1,4 +1,7 @@
-"""Training of the image network on crops of rendered people (PostureHMR 3.4, VirtualMarker)."""
+"""Training of the image network on crops of rendered people (PostureHMR 3.4, VirtualMarker).
+
+The training and its losses; its validation; soft silhouettes and the render loss of Eq. 6.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,15 @@ from hmr_ros.train.loop import Losses, Schedule, train
 _WEIGHTS = {"points": 100.0, "heat": 0.3, "mesh": 200.0, "edge": 20.0, "sigma": 0.1, "render": 0.2}
 _MAX_ERROR = 0.5  # crop sides; a point far outside teaches nothing
 _RENDERED = 4  # every so many-th crop is rendered: the loss costs a third of the small network
-_CHECKED, _CHUNK = 500, 50
+_CHECKED, _CHUNK = 500, 50  # crops of the validation, and how many at once
+
+SIDE = 64  # pixels of the masks
+BAND_PX = 2  # the paper's l; its value is not public
+_BLUR_PX2 = 0.5
+_REACH_PX = 4  # a triangle reaches so many pixels from its middle
+_SOLID = 0.75  # coverage of what lies less than 0.4 pixels outside
+_FAR_PX2 = 1e3
+_TINY = 1e-8
 
 
 @dataclass(frozen=True)
@@ -121,15 +132,6 @@ def image_errors(net: nn.Module, bank: CropBank, faces: Tensor, device: str) -> 
         "val_points": float(torch.cat(points).mean()), "val_mesh": float(every.mean()),
         "val_mesh_median": float(every.median()), "val_band_iou": float(torch.cat(overlap).mean()),
     }  # fmt: skip
-
-
-SIDE = 64  # pixels of the masks
-BAND_PX = 2  # the paper's l; its value is not public
-_BLUR_PX2 = 0.5
-_REACH_PX = 4  # a triangle reaches so many pixels from its middle
-_SOLID = 0.75  # coverage of what lies less than 0.4 pixels outside
-_FAR_PX2 = 1e3
-_TINY = 1e-8
 
 
 def silhouette(mesh: Tensor, faces: Tensor, side: int = SIDE) -> Tensor:

@@ -59,6 +59,7 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
     start = _resume(checkpoint, model, average, optimizer)
     began = time.perf_counter()
     sums: dict[str, float] = {}
+    summed = 0  # steps in `sums`; fewer than `every` in the last row
     bf16 = schedule.device.startswith("cuda")
     bar = tqdm(range(start, schedule.steps), initial=start, total=schedule.steps, unit="step", mininterval=2.0)
     helper = ThreadPoolExecutor(1)
@@ -79,9 +80,10 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
         _follow(average, model, min(_EMA, (1 + step) / (10 + step)))
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
+        summed += 1
         if (step + 1) % schedule.every == 0 or step + 1 == schedule.steps:
-            row = {k: v / schedule.every for k, v in sums.items()} | validate(average.eval())
-            sums = {}
+            row = {k: v / summed for k, v in sums.items()} | validate(average.eval())
+            sums, summed = {}, 0
             bar.set_postfix({k: f"{v:.3g}" for k, v in row.items()})
             _append(
                 schedule.out / "curve.csv", {"step": step + 1, "seconds": round(time.perf_counter() - began, 1)} | row

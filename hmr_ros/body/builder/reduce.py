@@ -12,7 +12,7 @@ from hmr_ros.errors import AssetError
 from hmr_ros.types import Floats, Ints
 
 NEAR_TRIANGLES = 32  # candidates, by centroid, for the closest point of one vertex
-LIMB_BALL_M, TRUNK_BALL_M = 0.11, 0.17  # how far from a joint its regressor may look
+LIMB_BALL_M, TRUNK_BALL_M = 0.11, 0.17  # how far from a joint the vertices of its regressor may lie
 MAX_SUPPORT = 160  # vertices per joint
 RIDGE = 3e-4  # m; pulls the regressor to the plain mean, so that its weights stay moderate
 

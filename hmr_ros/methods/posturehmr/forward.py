@@ -34,9 +34,3 @@ def vertex_state(points: PosedPoints, pose: Tensor, betas: Tensor, t: Tensor, ro
     person = fk_state(points, pose, betas, torch.zeros_like(t), rows)
     template = fk_state(points, pose, betas, torch.ones_like(t), rows)
     return person + t[:, None, None] * (template - person)
-
-
-def facing_rotation(root: Tensor) -> Tensor:
-    """Rotation body -> camera [...,3,3] -> the turn [...,3,3] that the facing T-pose needs to get there."""
-    facing = FACING.to(root)
-    return facing @ root

@@ -1,4 +1,8 @@
-"""Batches for the posture networks: pairs normalised once, turned, mirrored and mixed every time they are drawn."""
+"""Batches for the posture networks: pairs normalised once, turned, mirrored and mixed every time they are drawn.
+
+`PairBank` with its noise model (BlazePose's residuals, put on people in other poses), batches of true key points,
+augmentation, and the fit that says which convex mixture of body points each landmark is.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +26,20 @@ from hmr_ros.types import Floats, Ints
 
 _FACING = np.diag([1.0, -1.0, -1.0])
 _LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
-_RECORDED_SHARE = 0.75  # of the invented people, where motion is given
+_RECORDED_SHARE = 0.75  # of the synthetic people, where motion is given
 _MIN_SCORE = 0.5  # the tracker would not accept less
+_SURE = 0.8  # confidence of a landmark that the fit learns from
+_KEEP = (0.8, 0.9)  # share of the best rows kept after each round
+_SUM_WEIGHT = 100.0  # weight of the row that makes the coefficients sum to one
 
 
 @dataclass(frozen=True)
 class Batch:
     """B people in the frame of a camera aimed at them."""
 
-    points: Tensor  # [B,33,6] as in posture.features
+    points: Tensor  # [B,33,6] as in evidence.keypoints
     log_scale: Tensor  # [B]
-    pose: Tensor  # [B,24,3] rad, first row as in posture.forward
+    pose: Tensor  # [B,24,3] rad, first row as in posturehmr.forward
     betas: Tensor  # [B,10]
     pelvis: Tensor  # [B,3] m
     scale: Tensor  # [B]
@@ -46,10 +53,10 @@ class Batch:
 class Mix:
     """How batches are drawn."""
 
-    invented: float = 0.5  # share of people whose landmarks come from the noise model, in other poses
+    synthetic_share: float = 0.5  # of the people: in other poses than rendered, with landmarks from the noise model
     without_depth: float = 0.25  # share whose world landmarks are left out
     augment: bool = True
-    jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is known by heart
+    jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is learned by heart
 
 
 class PairBank:
@@ -84,12 +91,12 @@ class PairBank:
         points, pose, root = self.points[index], self.pose[index], self.root[index]
         betas, pelvis, scale = self.betas[index], self.pelvis[index], self.scale[index]
         if mix.augment:
-            count = round(mix.invented * len(index))
+            count = round(mix.synthetic_share * len(index))
             if count:
-                invented = self._invent(index[:count], rng)
+                synthetic = self._synthetic(index[:count], rng)
                 points, pose, root, betas, pelvis, scale = (
                     np.concatenate([new, old[count:]])
-                    for new, old in zip(invented, (points, pose, root, betas, pelvis, scale), strict=True)
+                    for new, old in zip(synthetic, (points, pose, root, betas, pelvis, scale), strict=True)
                 )
             points, pose, root, pelvis = _turned(points, pose, root, pelvis, rng)
             _jitter(points, mix.jitter, rng)
@@ -110,11 +117,6 @@ class PairBank:
             )  # fmt: skip
         return out.numpy().astype(np.float64)
 
-    def posed_truth(self, batch: Batch) -> Floats:
-        """The 448 points [B,448,3] m of a batch, pelvis at the origin, in the axes of its cameras."""
-        with torch.no_grad():
-            return fk_state(self.posed, batch.pose, batch.betas, 0 * batch.scale).double().numpy()
-
     def _measure_noise(self, fit: bool) -> None:
         """What BlazePose says minus what is true, in units of the person's size and in metres."""
         residual_2d, residual_3d = np.zeros((len(self), 33, 2)), np.zeros((len(self), 33, 3))
@@ -134,7 +136,7 @@ class PairBank:
             residual_3d[rows] = self.points[rows, :, 3:] - (true_3d - hip)
         self.residual_2d, self.residual_3d = residual_2d, residual_3d
 
-    def _invent(self, index: Ints, rng: np.random.Generator) -> tuple[Floats, ...]:
+    def _synthetic(self, index: Ints, rng: np.random.Generator) -> tuple[Floats, ...]:
         """People in recorded poses, or mixed from two of the bank, with another person's landmark errors."""
         count = len(index)
         other, noisy = rng.integers(0, len(self), (2, count))
@@ -190,10 +192,10 @@ def with_true_keypoints(bank: PairBank, index: Ints, depth: bool) -> Batch:
     return Batch(*(torch.as_tensor(a, dtype=torch.float32) for a in tensors))
 
 
-def _jitter(points: Floats, spread: float, rng: np.random.Generator) -> None:
-    """Noise on key points [B,33,6] in place, by a random part of `spread` a person; a quarter stays as it is."""
+def _jitter(points: Floats, size: float, rng: np.random.Generator) -> None:
+    """Noise on key points [B,33,6] in place, by a random part of `size` a person; a quarter stays as it is."""
     count = len(points)
-    part = spread * rng.random((count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
+    part = size * rng.random((count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
     points[..., :2] += part * rng.normal(size=(count, 33, 2))
     points[..., 3:] += 1.5 * part * rng.normal(size=(count, 33, 3))
     confidence = points[..., 2] + 3 * part[..., 0] * rng.normal(size=(count, 33))
@@ -217,11 +219,6 @@ def _turned(
     points[..., :2] = np.einsum("nab,npb->npa", roll[:, :2, :2], points[..., :2])
     points[..., 3:] = np.einsum("nab,npb->npa", roll, points[..., 3:])
     return points, pose, roll @ root, np.einsum("nab,nb->na", roll, pelvis)
-
-
-_SURE = 0.8  # confidence of a landmark to learn from
-_KEEP = (0.8, 0.9)  # share of the best rows kept after each round
-_SUM_WEIGHT = 100.0  # weight of the row that makes the coefficients sum to one
 
 
 def fit_landmarks(points_2d: Floats, landmarks_2d: Floats, confidence: Floats) -> Floats:

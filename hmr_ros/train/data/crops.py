@@ -1,4 +1,8 @@
-"""Pictures for the image network: crops around rendered people with the true 2D points of each."""
+"""Crops for the image network: rendered people with the true 2D points of each.
+
+Made in files by `hmr train crops`, read as a `CropSet`, drawn in batches from a `CropBank`: turned, shifted, grown,
+mirrored, recoloured and partly covered.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.camera import project
 from hmr_ros.geometry.crops import crop_matrix, smooth_crop, transform_points
 from hmr_ros.io.results import load_arrays, save_arrays
-from hmr_ros.synth.appearance import picture, random_look
+from hmr_ros.synth.appearance import random_appearance, rendered_image
 from hmr_ros.synth.people import Person, random_person
 from hmr_ros.synth.poses import PoseSampler, load_recorded
 from hmr_ros.train.data.shards import make_shards
@@ -26,13 +30,16 @@ from hmr_ros.types import Floats, Image, Ints, Roi
 MARGIN = 1.4  # side of a stored crop in sides of the person's roi, so that it can be shifted, grown and turned
 _QUALITY = 92
 _FAR = 4.0  # crop sides; what lies further out is as good as there
+# standard deviations of the augmentation: of roi sides, of log size, of the angle
+_SHIFT, _SCALE, _TURN_DEG = 0.05, 0.1, 12.0
+_FAR_TURN_DEG = 60.0
 
 
 @dataclass(frozen=True)
 class CropSet:
     """N stored crops; keys of the files, whose `jpeg` is one after the other."""
 
-    jpeg: list[Image]  # N coded BGR pictures [S,S,3]
+    jpeg: list[Image]  # N coded BGR images [S,S,3]
     points: Floats  # [N,448,2] crop sides from the middle (joints, coarse vertices), float32
     side_px: int
 
@@ -41,7 +48,7 @@ class CropSet:
 
 
 def make_crops(motion: Path, out: Path, *, count: int, side: int, seed: int, workers: int, plain: bool) -> int:
-    """`hmr train crops`: render `count` people as `side` x `side` pictures; finished files are kept."""
+    """`hmr train crops`: render `count` people as `side` x `side` images; finished files are kept."""
     if count < 1 or workers < 1:
         raise ConfigError("--count and --workers must be 1 or more")
     if not 64 <= side <= 1024:
@@ -78,7 +85,7 @@ def person_crop(image: Image, person: Person, mesh: CoarseMesh, side: int) -> tu
 
 
 def decoded(jpeg: Ints) -> Image:
-    """BGR picture [S,S,3]."""
+    """BGR image [S,S,3]."""
     return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
 
 
@@ -92,7 +99,7 @@ def _shard(path: Path, index: int, count: int, motion: Path, side: int, seed: in
     coded, points = [], []
     for _ in range(count):
         person = random_person(body, sampler, rng, plain)
-        image = picture(body, person, random_look(body, person, rng, plain), rng)
+        image = rendered_image(body, person, random_appearance(body, person, rng, plain), rng)
         crop, uv = person_crop(image, person, mesh, side)
         coded.append(np.asarray(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]).reshape(-1))
         points.append(uv)
@@ -102,24 +109,20 @@ def _shard(path: Path, index: int, count: int, motion: Path, side: int, seed: in
     )  # fmt: skip
 
 
-_SHIFT, _SCALE, _TURN_DEG = 0.05, 0.1, 12.0  # spreads; of roi sides, of log size, of the angle
-_FAR_TURN_DEG = 60.0
-
-
 @dataclass(frozen=True)
 class CropBatch:
     """B crops and the points of the people in them."""
 
-    pictures: Tensor  # [B,3,S,S] uint8 BGR
+    images: Tensor  # [B,3,S,S] uint8 BGR
     points: Tensor  # [B,448,2] crop sides from the middle
 
     def to(self, device: str) -> CropBatch:
         """The same on another device."""
-        return CropBatch(self.pictures.to(device), self.points.to(device))
+        return CropBatch(self.images.to(device), self.points.to(device))
 
     def inputs(self) -> Tensor:
         """What the network takes: [B,3,S,S], 0..1."""
-        return self.pictures.float() / 255.0
+        return self.images.float() / 255.0
 
 
 class CropBank:
@@ -135,9 +138,9 @@ class CropBank:
     def batch(self, index: Ints, rng: np.random.Generator, *, augment: bool) -> CropBatch:
         """Crops with these indices; without `augment` as the tracker's roi would cut them."""
         drawn = [self._draw(int(i), rng, augment) for i in index]
-        pictures = np.stack([p for p, _ in drawn]).transpose(0, 3, 1, 2)
+        images = np.stack([p for p, _ in drawn]).transpose(0, 3, 1, 2)
         points = np.stack([q for _, q in drawn]).astype(np.float32)
-        return CropBatch(torch.from_numpy(np.ascontiguousarray(pictures)), torch.from_numpy(points))
+        return CropBatch(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(points))
 
     def _draw(self, i: int, rng: np.random.Generator, augment: bool) -> tuple[Image, Floats]:
         side, px = self._crops.side_px, self._crop_px
@@ -146,20 +149,20 @@ class CropBank:
             turn = rng.uniform(-_FAR_TURN_DEG, _FAR_TURN_DEG) if rng.random() < 0.1 else rng.normal(0, _TURN_DEG)
             shift = rng.normal(0, _SHIFT, 2) * roi.size_px
             roi = Roi(roi.center_px + shift, roi.size_px * np.exp(rng.normal(0, _SCALE)), np.radians(turn))
-        picture = smooth_crop(decoded(self._crops.jpeg[i]), roi, px)
+        image = smooth_crop(decoded(self._crops.jpeg[i]), roi, px)
         stored = (self._crops.points[i] + 0.5) * side
         points = transform_points(crop_matrix(roi, px), stored) / px - 0.5
         if not augment:
-            return picture, points
+            return image, points
         if rng.random() < 0.5:
             # pixel k becomes S - 1 - k, and the middle between them is half a pixel off that of the crop
-            picture, points = picture[:, ::-1], points[self._mirrored] * [-1.0, 1.0] - [1 / px, 0.0]
-        return covered(recoloured(picture, rng), rng), points
+            image, points = image[:, ::-1], points[self._mirrored] * [-1.0, 1.0] - [1 / px, 0.0]
+        return covered(recoloured(image, rng), rng), points
 
 
-def recoloured(picture: Image, rng: np.random.Generator) -> Image:
+def recoloured(image: Image, rng: np.random.Generator) -> Image:
     """Other light, colours and sharpness."""
-    out = picture.astype(np.float32)
+    out = image.astype(np.float32)
     if rng.random() < 0.1:
         out[:] = out.mean(-1, keepdims=True)
     if rng.random() < 0.3:
@@ -172,14 +175,14 @@ def recoloured(picture: Image, rng: np.random.Generator) -> Image:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def covered(picture: Image, rng: np.random.Generator) -> Image:
-    """Up to two rectangles of one colour, or of another part of the picture, over some pictures."""
+def covered(image: Image, rng: np.random.Generator) -> Image:
+    """Up to two rectangles of one colour, or of another part of the image, over some images."""
     if rng.random() > 0.4:
-        return picture
-    out, side = picture.copy(), len(picture)
+        return image
+    out, side = image.copy(), len(image)
     for _ in range(int(rng.integers(1, 3))):
         h, w = rng.integers(side // 12, side // 3, 2)
         (y, from_y), (x, from_x) = rng.integers(0, side - h, 2), rng.integers(0, side - w, 2)
-        piece = picture[from_y : from_y + h, from_x : from_x + w]
+        piece = image[from_y : from_y + h, from_x : from_x + w]
         out[y : y + h, x : x + w] = piece if rng.random() < 0.5 else rng.integers(0, 256, 3)
     return out

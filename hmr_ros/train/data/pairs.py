@@ -1,4 +1,4 @@
-"""Pairs for training: what BlazePose says about a rendered picture, and the person that was rendered."""
+"""Pairs for training: what BlazePose says about a rendered image, and the person that was rendered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hmr_ros.io.model_store import landmark_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.sides import SideMemory
-from hmr_ros.synth.appearance import picture, random_look
+from hmr_ros.synth.appearance import random_appearance, rendered_image
 from hmr_ros.synth.people import Person, random_motion, random_person
 from hmr_ros.synth.poses import PoseSampler, load_recorded
 from hmr_ros.train.data.shards import make_shards
@@ -36,8 +36,8 @@ class PairSet:
     keypoints_2d: Floats  # [N,33,3] px, px, confidence
     keypoints_3d: Floats  # [N,33,3] m, camera axes, origin at the mid hip
     score: Floats  # [N]
-    sequence: Floats  # [N] number of the moving person in its file; -1 = a single picture
-    time: Floats  # [N] s since the person's first picture
+    sequence: Floats  # [N] number of the moving person in its file; -1 = a single image
+    time: Floats  # [N] s since the person's first image
 
     def __len__(self) -> int:
         return len(self.pose)
@@ -47,10 +47,10 @@ def make_pairs(
     motion: Path, out: Path, *, count: int, seed: int, workers: int, plain: bool, frames: int, networks: Sequence[str],
     body: str | None,
 ) -> int:  # fmt: skip
-    """`hmr train pairs`: render `count` pictures and run each of the landmark networks on them, for one pair each;
+    """`hmr train pairs`: render `count` images and run each of the landmark networks on them, for one pair each;
     finished files are kept.
 
-    `frames` > 1: the pictures are pieces of so many frames, in which the person moves and is tracked.
+    `frames` > 1: the images are pieces of so many frames, in which the person moves and is tracked.
     """
     if count < 1 or workers < 1 or frames < 1:
         raise ConfigError("--count, --workers and --frames must be 1 or more")
@@ -70,7 +70,7 @@ def load_pairs(*folders: Path) -> PairSet:
             raise InputError(f"no pairs in {folder}; make them with: hmr train pairs --motion FILE --out {folder}")
         files += found
     parts = [load_arrays(f) for f in files]
-    for part in parts:  # files of single pictures may lack these
+    for part in parts:  # files of single images may lack these
         part.setdefault("sequence", np.full(len(part["pose"]), -1.0))
         part.setdefault("time", np.zeros(len(part["pose"])))
     return PairSet(**{k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in PairSet.__annotations__})
@@ -97,11 +97,11 @@ def _shard(
             people, seconds = random_motion(body, sampler, rng, plain, frames)
         else:
             people, seconds = [random_person(body, sampler, rng, plain)], 0.0
-        look = random_look(body, people[0], rng, plain)
+        appearance = random_appearance(body, people[0], rng, plain)
         people = people[: count - made]
-        pictures = [picture(body, person, look, rng) for person in people]
+        images = [rendered_image(body, person, appearance, rng) for person in people]
         for landmarker in landmarkers:
-            found = _follow(landmarker, pictures, people, seconds)
+            found = _follow(landmarker, images, people, seconds)
             for k, (person, seen) in enumerate(zip(people, found, strict=True)):
                 rows.append(
                     {
@@ -115,11 +115,11 @@ def _shard(
     save_arrays(path, **{k: np.array([r[k] for r in rows], np.float32) for k in rows[0]})
 
 
-def _follow(landmarker: Landmarker, pictures: list[Image], people: list[Person], seconds: float) -> list[Keypoints]:
-    """Landmarks of one person from picture to picture, each searched where the last one says, as the tracker does."""
+def _follow(landmarker: Landmarker, images: list[Image], people: list[Person], seconds: float) -> list[Keypoints]:
+    """Landmarks of one person from image to image, each searched where the last one says, as the tracker does."""
     found: list[Keypoints] = []
     sides: SideMemory | None = None
-    for image, person in zip(pictures, people, strict=True):
+    for image, person in zip(images, people, strict=True):
         lost = not found or found[-1].score < _LOST
         seen = landmarker(image, person.roi if lost else found[-1].next_roi)
         if sides is None:

@@ -1,8 +1,13 @@
-"""Windows of frames for the diffusion prior: tracked people as sequences, with invented ones mixed in."""
+"""Training windows for the diffusion prior.
+
+Tracked rendered people as sequences; synthetic motions with others' landmark errors; what the posture networks and the
+fit say about both; and the bank that windows are drawn from.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,8 +39,8 @@ TARGETS = 3  # neighbouring frames of one window that are trained together, so t
 _LOST = 0.5
 _DECODER_STEPS = 2  # as live
 _CHUNK = 32  # people fitted at once
-_HASTE = (0.5, 0.3, 0.2)  # shares of invented people who move once, twice, three times as fast as recorded
-_HURRIED = 0.6  # share of the people seen at 15 Hz that are taken to be seen at 30 Hz
+_TIME_SCALES = (0.5, 0.3, 0.2)  # shares of the synthetic motions at once, twice, three times the recorded speed
+_TIME_SCALED = 0.6  # share of the people seen at 15 Hz that are taken to be seen at 30 Hz
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _MIRRORED_COLUMNS = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0]])
 
@@ -44,13 +49,13 @@ _MIRRORED_COLUMNS = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0]])
 class Moving:
     """Q people over T frames, each frame in the axes of a camera aimed at the person."""
 
-    points: Floats  # [Q,T,33,6] as in posture.features
+    points: Floats  # [Q,T,33,6] as in evidence.keypoints
     scale: Floats  # [Q,T]
     aim: Floats  # [Q,T,3,3] R_camera_aimed
     rotations: Floats  # [Q,T,24,3,3] local, the first body -> aimed camera
     betas: Floats  # [Q,10]
     seconds: Floats  # [Q] from frame to frame
-    rows: Ints  # [Q*T] where the frames lie among the pairs they come from; empty for invented people
+    rows: Ints  # [Q*T] where the frames lie among the pairs they come from; empty for synthetic motions
 
     def __len__(self) -> int:
         return len(self.points)
@@ -80,7 +85,7 @@ def moving_people(pairs: PairSet) -> Moving:
     return Moving(points, seen.scale.reshape(shape), aim, rotations, pairs.betas[rows[:, 0]], seconds, rows.reshape(-1))
 
 
-def invented_people(
+def synthetic_motions(
     bank: PairBank, pairs: Moving, sampler: PoseSampler, rng: np.random.Generator, count: int
 ) -> Moving:
     """`count` recorded motions before random cameras, with the landmark errors of other sequences.
@@ -89,8 +94,8 @@ def invented_people(
     """
     assert bank.landmarks is not None
     T = pairs.points.shape[1]
-    haste = rng.choice(len(_HASTE), count, p=_HASTE) + 1
-    motion = [sampler.motion(T, rng.random() < 0.25, int(h)) for h in haste]
+    scales = rng.choice(len(_TIME_SCALES), count, p=_TIME_SCALES) + 1
+    motion = [sampler.motion(T, rng.random() < 0.25, int(scale)) for scale in scales]
     poses, trans = np.array([m[0] for m in motion]), np.array([m[1] for m in motion])
     views = np.array([view_rotation(rng, plain=True) for _ in range(count)])
     noisy = rng.integers(0, len(pairs), count)
@@ -141,9 +146,9 @@ class WindowBank:
                  point_pairs: Ints, size: PriorSize) -> None:  # fmt: skip
         self.size, self._point_pairs = size, point_pairs
         self.seconds = np.concatenate([p.seconds for p in people])
-        looked = [recovered(p, network, fitter) for p in people]
-        self.features = np.concatenate([f for f, _ in looked])  # [Q,T,768]
-        self.poses = np.concatenate([r for _, r in looked])  # [Q,T,144] recovered, camera axes
+        found = [recovered(p, network, fitter) for p in people]
+        self.features = np.concatenate([f for f, _ in found])  # [Q,T,768]
+        self.poses = np.concatenate([r for _, r in found])  # [Q,T,144] recovered, camera axes
         self.aim = np.concatenate([p.aim for p in people]).astype(np.float32)
         self.rotations = np.concatenate([p.rotations for p in people]).astype(np.float32)
         self.rest = np.concatenate([body.rest_joints(p.betas) for p in people]).astype(np.float32)
@@ -152,7 +157,7 @@ class WindowBank:
         return len(self.features)
 
     def statistics(self) -> tuple[Floats, Floats]:
-        """Mean and spread [768 + 144] of features and recovered poses."""
+        """Mean and standard deviation [768 + 144] of features and recovered poses."""
         some = slice(None, None, max(1, len(self) // 4000))
         aimed = _turned_root(self.poses[some], np.swapaxes(self.aim[some], -1, -2))
         sample = np.concatenate([self.features[some].astype(np.float64), aimed], -1)
@@ -176,7 +181,7 @@ class WindowBank:
             after[later] = rng.integers(1, self.size.future + 1, later.sum())
         step = np.round(self.seconds[index] / SLOT_S).astype(int)  # 1 or 2 slots a frame
         if turn:  # some people move twice as fast as they did: recorded motion is slow
-            step = np.where(rng.random(B) < _HURRIED, 1, step)
+            step = np.where(rng.random(B) < _TIME_SCALED, 1, step)
         slots, poses, known = self._grid(index, begin, step)
         seen = (step[:, None] * np.arange(TARGETS))[:, :, None] + np.arange(S)  # [B,TARGETS,S] into the grid
         offset = np.arange(S) - own
@@ -222,18 +227,21 @@ class WindowBank:
 
 
 def window_bank(
-    pairs: PairSet, size: PriorSize, recorded: Recorded | None, invented: int, rng: np.random.Generator
-) -> WindowBank:
-    """Sequences of `pairs` and `invented` recorded motions with others' landmark errors; looked
-    at by the shipped networks."""
+    pairs: PairSet, size: PriorSize, recorded: Recorded | None, synthetic: int, rng: np.random.Generator, *,
+    mesh2d: Path | None = None, m2p: Path | None = None,
+) -> WindowBank:  # fmt: skip
+    """Sequences of `pairs` and `synthetic` recorded motions with others' landmark errors, as the 2D mesh network and
+    the decoder of these weight files see them (None: the shipped ones)."""
     body = load_body(None)
-    mesh, network = coarse_of(body), torch_posture(_DECODER_STEPS)
+    weights = {"mesh2d": mesh2d, "m2p": m2p}
+    network = torch_posture(_DECODER_STEPS, {name: path for name, path in weights.items() if path is not None})
+    mesh = coarse_of(body)
     moving = moving_people(pairs)
     people = [moving]
-    if recorded is not None and invented:
-        landmarks = load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
+    if recorded is not None and synthetic:
+        landmarks = load_mesh2d(mesh2d or asset("mesh2d.safetensors")).landmarks.double().numpy()
         bank = PairBank(taken(pairs, moving.rows), body, mesh, landmarks)
-        people.append(invented_people(bank, moving, PoseSampler(recorded, rng), rng, invented))
+        people.append(synthetic_motions(bank, moving, PoseSampler(recorded, rng), rng, synthetic))
     return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, sparse_pairs(mesh), size)
 
 

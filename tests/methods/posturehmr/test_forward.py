@@ -7,7 +7,7 @@ import torch
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.body.model import pose_matrices
 from hmr_ros.body.points import points_of
-from hmr_ros.methods.posturehmr.forward import FACING, facing_rotation, fk_state, vertex_state
+from hmr_ros.methods.posturehmr.forward import FACING, fk_state, vertex_state
 from hmr_ros.networks.kinematics import PosedPoints, matrix_from_axis_angle
 
 TIMES = (0.0, 0.2, 0.5, 0.8, 1.0)
@@ -86,11 +86,6 @@ def test_angles_shrink_linearly(points):
         angle = torch.arccos((fore @ straight) / (fore.norm() * straight.norm()))
         assert abs(float(angle) - 2.0 * (1 - t)) < 0.25  # the elbow's axis is not quite square to the forearm
         assert upper.norm() > 0.2
-
-
-def test_facing_is_its_own_inverse():
-    R = torch.linalg.qr(torch.randn(5, 3, 3)).Q
-    torch.testing.assert_close(facing_rotation(facing_rotation(R)), R)
 
 
 def test_pose_correctives_shrink_too(points, pose_betas):

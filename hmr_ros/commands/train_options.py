@@ -1,0 +1,171 @@
+"""The options of `hmr train`, stage by stage; nothing here needs torch until a stage is run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hmr_ros.config import LANDMARK_NETWORKS
+
+if TYPE_CHECKING:
+    from hmr_ros.train.loop import Schedule
+
+_ON_PAIRS = "train {} on pairs; continues from the checkpoint in --out"
+_WEIGHTS = "{} weights (default: the shipped ones)"
+
+
+def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Namespace], int]) -> None:
+    """`hmr train all | pairs | crops | mesh2d | m2p | prior | image`; `run_all` is the command of the first."""
+    stages = parser.add_subparsers(required=True, metavar="STAGE")
+    p = stages.add_parser("all", help="every stage of a YAML file; a stopped run goes on where it was")
+    p.add_argument("config", type=Path, metavar="CONFIG", help="see config/train.yaml")
+    p.set_defaults(command=run_all)
+    p = stages.add_parser("pairs", help="render people and note what the landmark network says about them")
+    _people_options(p, "pairs", 30000)
+    p.add_argument("--frames", type=int, default=1, help="more than 1: pieces of motion of so many frames, tracked")
+    p.add_argument(
+        "--networks", nargs="+", choices=LANDMARK_NETWORKS[1:], default=["full"],
+        help="landmark networks that are run on every image, one pair each",
+    )  # fmt: skip
+    p.set_defaults(command=_pairs)
+    p = stages.add_parser("crops", help="render people as crops with their true 2D points, for the image network")
+    _people_options(p, "crops", 50000)
+    p.add_argument("--side", type=int, default=192, help="pixels of a crop (192 for --size small, 384 for paper)")
+    p.set_defaults(command=_crops)
+    _mesh2d_options(_on_pairs(stages.add_parser("mesh2d", help=_ON_PAIRS.format("mesh2d")), "mesh2d", 3500))
+    _m2p_options(_on_pairs(stages.add_parser("m2p", help=_ON_PAIRS.format("m2p")), "m2p", 11000))
+    _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), "prior", 8000))
+    p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
+    p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
+    p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
+    _schedule_options(p, 60000, 32)
+    p.add_argument("--size", default="small", help="small (CPU) or paper (HRNet-W48, GPU)")
+    p.add_argument("--no-trimap", action="store_true", help="ablation: no render loss")
+    p.set_defaults(command=_image)
+
+
+def _on_pairs(p: argparse.ArgumentParser, name: str, steps: int) -> argparse.ArgumentParser:
+    """Options of what trains on pairs."""
+    p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
+    p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
+    p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
+    _schedule_options(p, steps, 256)
+    return p
+
+
+def _mesh2d_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--no-residual", action="store_true", help="ablation: C P alone")
+    p.set_defaults(command=_mesh2d)
+
+
+def _m2p_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
+    p.add_argument("--jitter", type=float, default=0.0, help="noise on the landmarks, in sizes of the person")
+    p.add_argument(
+        "--synthetic-share", type=float, default=0.6, metavar="SHARE",
+        help="share of every batch in poses that were not rendered, with landmarks from the noise model",
+    )  # fmt: skip
+    p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
+    p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
+    p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
+    p.set_defaults(command=_m2p)
+
+
+def _prior_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
+    p.add_argument("--m2p", type=Path, metavar="FILE", help=_WEIGHTS.format("decoder"))
+    p.add_argument(
+        "--synthetic-motions", type=int, default=3000, metavar="N",
+        help="pieces of --motion that are added to the pairs, with landmarks from the noise model",
+    )  # fmt: skip
+    p.set_defaults(command=_prior)
+
+
+def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
+    """Options of what renders people to train on."""
+    p.add_argument("--motion", type=Path, required=True, metavar="NPZ", help="motion file: poses [F,72] in SMPL form")
+    p.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help=f"folder of the {what}; finished files are kept"
+    )
+    p.add_argument("--count", type=int, default=count)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
+
+
+def _schedule_options(p: argparse.ArgumentParser, steps: int, batch: int) -> None:
+    """Options that every training has."""
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")
+    p.add_argument("--steps", type=int, default=steps)
+    p.add_argument("--batch", type=int, default=batch)
+    p.add_argument("--learning-rate", type=float, default=1e-3)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
+    p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
+
+
+def _pairs(args: argparse.Namespace) -> int:
+    from hmr_ros.train.data.pairs import make_pairs
+
+    return make_pairs(
+        args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain,
+        frames=args.frames, networks=args.networks, body=None,
+    )  # fmt: skip
+
+
+def _crops(args: argparse.Namespace) -> int:
+    from hmr_ros.train.data.crops import make_crops
+
+    return make_crops(
+        args.motion, args.out, count=args.count, side=args.side, seed=args.seed, workers=args.workers, plain=args.plain
+    )
+
+
+def _mesh2d(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+
+    return train.mesh2d(
+        args.pairs, args.val, _schedule(args), init=args.init, motion=args.motion, residual=not args.no_residual,
+        threads=args.threads,
+    )  # fmt: skip
+
+
+def _m2p(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+    from hmr_ros.train.data.batches import Mix
+
+    return train.m2p(
+        args.pairs, args.val, args.mesh2d, _schedule(args), motion=args.motion, init=args.init,
+        mix=Mix(synthetic_share=args.synthetic_share, jitter=args.jitter), size=args.size, path=args.path,
+        bare=args.bare_keypoints, threads=args.threads,
+    )  # fmt: skip
+
+
+def _prior(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+
+    return train.prior(
+        args.pairs, args.val, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p, init=args.init,
+        motion=args.motion, synthetic=args.synthetic_motions, threads=args.threads,
+    )  # fmt: skip
+
+
+def _image(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+
+    return train.image(
+        args.crops, args.val, _schedule(args), init=args.init, size=args.size, with_render=not args.no_trimap,
+        threads=args.threads,
+    )  # fmt: skip
+
+
+def _schedule(args: argparse.Namespace) -> Schedule:
+    from hmr_ros.train.loop import Schedule
+
+    return Schedule(
+        args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device
+    )
