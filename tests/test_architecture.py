@@ -14,7 +14,7 @@ ORDER = [
 ]  # fmt: skip
 # wanted although it points down: doctor asks ros/doctor.py, which imports rclpy only inside its checks
 ALLOWED = {("commands", "ros")}
-ROS = ("rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_msgs", "rcl_interfaces")
+ROS = ("rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_msgs")
 
 
 def sources():
