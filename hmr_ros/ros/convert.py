@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 import hmr_ros.body.model as body_model
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
-from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.io.encodings import image_bytes
 from hmr_ros.msg import BodyModel, Human, HumanArray
-from hmr_ros.types import Camera, Floats, TrackingState
+from hmr_ros.types import Floats, TrackingState
 from hmr_ros.types import Human as HumanRecord
 
 
@@ -43,11 +42,6 @@ def body_to_msg(body: body_model.BodyModel) -> BodyModel:
     _fill(message.faces, body.faces, np.uint32)
     _fill(message.skin_weights, body.weights, np.float32)
     return message
-
-
-def camera_from_msg(info: CameraInfo) -> Camera | None:
-    """Intrinsics of a CameraInfo, or None where its matrix is zero or not finite (an uncalibrated driver)."""
-    return camera_of_info(info.k, info.d, info.width, info.height, info.distortion_model)
 
 
 def image_to_msg(image: Any, header: Header) -> Image:

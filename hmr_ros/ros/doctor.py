@@ -15,7 +15,7 @@ _MODULES = {  # module -> (what for, cure)
     "rclpy": ("live node, demo", _SETUP),
     "hmr_ros.msg": ("messages of this package", "run `make setup` or `colcon build`, then source"),
     "tf2_msgs": ("/tf", _SETUP),
-    "cv_bridge": ("not needed, own conversion is used", "nothing to do"),
+    "cv_bridge": ("image encodings beyond the usual ones", "comes with a ROS installation; bgr8 and others need none"),
     "launch_ros": ("launch files", "comes with a ROS installation; without it use `hmr live`"),
 }
 

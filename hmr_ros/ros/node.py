@@ -16,12 +16,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import HmrError
+from hmr_ros.errors import HmrError, InputError
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.io.calibration import camera_of_info, is_rectified
 from hmr_ros.io.encodings import decode_compressed, decode_image
-from hmr_ros.io.video import fit_camera
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.ros.convert import camera_from_msg, stamp_ns
+from hmr_ros.ros.bridge import convert_with_cv_bridge
+from hmr_ros.ros.convert import stamp_ns
 from hmr_ros.ros.environment import subscription_event_callbacks
 from hmr_ros.ros.parameters import declare_settings
 from hmr_ros.ros.publishers import Publishers
@@ -86,7 +87,8 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
         kind = CompressedImage if config.compressed else Image
         events = subscription_event_callbacks()(incompatible_qos=self._on_incompatible_qos)
-        self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)
+        images = self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)
+        self._rectified = is_rectified(images.topic_name, config.rectified)  # the name after remapping
         self.create_subscription(CameraInfo, config.camera_info_topic, self._on_camera_info, qos)
 
     def _on_image(self, message: Any) -> None:
@@ -123,7 +125,11 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._warn(reason)
 
     def _answer(self, message: Any) -> None:
-        image = decode_compressed(message) if self._config.input.compressed else decode_image(message)
+        image = (
+            decode_compressed(message)
+            if self._config.input.compressed
+            else decode_image(message, convert_with_cv_bridge)
+        )
         camera, problem = self._camera(image.shape[1], image.shape[0])
         stamp = stamp_ns(message.header.stamp)
         frame = TopicFrame(self._next_index, stamp, image, camera, message.header, problem)
@@ -153,17 +159,13 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
 
     def _camera(self, width: int, height: int) -> tuple[Camera, str]:
         """Intrinsics for an image of this size, and why they are a guess where they are."""
-        if self._camera_info is None:
-            problem = f"no CameraInfo on {self._config.input.camera_info_topic} yet"
-        elif (camera := camera_from_msg(self._camera_info)) is None:
-            problem = "CameraInfo has a zero or invalid matrix; calibrate the camera"
-        else:
-            try:
-                return fit_camera(camera, width, height), ""
-            except HmrError as error:
-                problem = str(error)
-        self._warn(f"the focal length is guessed: {problem}")
-        return guess_camera(width, height), problem
+        try:
+            if self._camera_info is None:
+                raise InputError(f"no CameraInfo on {self._config.input.camera_info_topic} yet")
+            return camera_of_info(self._camera_info, self._rectified, width, height), ""
+        except InputError as error:
+            self._warn(f"the focal length is guessed: {error}")
+            return guess_camera(width, height), str(error)
 
     def _warn(self, text: str) -> None:
         now = time.monotonic()  # rclpy throttles by line of code, which all warnings share

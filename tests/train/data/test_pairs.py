@@ -6,7 +6,7 @@ import torch
 
 from hmr_ros.cli import main
 from hmr_ros.errors import AssetError, InputError
-from hmr_ros.io.model_store import heavy_landmarks
+from hmr_ros.io.model_store import HEAVY, model_file
 from hmr_ros.methods.posturehmr.forward import fk_state
 from hmr_ros.methods.posturehmr.graphs import coarse_of, load_m2p, load_mesh2d
 from hmr_ros.synth.motion import demo_motion
@@ -119,7 +119,7 @@ def test_no_cuda_is_said_before_anything_is_read(tmp_path, capsys):
 
 def test_several_networks_look_at_the_same_people(folder):
     try:
-        heavy_landmarks()
+        model_file(HEAVY)
     except AssetError as error:
         pytest.skip(str(error))
     argv = ["train", "pairs", "--motion", str(folder / "motion.npz"), "--out", str(folder / "both"), "--workers", "1"]
