@@ -4,10 +4,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_EXTRA ?=
 SECONDS ?= 20
-SOURCES := $(shell find hmr_ros msg launch config scripts -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
+SOURCES := $(shell find hmr_ros msg launch config scripts cmake -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
 PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) PATH=$(CURDIR)/$(VENV)/bin:$$PATH
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup tf2_msgs demo test lint format clean
 help:
 	@echo "make demo [SOURCE=clip.mp4|0]  camera and live node on ROS 2 topics, results in demo_out/"
 	@echo "make test                      format, lint, types, all tests"
@@ -26,14 +26,30 @@ $(VENV)/.packages: requirements.txt
 	$(RUN) scripts/prepare_ros_prefix.py
 	touch $@
 
-# messages and sources into the environment; redone when a source changes
-$(VENV)/.installed: $(VENV)/.packages $(SOURCES)
+# $(call build_messages,SOURCE,NAME): a CMake package into the environment
+define build_messages
+@mkdir -p build
+$(PREFIX) cmake -S $(1) -B build/$(2) -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(VENV) -DBUILD_TESTING=OFF -DHMR_FETCH_MODELS=OFF \
+  -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DCMAKE_BUILD_TYPE=Release >build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
+$(PREFIX) cmake --build build/$(2) --parallel 2 >build/build.log 2>&1 || { cat build/build.log; exit 1; }
+$(PREFIX) cmake --install build/$(2) >build/install.log 2>&1 || { cat build/install.log; exit 1; }
+endef
+
+# tf2_msgs is not among the wheels; where a ROS installation brings it, that one is used
+TF2_IS_INSTALLED := import sys, tf2_msgs.msg as m; sys.exit(m.__file__.startswith(sys.prefix))
+$(VENV)/.tf2_msgs: $(VENV)/.packages $(wildcard interfaces/tf2_msgs/* interfaces/tf2_msgs/msg/*)
+	$(RUN) -c "$(TF2_IS_INSTALLED)" 2>/dev/null || $(MAKE) --no-print-directory tf2_msgs
+	touch $@
+
+tf2_msgs:
+	$(call build_messages,interfaces/tf2_msgs,tf2_msgs)
+
+# messages, then sources and the `hmr` command of this Python, then models; redone when a source changes
+$(VENV)/.installed: $(VENV)/.packages $(VENV)/.tf2_msgs $(SOURCES)
+	$(call build_messages,.,messages)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
-	rm -rf build/lib build/bdist.* && mkdir -p build
-	$(PREFIX) cmake -S . -B build/messages -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(VENV) -DBUILD_TESTING=OFF \
-	  -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DCMAKE_BUILD_TYPE=Release >build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
-	$(PREFIX) cmake --build build/messages --parallel 2 >build/build.log 2>&1 || { cat build/build.log; exit 1; }
-	$(PREFIX) cmake --install build/messages >build/install.log 2>&1 || { cat build/install.log; exit 1; }
+	rm -rf build/lib build/bdist.*
+	$(RUN) -m hmr_ros models fetch >/dev/null
 	touch $@
 
 demo: setup

@@ -18,6 +18,7 @@ setup(
     package_data={"hmr_ros": ["assets/*"]},
     data_files=[(f"share/hmr_ros/{d}", [str(p) for p in sorted(Path(d).glob("*.*"))]) for d in ("config", "msg")],
     python_requires=">=3.10",
+    # smplx is not among these and must not be: its licence forbids commercial use (requirements.txt, tests only)
     install_requires=[
         "ai-edge-litert>=2.0", "filterpy>=1.4.5", "flatbuffers>=23.5", "numpy>=1.26", "onnxruntime>=1.17",
         "opencv-python-headless>=4.8", "PyYAML>=6.0", "rosbags>=0.10", "scipy>=1.11", "tqdm>=4.60",

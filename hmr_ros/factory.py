@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from hmr_ros.config import HmrConfig, settings, validated
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.evidence.posture import PostureSource
 from hmr_ros.evidence.record import EvidenceMaker
-from hmr_ros.io.model_store import asset, blazepose_models, cache_folder, heavy_landmarks, landmark_models
+from hmr_ros.io.model_store import FETCH, HEAVY, asset, blazepose_models, cache_folder, find_model, landmark_models
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.methods.dummy_inputs import make_inputs
@@ -161,25 +160,24 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
 def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely and every
     proposal is checked at once. Unless `as_live`, landmarks are those of the ensemble of full and heavy (where heavy
-    cannot be had, of the image and its mirror image), and temporal refinement waits for the frames to come."""
+    is not installed, of the image and its mirror image), and temporal refinement waits for the frames to come."""
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
     config = replace(config, detector=detector)
     if as_live:
         return config
     tracker = config.tracker
     if tracker.landmark_network == "auto":
-        both = _has_heavy(cache_folder())
+        both = _has_heavy()
         tracker = replace(tracker, landmark_network="both" if both else "full", flip_test=tracker.flip_test or not both)
     temporal = replace(config.temporal, lag=config.temporal.lag or MAX_LAG)
     return replace(config, tracker=tracker, temporal=temporal)
 
 
-@functools.cache  # a registry that does not answer is waited for once
-def _has_heavy(cache: Path) -> bool:
-    """Files are read on where the heavy landmark network cannot be had."""
-    try:
-        heavy_landmarks(cache)
-    except AssetError as error:
-        _log.warning("reading on with the full landmark network alone: %s", error)
-        return False
-    return True
+def _has_heavy() -> bool:
+    """Whether the heavy landmark network is installed; files are read without it too."""
+    there = find_model(HEAVY) is not None
+    if not there:
+        _log.warning(
+            "%s is not installed: full and its mirror image stand in for the ensemble; run `%s`", HEAVY.name, FETCH
+        )
+    return there

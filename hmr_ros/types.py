@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+
+    Array = NDArray[Any]
+else:  # shapes are checked by the tests; at run time nobody evaluates them
+    Array = np.ndarray
 
 Floats = NDArray[Any]  # floating point; float64 unless said otherwise
 Ints = NDArray[Any]  # integers
@@ -21,10 +28,10 @@ Image = NDArray[np.uint8]
 class Camera:
     """Pinhole intrinsics of one image, with the lens distortion that belongs to them."""
 
-    K: Floats  # [3,3] px
+    K: Float[Array, "3 3"]  # px
     width: int  # px
     height: int  # px
-    distortion: Floats | None = None  # OpenCV order (plumb_bob, rational_polynomial) or 4 fisheye terms
+    distortion: Float[Array, " D"] | None = None  # OpenCV order (plumb_bob, rational_polynomial) or 4 fisheye terms
     fisheye: bool = False  # True: `distortion` is the equidistant model
     guessed: bool = False  # True: no calibration was given, the focal length is a guess
 
@@ -35,7 +42,7 @@ class Frame:
 
     index: int  # counts from 0
     stamp_ns: int  # acquisition time
-    image: Image  # [H,W,3] BGR
+    image: UInt8[Array, "H W 3"]  # BGR
     camera: Camera
 
 
@@ -43,7 +50,7 @@ class Frame:
 class Roi:
     """Rotated square around one person; `angle_rad` turns the crop upright (0 = head up in the image)."""
 
-    center_px: Floats  # [2]
+    center_px: Float[Array, " 2"]
     size_px: float  # side of the square
     angle_rad: float
 
@@ -60,8 +67,8 @@ class Detection:
 class Keypoints:
     """BlazePose's answer for one person in one frame."""
 
-    keypoints_2d: Floats  # [33,3] px, px, confidence 0..1 (0 outside the image)
-    keypoints_3d: Floats  # [33,3] m, camera axes, origin at the mid hip
+    keypoints_2d: Float[Array, "33 3"]  # px, px, confidence 0..1 (0 outside the image)
+    keypoints_3d: Float[Array, "33 3"]  # m, camera axes, origin at the mid hip
     score: float  # 0..1, that a person is in the crop
     next_roi: Roi  # where to look for the person in the next frame
 
@@ -81,8 +88,8 @@ class Track:
     track_id: int
     state: TrackingState
     keypoints: Keypoints
-    boxes_xyxy: Floats  # [4] px, box of the visible body, clipped to the image
-    bone_lengths: Floats  # [len(MEASURED_BONES)] m, running median over the track; NaN = not seen yet
+    boxes_xyxy: Float[Array, " 4"]  # px, box of the visible body, clipped to the image
+    bone_lengths: Float[Array, " M"]  # m, running median of MEASURED_BONES over the track; NaN = not seen yet
 
 
 @dataclass(frozen=True)
@@ -94,16 +101,16 @@ class Human:
     track_id: int
     state: TrackingState
     score: float
-    boxes_xyxy: Floats  # [4] px
-    keypoints_2d: Floats  # [33,3] px, px, confidence
-    global_orient: Floats  # [3] axis-angle rad, body -> camera
-    body_pose: Floats  # [69] axis-angle rad, joints 1..23
-    betas: Floats  # [10]
-    transl: Floats  # [3] m
-    joints: Floats  # [24,3] m, camera frame
-    joints_2d: Floats  # [24,2] px
-    joint_sigma: Floats  # [24] m, one standard deviation
-    K: Floats  # [3,3] px
+    boxes_xyxy: Float[Array, " 4"]  # px
+    keypoints_2d: Float[Array, "33 3"]  # px, px, confidence
+    global_orient: Float[Array, " 3"]  # axis-angle rad, body -> camera
+    body_pose: Float[Array, " 69"]  # axis-angle rad, joints 1..23
+    betas: Float[Array, " 10"]
+    transl: Float[Array, " 3"]  # m
+    joints: Float[Array, "24 3"]  # m, camera frame
+    joints_2d: Float[Array, "24 2"]  # px
+    joint_sigma: Float[Array, " 24"]  # m, one standard deviation
+    K: Float[Array, "3 3"]  # px
     body_model: str  # name of the body that the parameters belong to
 
 

@@ -1,6 +1,6 @@
 """Run a rosbag through the pipeline: `ros2 launch hmr_ros bag.launch.py input:=DIR output:=DIR`.
 
-Every picture is processed in order; nothing is played in real time and nothing is dropped.
+Every image is processed in order; nothing is played in real time and nothing is dropped.
 """
 
 from ament_index_python.packages import get_package_prefix, get_package_share_directory

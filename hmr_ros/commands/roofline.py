@@ -1,4 +1,4 @@
-"""`hmr bench --roofline`: what each network does against what the machine can (Williams et al. 2009)."""
+"""`hmr bench --roofline`: each network compared with the measured roofline of the machine (Williams et al. 2009)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hmr_ros.commands.bench import times
+from hmr_ros.commands.timing import times
 from hmr_ros.config import HmrConfig
 from hmr_ros.factory import choose_engine, engine_request
 from hmr_ros.methods.dummy_inputs import make_inputs

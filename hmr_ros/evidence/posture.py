@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hmr_ros.evidence.keypoints import Normalised
-from hmr_ros.types import Floats, Frame, Track
+from hmr_ros.types import Array, Frame, Track
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True)
 class Posture:
     """The 81 sparse points of N people, in the axes of a camera aimed at each."""
 
-    points_2d: Floats  # [N,81,2] in units of the person's size
-    sigma_2d: Floats  # [N,81] one standard deviation an axis, same units
-    points: Floats  # [N,81,3] m, pelvis near the origin
-    sigma: Floats  # [N,81] m, one standard deviation an axis
+    points_2d: Float[Array, "N 81 2"]  # in units of the person's size
+    sigma_2d: Float[Array, "N 81"]  # one standard deviation an axis, same units
+    points: Float[Array, "N 81 3"]  # m, pelvis near the origin
+    sigma: Float[Array, "N 81"]  # m, one standard deviation an axis
 
 
 class PostureSource(Protocol):

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hmr_ros.evidence.keypoints import Normalised, normalise, rays_of
 from hmr_ros.evidence.posture import Posture, PostureSource
-from hmr_ros.types import Floats, Frame, Track
+from hmr_ros.types import Array, Frame, Track
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True)
 class Evidence:
     """One person in one frame; axes of a camera aimed at the person unless said otherwise."""
 
-    rays: Floats  # [33,2] landmarks on the plane z = 1 of the real camera, without lens distortion
-    keypoints: Floats  # [33,6] as in `Normalised.points`
+    rays: Float[Array, "33 2"]  # landmarks on the plane z = 1 of the real camera, without lens distortion
+    keypoints: Float[Array, "33 6"]  # as in `Normalised.points`
     scale: float  # size of the person on the plane z = 1 of the aimed camera
-    R_camera_aimed: Floats  # [3,3] aimed camera -> real camera
+    R_camera_aimed: Float[Array, "3 3"]  # aimed camera -> real camera
     posture: Posture | None  # the 81 points, N = 1; None where no method asked for them
 
 

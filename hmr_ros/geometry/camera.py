@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -29,6 +31,38 @@ def check_intrinsics(K: Floats) -> Floats:
     return K
 
 
+def fit_camera(camera: Camera | None, width: int, height: int) -> Camera:
+    """`camera` for an image of this size px: guessed when None, scaled when it was calibrated at another resolution.
+
+    InputError where the aspect ratio differs, for then the calibration belongs to another image.
+    """
+    if camera is None:
+        return guess_camera(width, height)
+    if not camera.width or not camera.height or (camera.width, camera.height) == (width, height):
+        return replace(camera, width=width, height=height)
+    scale = width / camera.width
+    if abs(camera.height * scale - height) > 1.5:
+        raise InputError(
+            f"calibration is for {camera.width}x{camera.height}, the image is {width}x{height}; "
+            "give the calibration of this video mode"
+        )
+    K = np.asarray(camera.K, np.float64).copy()
+    K[:2] *= scale
+    return replace(camera, K=K, width=width, height=height)
+
+
+def window_intrinsics(K: Floats, offset_px: tuple[int, int], binning: tuple[int, int]) -> Floats:
+    """K [3,3] of the full sensor -> K [3,3] of the image that is made of a window of it.
+
+    `offset_px`: (x, y) of the window's corner in pixels of the sensor; `binning`: (x, y) sensor pixels that make one
+    pixel of the image, 1 or more. Lens distortion is not affected: it is a matter of angles.
+    """
+    K = np.array(K, np.float64)
+    K[:2, 2] -= offset_px
+    K[:2] /= np.array(binning, np.float64)[:, None]
+    return K
+
+
 def project(points: Floats, K: Floats) -> Floats:
     """Points [...,3] m in the camera frame -> [...,2] px; NaN for points not in front of the camera."""
     z = points[..., 2:]
@@ -44,7 +78,7 @@ def unproject(points_px: Floats, K: Floats) -> Floats:
 
 
 def undistort_points(points_px: Floats, camera: Camera) -> Floats:
-    """Pixels [N,2] of the picture -> pixels [N,2] of the ideal pinhole camera with the same K."""
+    """Pixels [N,2] of the image -> pixels [N,2] of the ideal pinhole camera with the same K."""
     if camera.distortion is None or not np.any(camera.distortion):
         return points_px
     pts = np.ascontiguousarray(points_px, dtype=np.float64).reshape(-1, 1, 2)
@@ -54,7 +88,7 @@ def undistort_points(points_px: Floats, camera: Camera) -> Floats:
 
 
 def distort_points(points_px: Floats, camera: Camera) -> Floats:
-    """Inverse of `undistort_points`: ideal pixels [N,2] -> pixels [N,2] of the picture."""
+    """Inverse of `undistort_points`: ideal pixels [N,2] -> pixels [N,2] of the image."""
     if camera.distortion is None or not np.any(camera.distortion):
         return points_px
     K, D = np.asarray(camera.K, np.float64), np.asarray(camera.distortion, np.float64)

@@ -1,9 +1,9 @@
-"""Rosbags in and out through the `rosbags` library: no ROS installation, every picture, original stamps."""
+"""Rosbags in and out through the `rosbags` library: no ROS installation, every image, original stamps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +11,32 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from tqdm import tqdm
 
 from hmr_ros.errors import InputError
-from hmr_ros.geometry.camera import guess_camera
-from hmr_ros.io.calibration import camera_of_info
-from hmr_ros.io.encodings import decode_compressed, decode_image
+from hmr_ros.geometry.camera import fit_camera, guess_camera
+from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
+from hmr_ros.io.encodings import Fallback, decode_compressed, decode_image
 from hmr_ros.io.model_store import share_file
-from hmr_ros.io.video import fit_camera
-from hmr_ros.types import Camera, Frame, Human, Result
+from hmr_ros.types import Camera, Frame, Human, Image
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
-Refine = Callable[[list[Any]], list[Human]]
 _MESSAGES = ("Human", "HumanArray")
-
-
-@dataclass
-class BagCounts:
-    """What `process_bag` did."""
-
-    frames: int = 0
-    humans: int = 0
-    skipped: int = 0  # pictures that could not be decoded
-    interrupted: bool = False
+_GUESS = "the focal length is guessed; give --camera"
+_log = logging.getLogger(__name__)
 
 
 class BagImages:
-    """Pictures of one topic of a bag with their intrinsics, in order of recording; use as a context manager."""
+    """Frames of one image topic of a bag, in order of recording; use as a context manager.
 
-    def __init__(self, path: Path, topic: str | None = None) -> None:
+    Intrinsics are those of `camera`, or those recorded last on the camera_info beside the topic; where there are none
+    that can be used the focal length is guessed, with a warning. Images that cannot be decoded are left out, with a
+    warning. `rectified` is input.rectified; `fallback` decodes encodings that are not in our own table.
+    """
+
+    def __init__(
+        self, path: Path, topic: str | None = None, *, camera: Camera | None = None, rectified: str = "auto",
+        fallback: Fallback | None = None,
+    ) -> None:  # fmt: skip
         if not path.exists():
             raise InputError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap or a ROS 1 .bag")
         try:
@@ -47,12 +44,14 @@ class BagImages:
             self._reader.open()
         except Exception as error:  # the library raises its own kinds, and others on damaged files
             raise InputError(f"cannot read bag {path}: {_one_line(error)}") from error
-        self._path = path
-        self._connection = self._choose(topic)
-        self.topic: str = self._connection.topic
-        self.count: int = self._connection.msgcount
+        self._path, self._given, self._fallback = path, camera, fallback
+        self._connections = self._choose(topic)
+        self.topic: str = self._connections[0].topic
+        self.count: int = sum(c.msgcount for c in self._connections)
         self.frame_id = "camera"
         self.skipped = 0
+        self._rectified = is_rectified(self.topic, rectified)
+        self._warned: set[str] = set()
 
     def __enter__(self) -> BagImages:
         return self
@@ -61,65 +60,86 @@ class BagImages:
         self._reader.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames with the stamp of their header; intrinsics are those recorded last before the picture."""
-        info_topic = self.topic.rsplit("/", 1)[0] + "/camera_info"
-        if self.topic.endswith("/compressed"):
-            info_topic = self.topic.rsplit("/", 2)[0] + "/camera_info"
-        infos = [c for c in self._reader.connections if c.msgtype == _INFO]
-        same = [c for c in infos if c.topic == info_topic] or infos[:1]
-        camera = self._first_camera(same)
-        index = 0
-        messages = self._reader.messages(connections=[self._connection, *same])
+        """Frames with the stamp of their header. InputError where the bag breaks off."""
+        wanted = info_topic(self.topic)
+        infos = [c for c in self._reader.connections if c.msgtype == _INFO and c.topic == wanted]
+        if not infos and self._given is None:
+            self._warn(f"{self._path} has no {wanted}; {_GUESS}")
+        info, index = self._first(infos), 0
+        messages = self._messages([*self._connections, *infos])
         while True:
             try:
-                connection, _, raw = next(messages)
-                message: Any = self._reader.deserialize(raw, connection.msgtype)
+                connection, message = next(messages)
             except StopIteration:
                 return
             except Exception as error:
-                raise InputError(f"bag {self._path} breaks off after {index} pictures: {_one_line(error)}") from error
+                raise InputError(f"bag {self._path} breaks off after {index} images: {_one_line(error)}") from error
             if connection.msgtype == _INFO:
-                camera = _camera(message)
+                info = message
                 continue
-            try:
-                picture = decode_compressed(message) if connection.msgtype == _COMPRESSED else decode_image(message)
-            except InputError:
-                self.skipped += 1
-                continue
-            height, width = picture.shape[:2]
-            stamp = message.header.stamp
-            self.frame_id = message.header.frame_id
-            chosen = fit_camera(camera, width, height) if camera else guess_camera(width, height)
-            yield Frame(index, stamp.sec * 1_000_000_000 + stamp.nanosec, picture, chosen)
-            index += 1
+            image = self._decoded(connection, message)
+            if image is not None:
+                stamp = message.header.stamp
+                self.frame_id = message.header.frame_id
+                yield Frame(index, stamp.sec * 1_000_000_000 + stamp.nanosec, image, self._camera(info, image))
+                index += 1
 
-    def _first_camera(self, connections: list[Any]) -> Camera | None:
-        """Intrinsics for pictures that were recorded before any CameraInfo."""
-        if not connections:
-            return None
+    def _messages(self, connections: list[Any]) -> Iterator[tuple[Any, Any]]:
+        for connection, _, raw in self._reader.messages(connections=connections):
+            yield connection, self._reader.deserialize(raw, connection.msgtype)
+
+    def _first(self, infos: list[Any]) -> Any:
+        """The first CameraInfo, for images that were recorded before it; None where there is none."""
         try:
-            connection, _, raw = next(self._reader.messages(connections=connections))
-            return _camera(self._reader.deserialize(raw, connection.msgtype))
-        except Exception:  # a damaged record is reported where the pictures are read
+            return next(self._messages(infos))[1] if infos else None
+        except Exception:  # a damaged record is reported where the images are read
             return None
 
-    def _choose(self, topic: str | None) -> Any:
-        pictures = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED)]
-        names = sorted({c.topic for c in pictures})
+    def _decoded(self, connection: Any, message: Any) -> Image | None:
+        try:
+            if connection.msgtype == _COMPRESSED:
+                return decode_compressed(message)
+            return decode_image(message, self._fallback)
+        except InputError as error:
+            self.skipped += 1
+            self._warn(f"image left out: {error}")
+            return None
+
+    def _camera(self, info: Any, image: Image) -> Camera:
+        height, width = image.shape[:2]
+        try:
+            if self._given is not None:
+                return fit_camera(self._given, width, height)
+            if info is not None:
+                return camera_of_info(info, self._rectified, width, height)
+        except InputError as error:
+            self._warn(f"{self._path}: {error}; {_GUESS}")
+        return guess_camera(width, height)
+
+    def _warn(self, text: str) -> None:
+        """Every warning once: what is wrong with one image is wrong with most."""
+        if text not in self._warned:
+            self._warned.add(text)
+            _log.warning("%s", text)
+
+    def _choose(self, topic: str | None) -> list[Any]:
+        """The connections of one image topic; a topic that was recorded from two publishers has two."""
+        images = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED)]
+        names = sorted({c.topic for c in images})
         if topic is not None:
-            pictures = [c for c in pictures if c.topic == topic]
-        if not pictures:
+            images = [c for c in images if c.topic == topic]
+        if not images:
             wanted = f"no image topic {topic}" if topic else "no image topic"
             self._reader.close()
-            raise InputError(f"bag {self._path} has {wanted}; it has {', '.join(names) or 'no pictures at all'}")
-        if len({c.topic for c in pictures}) > 1:
+            raise InputError(f"bag {self._path} has {wanted}; it has {', '.join(names) or 'no images at all'}")
+        if len({c.topic for c in images}) > 1:
             self._reader.close()
             raise InputError(f"bag {self._path} has several image topics; choose one with --topic: {', '.join(names)}")
-        return pictures[0]
+        return images
 
 
 class HumanBagWriter:
-    """A new rosbag2 bag (sqlite3) with one HumanArray a picture on /hmr/humans."""
+    """A new rosbag2 bag (sqlite3) with one HumanArray a frame on /hmr/humans."""
 
     TOPIC = "/hmr/humans"
 
@@ -142,7 +162,7 @@ class HumanBagWriter:
         self._writer.close()
 
     def write(self, humans: list[Human], stamp_ns: int, frame_id: str) -> None:
-        """Append the people of one picture."""
+        """Append the people of one frame."""
         t = self._types.types
         time = t["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         header = t["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
@@ -161,56 +181,6 @@ class HumanBagWriter:
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,
             tracking_state=int(human.state), **arrays,
         )  # fmt: skip
-
-
-def process_bag(
-    source: Path, target: Path, pipeline: Any, *, topic: str | None = None, max_frames: int | None = None,
-    refine: Refine | None = None,
-) -> BagCounts:  # fmt: skip
-    """Every picture of `source` through `pipeline`; people into `target`. What was computed before an error is kept.
-
-    With `refine` the people of all pictures are refined together before any is written.
-    """
-    counts = BagCounts()
-    observed: list[Any] = []
-    stamps: dict[int, int] = {}  # by frame
-    with BagImages(source, topic) as images, HumanBagWriter(target) as writer:
-        total = images.count if max_frames is None else min(images.count, max_frames)
-        with tqdm(total=total, unit="frame", desc="people") as bar:
-            try:
-                for frame in images:
-                    if max_frames is not None and frame.index >= max_frames:
-                        break
-                    if refine is not None:
-                        observed += pipeline.observe(frame)
-                        stamps[frame.index] = frame.stamp_ns
-                    elif (result := pipeline.step(frame)) is not None:
-                        _write(writer, result, images.frame_id, counts)
-                    counts.frames += 1
-                    bar.update()
-            except KeyboardInterrupt:
-                counts.interrupted = True
-            finally:
-                if refine is not None:
-                    humans = refine(observed)
-                    counts.humans = len(humans)
-                    for index, stamp_ns in stamps.items():
-                        writer.write([h for h in humans if h.frame == index], stamp_ns, images.frame_id)
-                else:
-                    for result in pipeline.finish():
-                        _write(writer, result, images.frame_id, counts)
-        counts.skipped = images.skipped
-    return counts
-
-
-def _write(writer: HumanBagWriter, result: Result, frame_id: str, counts: BagCounts) -> None:
-    writer.write(result.humans, result.frame.stamp_ns, frame_id)
-    counts.humans += len(result.humans)
-
-
-def _camera(info: Any) -> Camera | None:
-    k, d = (info.k, info.d) if hasattr(info, "k") else (info.K, info.D)  # ROS 1 has capitals
-    return camera_of_info(k, d, info.width, info.height, info.distortion_model)
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Intrinsics from the command line or from a calibration file."""
+"""Intrinsics from the command line, a calibration file or a CameraInfo message."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import yaml
 
 from hmr_ros.errors import InputError
-from hmr_ros.geometry.camera import check_intrinsics
+from hmr_ros.geometry.camera import check_intrinsics, fit_camera, window_intrinsics
 from hmr_ros.types import Camera, Floats
 
 _HOW = "give fx,fy,cx,cy or a camera_info YAML file"
 _FISHEYE = ("equidistant", "fisheye")
 _MODELS = ("plumb_bob", "rational_polynomial", *_FISHEYE)
+_TRANSPORTS = ("compressed", "compressedDepth", "theora", "zstd", "ffmpeg")
 _COUNTS = (4, 5, 8, 12, 14)  # coefficients that OpenCV's pinhole models can have; the fisheye model has 4
 
 
@@ -97,10 +98,65 @@ def _numbers(tree: dict[str, Any], names: tuple[str, ...]) -> Any:
     return None
 
 
-def camera_of_info(K: Floats, D: Floats, width: int, height: int, model: str) -> Camera | None:
-    """Camera of a CameraInfo message's fields, or None where its matrix is zero or not finite (not calibrated)."""
-    K, D = np.asarray(K, np.float64).reshape(3, 3), np.asarray(D, np.float64)
-    if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+def camera_of_info(info: Any, rectified: bool, width: int, height: int) -> Camera:
+    """Camera of an image of this size px, of the CameraInfo that came with it (rclpy, rosbags; ROS 1 or 2).
+
+    A rectified image has no distortion and the intrinsics P. K and P belong to the full sensor: window (ROI) and
+    binning are applied, then the scale of an image that was resized. InputError where the camera is not calibrated or
+    the calibration is another image's.
+    """
+    K, distortion = _matrix(info, "k", 3), None
+    if rectified:
+        P = _matrix(info, "p", 4)[:, :3]
+        K = P if _is_intrinsics(P) else K  # without P those of the raw image are near
+    if not _is_intrinsics(K):
+        raise InputError("CameraInfo has a zero or invalid matrix; calibrate the camera")
+    fisheye = info.distortion_model in _FISHEYE
+    if not rectified:
+        distortion = _usable_distortion(_field(info, "d"), fisheye)
+    roi, binning = info.roi, (max(1, info.binning_x), max(1, info.binning_y))
+    K = window_intrinsics(K, (roi.x_offset, roi.y_offset), binning)
+    size = (roi.width or info.width) // binning[0], (roi.height or info.height) // binning[1]
+    return fit_camera(Camera(K, *size, distortion, fisheye), width, height)
+
+
+def _field(info: Any, name: str) -> Floats:
+    """A field that ROS 1 writes in capitals."""
+    return np.asarray(getattr(info, name) if hasattr(info, name) else getattr(info, name.upper()), np.float64)
+
+
+def _matrix(info: Any, name: str, columns: int) -> Floats:
+    return _field(info, name).reshape(3, columns)
+
+
+def _is_intrinsics(K: Floats) -> bool:
+    return bool(np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0)
+
+
+def _usable_distortion(D: Floats, fisheye: bool) -> Floats | None:
+    """Coefficients as OpenCV takes them: those that a driver leaves out are zero. None where there are none."""
+    if not D.size or not np.isfinite(D).all() or not D.any():
         return None
-    distortion = D if D.size and np.isfinite(D).all() and D.any() else None
-    return Camera(K, int(width), int(height), distortion, model in ("equidistant", "fisheye"))
+    if fisheye:
+        D = D[:4]  # the model has four; drivers that pad them send five
+    counts = (4,) if fisheye else _COUNTS
+    length = next((count for count in counts if count >= D.size), None)
+    if length is None:
+        raise InputError(f"CameraInfo has {D.size} distortion coefficients, at most {_COUNTS[-1]} are known")
+    return np.pad(D, (0, length - D.size))
+
+
+def is_rectified(topic: str, setting: str) -> bool:
+    """Whether the images of `topic` are rectified. `setting` is input.rectified: auto goes by the name, image_rect*."""
+    return _parts(topic)[-1].startswith("image_rect") if setting == "auto" else setting == "always"
+
+
+def info_topic(topic: str) -> str:
+    """The topic of the intrinsics that belong to an image topic: camera_info beside it."""
+    return "/".join([*_parts(topic)[:-1], "camera_info"])
+
+
+def _parts(topic: str) -> list[str]:
+    """Namespaces and name of an image topic, without the transport that follows them (/compressed)."""
+    parts = topic.split("/")
+    return parts[:-1] if parts[-1] in _TRANSPORTS else parts

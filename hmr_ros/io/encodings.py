@@ -1,4 +1,4 @@
-"""Picture encodings of ROS messages to BGR and back, by table; no cv_bridge, so no NumPy ABI to match."""
+"""Image encodings of ROS messages to BGR and back, by table: fast, and no NumPy ABI to match as with cv_bridge."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hmr_ros.errors import InputError
 from hmr_ros.types import Image
 
 Convert = Callable[[Any], Any]
+Fallback = Callable[[Any], Image]  # sensor_msgs/Image -> BGR [H,W,3]; InputError where it cannot
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,26 @@ class Encoding:
 
 
 def _color(code: int) -> Convert:
-    return lambda picture: cv2.cvtColor(picture, code)
+    return lambda image: cv2.cvtColor(image, code)
 
 
-def _depth_to_bgr(picture: Any) -> Any:
+def _depth_to_bgr(image: Any) -> Any:
     """Depth or intensity stretched to grey; invalid (0, NaN, inf) is black."""
-    values = np.nan_to_num(np.asarray(picture, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    values = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     valid = values[values > 0]
     top = float(np.percentile(valid, 99)) if valid.size else 1.0
     grey = np.clip(values * (255.0 / max(top, 1e-9)), 0, 255).astype(np.uint8)
     return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
 
 
-def _mono16_to_bgr(picture: Any) -> Any:
-    return cv2.cvtColor((picture >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+def _mono16_to_bgr(image: Any) -> Any:
+    return cv2.cvtColor((image >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)
 
 
 # OpenCV names Bayer patterns by the second row's second and third pixel, ROS by the first two: RGGB is OpenCV's BG
 ENCODINGS: dict[str, Encoding] = {
-    "bgr8": Encoding("u1", 3, lambda picture: picture),
-    "8UC3": Encoding("u1", 3, lambda picture: picture),
+    "bgr8": Encoding("u1", 3, lambda image: image),
+    "8UC3": Encoding("u1", 3, lambda image: image),
     "rgb8": Encoding("u1", 3, _color(cv2.COLOR_RGB2BGR)),
     "bgra8": Encoding("u1", 4, _color(cv2.COLOR_BGRA2BGR)),
     "rgba8": Encoding("u1", 4, _color(cv2.COLOR_RGBA2BGR)),
@@ -63,11 +64,20 @@ ENCODINGS: dict[str, Encoding] = {
 }
 
 
-def decode_image(message: Any) -> Image:
-    """sensor_msgs/Image (rclpy or rosbags) -> BGR [H,W,3]; InputError for unknown encodings and short data."""
+def decode_image(message: Any, fallback: Fallback | None = None) -> Image:
+    """sensor_msgs/Image (rclpy or rosbags) -> BGR [H,W,3]; InputError for unknown encodings and short data.
+
+    `fallback` is asked for encodings that the table lacks.
+    """
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise InputError(f"image encoding '{message.encoding}' is unknown; known are {', '.join(ENCODINGS)}")
+        unknown = f"image encoding '{message.encoding}' is unknown; known are {', '.join(ENCODINGS)}"
+        if fallback is None:
+            raise InputError(unknown)
+        try:
+            return fallback(message)
+        except InputError as error:
+            raise InputError(f"{unknown}; {error}") from error
     dtype = np.dtype(encoding.dtype).newbyteorder(">" if message.is_bigendian else "<")
     row_bytes = message.width * encoding.channels * dtype.itemsize
     step = message.step or row_bytes
@@ -91,14 +101,14 @@ def decode_image(message: Any) -> Image:
 def decode_compressed(message: Any) -> Image:
     """sensor_msgs/CompressedImage (jpeg, png) -> BGR [H,W,3]."""
     data = np.frombuffer(message.data, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
         raise InputError(f"compressed image ({message.format or 'no format'}) cannot be decoded; jpeg and png can")
-    return np.asarray(picture, np.uint8)
+    return np.asarray(image, np.uint8)
 
 
-def image_bytes(picture: Image) -> array[int]:
+def image_bytes(image: Image) -> array[int]:
     """Pixels as the array type of message fields; assigning an ndarray instead would copy element by element."""
     data = array("B")
-    data.frombytes(np.ascontiguousarray(picture).data.cast("B"))
+    data.frombytes(np.ascontiguousarray(image).data.cast("B"))
     return data

@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 
 from hmr_ros.errors import InputError
-from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.geometry.camera import fit_camera
 from hmr_ros.types import Camera, Frame, Image
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
@@ -183,23 +182,6 @@ class VideoWriter:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
-
-
-def fit_camera(camera: Camera | None, width: int, height: int) -> Camera:
-    """`camera` for pictures of this size: guessed when None, scaled when it was calibrated at another resolution."""
-    if camera is None:
-        return guess_camera(width, height)
-    if not camera.width or not camera.height or (camera.width, camera.height) == (width, height):
-        return replace(camera, width=width, height=height)
-    scale = width / camera.width
-    if abs(camera.height * scale - height) > 1.5:
-        raise InputError(
-            f"calibration is for {camera.width}x{camera.height}, the picture is {width}x{height}; "
-            "give the calibration of this video mode"
-        )
-    K = np.asarray(camera.K, np.float64).copy()
-    K[:2] *= scale
-    return replace(camera, K=K, width=width, height=height)
 
 
 def _writable_fps(fps: float) -> float:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.evidence.record import Evidence
 from hmr_ros.geometry.camera import distort_points, project
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
-from hmr_ros.types import Camera, Floats, Frame, Human, Track
+from hmr_ros.types import Array, Camera, Floats, Frame, Human, Track
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True)
 class Estimate:
     """An answer on its way: one person in one frame, camera frame. Whoever moves it gives its uncertainty too."""
 
-    rotations: Floats  # [24,3,3] local, the first body -> camera
-    betas: Floats  # [10]
-    transl: Floats  # [3] m, as in smplx: pelvis = rest pelvis + transl
-    joints: Floats  # [24,3] m
-    joint_sigma: Floats  # [24] m, one standard deviation an axis of the joint relative to the pelvis
+    rotations: Float[Array, "24 3 3"]  # local, the first body -> camera
+    betas: Float[Array, " 10"]
+    transl: Float[Array, " 3"]  # m, as in smplx: pelvis = rest pelvis + transl
+    joints: Float[Array, "24 3"]  # m
+    joint_sigma: Float[Array, " 24"]  # m, one standard deviation an axis of the joint relative to the pelvis
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 import hmr_ros.body.model as body_model
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
-from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.io.encodings import image_bytes
 from hmr_ros.msg import BodyModel, Human, HumanArray
-from hmr_ros.types import Camera, Floats, TrackingState
+from hmr_ros.types import Floats, TrackingState
 from hmr_ros.types import Human as HumanRecord
 
 
@@ -23,7 +22,7 @@ def stamp_ns(stamp: Any) -> int:
 
 
 def humans_to_msg(humans: list[HumanRecord], header: Header) -> HumanArray:
-    """People of one picture as a message with the picture's own header."""
+    """People of one image as a message with the image's own header."""
     return HumanArray(header=header, humans=[_human_to_msg(h) for h in humans])
 
 
@@ -45,15 +44,10 @@ def body_to_msg(body: body_model.BodyModel) -> BodyModel:
     return message
 
 
-def camera_from_msg(info: CameraInfo) -> Camera | None:
-    """Intrinsics of a CameraInfo, or None where its matrix is zero or not finite (an uncalibrated driver)."""
-    return camera_of_info(info.k, info.d, info.width, info.height, info.distortion_model)
-
-
-def image_to_msg(picture: Any, header: Header) -> Image:
+def image_to_msg(image: Any, header: Header) -> Image:
     """BGR [H,W,3] -> sensor_msgs/Image."""
-    height, width = picture.shape[:2]
-    return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=image_bytes(picture))
+    height, width = image.shape[:2]
+    return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=image_bytes(image))
 
 
 def _human_to_msg(human: HumanRecord) -> Human:

@@ -14,8 +14,8 @@ _SETUP = "run `make setup`, or source your ROS 2 installation"
 _MODULES = {  # module -> (what for, cure)
     "rclpy": ("live node, demo", _SETUP),
     "hmr_ros.msg": ("messages of this package", "run `make setup` or `colcon build`, then source"),
-    "tf2_msgs": ("/tf", "comes with a ROS installation; without it there is no /tf"),
-    "cv_bridge": ("not needed, own conversion is used", "nothing to do"),
+    "tf2_msgs": ("/tf", _SETUP),
+    "cv_bridge": ("image encodings beyond the usual ones", "comes with a ROS installation; bgr8 and others need none"),
     "launch_ros": ("launch files", "comes with a ROS installation; without it use `hmr live`"),
 }
 
@@ -37,7 +37,7 @@ def _there(module: str) -> bool:
 
 
 def _profile() -> tuple[str, bool, str, str]:
-    name = "DDS profile for pictures"
+    name = "DDS profile for images"
     chosen = next((os.environ[v] for v in PROFILE_VARIABLES if os.environ.get(v)), None)
     if chosen:
         return (

@@ -1,9 +1,11 @@
-"""What must be set before ROS 2 starts: the DDS profile that lets pictures through."""
+"""What differs from one ROS 2 installation to the next, and what must be set before ROS 2 starts."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from hmr_ros.errors import RosUnavailableError
 from hmr_ros.io.model_store import share_file
@@ -15,10 +17,14 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 def prepare_environment() -> None:
     """Check that ROS 2 and our messages are there, and choose the DDS profile unless the user chose one."""
     require_ros()
-    if not any(os.environ.get(name) for name in PROFILE_VARIABLES):
-        profile = str(share_file("config/fastdds_profile.xml"))
-        for name in PROFILE_VARIABLES:
-            os.environ[name] = profile
+    os.environ.update(profile_environment(os.environ, str(share_file("config/fastdds_profile.xml"))))
+
+
+def profile_environment(environment: Mapping[str, str], profile: str) -> dict[str, str]:
+    """Variables that give a process the DDS profile with room for images; none where the user has chosen a profile."""
+    if any(environment.get(name) for name in PROFILE_VARIABLES):
+        return {}
+    return dict.fromkeys(PROFILE_VARIABLES, profile)
 
 
 def require_ros() -> None:
@@ -27,3 +33,12 @@ def require_ros() -> None:
         raise RosUnavailableError("rclpy is not in this Python; run `make setup`, or source your ROS 2 installation")
     if importlib.util.find_spec("hmr_ros.msg") is None:
         raise RosUnavailableError("the hmr_ros messages are not built; run `make setup` or `colcon build`, then source")
+
+
+def subscription_event_callbacks() -> Any:
+    """rclpy's class `SubscriptionEventCallbacks`, which Humble keeps in another module."""
+    try:
+        from rclpy.event_handler import SubscriptionEventCallbacks
+    except ModuleNotFoundError:
+        from rclpy.qos_event import SubscriptionEventCallbacks
+    return SubscriptionEventCallbacks

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import re
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from hmr_ros.config import HmrConfig
+from hmr_ros.errors import ConfigError
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.environment import prepare_environment
 from hmr_ros.ros.parameters import ros_arguments
@@ -25,7 +27,7 @@ def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline])
 
     _prefer_latency()
     signal.signal(signal.SIGTERM, _interrupt)
-    rclpy.init(args=["hmr", *arguments], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    _start_ros(arguments)
     node = None
     try:
         node = HmrNode(pipeline_factory)
@@ -42,6 +44,20 @@ def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline])
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _start_ros(arguments: list[str]) -> None:
+    """`rclpy.init`; ConfigError where it does not take the arguments, e.g. a parameter file that is not there."""
+    import rclpy
+
+    try:
+        rclpy.init(args=["hmr", *arguments], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    except RuntimeError as error:
+        # its text goes on with the places in ROS's own sources
+        said = re.split(r", at /|\n", str(error))[0].removeprefix("failed to initialize rcl: ")
+        raise ConfigError(
+            f"ROS does not take its arguments: {said}; config/live.yaml shows a parameter file"
+        ) from error
 
 
 def _prefer_latency() -> None:

@@ -26,7 +26,7 @@ class SkeletonMarkers:
         self._shown: set[int] = set()
 
     def __call__(self, humans: list[Human], header: Header) -> MarkerArray:
-        """Markers of one picture."""
+        """Markers of one frame."""
         markers = []
         for human in humans:
             points = [Point(x=x, y=y, z=z) for x, y, z in human.joints.tolist()]
@@ -53,7 +53,7 @@ class MeshMarkers:
         self._shown: set[int] = set()
 
     def __call__(self, humans: list[Human], header: Header) -> list[bytes]:
-        """Serialised visualization_msgs/Marker messages of one picture."""
+        """Serialised visualization_msgs/Marker messages of one frame."""
         out = []
         for human in humans:
             vertices = self._body.vertices(human.global_orient, human.body_pose, human.betas, human.transl)

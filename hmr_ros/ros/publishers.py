@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -19,7 +19,9 @@ from hmr_ros.geometry.rotations import matrix_from_axis_angle, quaternion_from_m
 from hmr_ros.msg import BodyModel as BodyModelMsg
 from hmr_ros.msg import HumanArray
 from hmr_ros.ros.convert import body_to_msg, humans_to_msg, image_to_msg
+from hmr_ros.ros.diagnostics import diagnosis
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers
+from hmr_ros.ros.statistics import Period
 from hmr_ros.types import Frame, Human
 from hmr_ros.view.overlay import draw_humans
 
@@ -36,14 +38,14 @@ class Publishers:
         self._mesh = node.create_publisher(Marker, "~/mesh", _DEPTH)
         self._overlay = node.create_publisher(Image, "~/overlay", 1)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", _DEPTH)
-        self._tf = _tf_publisher(node) if config.output.tf else None
+        self._tf = _tf_publisher(node, config.output.tf_prefix) if config.output.tf else None
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._latched_body = node.create_publisher(BodyModelMsg, "~/body_model", latched)
         self._latched_body.publish(body_to_msg(body))
         self._skeletons, self._meshes = SkeletonMarkers(), MeshMarkers(body)
 
     def publish(self, frame: Frame, humans: list[Human], header: Header) -> None:
-        """Everything about one picture; parameters first, pictures for people last."""
+        """Everything about one frame; parameters first, what only people look at last."""
         self.humans.publish(humans_to_msg(humans, header))
         if self._tf is not None:
             self._tf(humans, header)
@@ -55,29 +57,21 @@ class Publishers:
         if self._overlay.get_subscription_count():
             self._overlay.publish(image_to_msg(draw_humans(frame.image, humans, self._body), header))
 
-    def diagnose(self, values: dict[str, str]) -> None:
+    def diagnose(self, period: Period) -> None:
         """One status on /diagnostics."""
-        status = DiagnosticStatus(name=f"{self._node.get_fully_qualified_name()}: people", hardware_id="camera")
-        status.level, status.message = DiagnosticStatus.OK, "running"
-        if values["received"] == "0":
-            status.level, status.message = DiagnosticStatus.STALE, f"no picture on {self._config.input.image_topic}"
-        elif values["camera_guessed"] == "true":
-            status.level, status.message = DiagnosticStatus.WARN, "camera not calibrated: distances are a guess"
-        status.values = [KeyValue(key=k, value=v) for k, v in values.items()]
-        message = DiagnosticArray(status=[status])
+        message = diagnosis(f"{self._node.get_fully_qualified_name()}: people", period, self._config.input)
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
 
-def _tf_publisher(node: Node) -> Any:
+def _tf_publisher(node: Node, prefix: str) -> Any:
     """Function that broadcasts one frame a person, or None where tf2_msgs is not installed."""
     if importlib.util.find_spec("tf2_msgs") is None:
-        node.get_logger().info("tf2_msgs is not installed: no /tf (it comes with a ROS installation)")
+        node.get_logger().info("tf2_msgs is not installed: no /tf; `make setup` builds it")
         return None
     from tf2_msgs.msg import TFMessage
 
     publisher = node.create_publisher(TFMessage, "/tf", 100)
-    prefix = node.get_parameter("output.tf_prefix").value
 
     def broadcast(humans: list[Human], header: Header) -> None:
         if humans:

@@ -3,55 +3,95 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 _WINDOW = 300  # answers over which latency is summed up
+_RATE_S = 0.95  # rates are taken over at least this long, so that a short period does not make them jump
+
+
+@dataclass(frozen=True)
+class Period:
+    """What happened since the last report, or during about the last second where reports come faster."""
+
+    seconds: float
+    received: int  # images that came
+    published: int  # images whose people were published
+    dropped: int  # images replaced by a newer one before they were looked at
+    failed: int  # images that could not be processed
+    silent_s: float | None  # since the last image; None: none ever came
+    failure: str  # why the last image failed that did
+    camera_problem: str  # why the intrinsics had to be guessed for the last answer; empty: they are calibrated
+    values: dict[str, str]  # everything worth reading, totals included
 
 
 class LiveStatistics:
     """What came, what was answered, how late."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` in seconds."""
         self._lock = threading.Lock()
+        self._clock = clock
         self._counts = {"received": 0, "published": 0, "dropped": 0, "failed": 0}
+        self._earlier = deque([(clock(), dict(self._counts))])  # counts at the last reports
         self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
         self._people = 0
-        self._guessed = False
+        self._last_image: float | None = None
+        self._failure = self._camera_problem = ""
 
     def received(self, dropped: bool) -> None:
-        """A picture came; `dropped`: it took the place of one that had not been looked at."""
+        """An image came; `dropped`: it took the place of one that had not been looked at."""
         with self._lock:
             self._counts["received"] += 1
             self._counts["dropped"] += dropped
+            self._last_image = self._clock()
 
-    def failed(self) -> None:
-        """A picture could not be processed."""
+    def failed(self, reason: str) -> None:
+        """An image could not be processed."""
         with self._lock:
             self._counts["failed"] += 1
+            self._failure = reason
 
-    def published(self, latency_ns: int, people: int, guessed: bool, stage_seconds: dict[str, float]) -> None:
-        """A picture was answered `latency_ns` after its stamp."""
+    def published(self, latency_ns: int, people: int, camera_problem: str, stage_seconds: dict[str, float]) -> None:
+        """An image was answered `latency_ns` after its stamp; `camera_problem` as in `Period`."""
         with self._lock:
             self._counts["published"] += 1
             self._latency_ms.append(latency_ns * 1e-6)
-            self._people, self._guessed = people, guessed
+            self._people, self._camera_problem = people, camera_problem
             for stage, seconds in stage_seconds.items():
                 self._stages.setdefault(stage, deque(maxlen=_WINDOW)).append(1e3 * seconds)
 
-    def take(self) -> dict[str, str]:
-        """Everything as text, for /diagnostics."""
+    def take(self) -> Period:
+        """The period that ends now; the next one begins here."""
         with self._lock:
-            values = {name: str(count) for name, count in self._counts.items()}
-            for q in (50, 95):
-                if self._latency_ms:
-                    values[f"latency_ms_p{q}"] = f"{np.percentile(self._latency_ms, q):.1f}"
-                for stage, times in self._stages.items():
-                    values[f"{stage}_ms_p{q}"] = f"{np.percentile(times, q):.1f}"
-            values["people"] = str(self._people)
-            values["camera_guessed"] = str(self._guessed).lower()
+            now = self._clock()
+            while len(self._earlier) > 1 and now - self._earlier[1][0] >= _RATE_S:
+                self._earlier.popleft()
+            since, before = self._earlier[0]
+            self._earlier.append((now, dict(self._counts)))
+            seconds = max(now - since, 1e-9)
+            new = {name: count - before[name] for name, count in self._counts.items()}
+            return Period(
+                seconds, new["received"], new["published"], new["dropped"], new["failed"],
+                None if self._last_image is None else now - self._last_image,
+                self._failure, self._camera_problem, self._values(new, seconds),
+            )  # fmt: skip
+
+    def _values(self, new: dict[str, int], seconds: float) -> dict[str, str]:
+        values = {name: str(count) for name, count in self._counts.items()}
+        values |= {f"{name}_hz": f"{count / seconds:.1f}" for name, count in new.items()}
+        for q in (50, 95):
+            if self._latency_ms:
+                values[f"latency_ms_p{q}"] = f"{np.percentile(self._latency_ms, q):.1f}"
+            for stage, times in self._stages.items():
+                values[f"{stage}_ms_p{q}"] = f"{np.percentile(times, q):.1f}"
+        values["people"] = str(self._people)
+        values["camera_guessed"] = str(bool(self._camera_problem)).lower()
         return values
 
 
@@ -60,15 +100,15 @@ _MAX_PERIOD_S = 1.0  # a longer gap is a pause of the camera, not its rate
 
 
 class Pace:
-    """Running means of the pictures' period and of the deferrable work's duration."""
+    """Running means of the images' period and of the deferrable work's duration."""
 
     def __init__(self) -> None:
         self._period_s: float | None = None
         self._work_s = 0.0
         self._last_stamp_ns: int | None = None
 
-    def picture(self, stamp_ns: int) -> None:
-        """A picture with this stamp is being answered."""
+    def image(self, stamp_ns: int) -> None:
+        """An image with this stamp is being answered."""
         if self._last_stamp_ns is not None:
             passed_s = (stamp_ns - self._last_stamp_ns) * 1e-9
             if 0 < passed_s < _MAX_PERIOD_S:
@@ -80,7 +120,7 @@ class Pace:
         self._work_s = _mean(self._work_s, seconds)
 
     def is_short(self, latency_s: float) -> bool:
-        """True when the work, begun `latency_s` after the picture's stamp, would make the next answer late."""
+        """True when the work, begun `latency_s` after the image's stamp, would make the next answer late."""
         return self._period_s is not None and latency_s + self._work_s > self._period_s
 
 

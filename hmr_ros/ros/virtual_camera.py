@@ -1,6 +1,6 @@
-"""A camera without a lens: publishes prepared pictures with CameraInfo at a fixed rate on real ROS 2 topics.
+"""A camera without a lens: publishes prepared images with CameraInfo at a fixed rate on real ROS 2 topics.
 
-`python -m hmr_ros.ros.virtual_camera --frames frames.npy --camera fx,fy,cx,cy`: the pictures lie ready in a memory map,
+`python -m hmr_ros.ros.virtual_camera --frames frames.npy --camera fx,fy,cx,cy`: the images lie ready in a memory map,
 so the camera costs next to no processor time while latency is measured.
 """
 
@@ -69,12 +69,12 @@ def _wait_for_subscriber(publisher: Any, timeout_s: float = 30.0) -> None:
         time.sleep(0.05)
 
 
-def _image_message(picture: Any) -> Image:
+def _image_message(image: Any) -> Image:
     message = Image()
     message.header.frame_id = FRAME_ID
-    message.height, message.width = picture.shape[:2]
-    message.encoding, message.step = "bgr8", 3 * picture.shape[1]
-    message.data = image_bytes(picture)
+    message.height, message.width = image.shape[:2]
+    message.encoding, message.step = "bgr8", 3 * image.shape[1]
+    message.data = image_bytes(image)
     return message
 
 
@@ -90,7 +90,7 @@ def _camera_info(text: str, width: int, height: int) -> CameraInfo:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=Path, required=True, help="pictures as .npy, uint8 [N,H,W,3] BGR")
+    parser.add_argument("--frames", type=Path, required=True, help="images as .npy, uint8 [N,H,W,3] BGR")
     parser.add_argument("--camera", required=True, help="fx,fy,cx,cy or camera_info YAML")
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--seconds", type=float, default=20.0)

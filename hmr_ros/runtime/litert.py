@@ -29,7 +29,7 @@ class LiteRtModel:
             self._interpreter = Interpreter(model_content=model, num_threads=max(1, threads))
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError, struct.error) as error:
-            raise AssetError(f"{path} is not a usable model ({error}); delete it, it is fetched again") from error
+            raise AssetError(f"{path} is not a usable model ({error}); delete it and run `hmr models fetch`") from error
         self._input = self._interpreter.get_input_details()[0]["index"]
         self.input_shape: tuple[int, ...] = tuple(self._interpreter.get_input_details()[0]["shape"])
         self._outputs = {d["name"]: d["index"] for d in self._interpreter.get_output_details()}

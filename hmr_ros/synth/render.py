@@ -13,11 +13,11 @@ from tqdm import tqdm
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import ConfigError, InputError
-from hmr_ros.geometry.camera import guess_camera, project
+from hmr_ros.geometry.camera import fit_camera, guess_camera, project
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import Motion, load_motion, save_arrays
-from hmr_ros.io.video import VideoWriter, fit_camera
+from hmr_ros.io.video import VideoWriter
 from hmr_ros.synth.scene import View, background, clothes, view_of_motion
 from hmr_ros.types import Camera, Floats, Image
 from hmr_ros.view.raster import draw_mesh

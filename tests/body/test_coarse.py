@@ -11,6 +11,7 @@ from hmr_ros.body.coarse import (
     NUM_VERTICES,
     build_coarse,
     coarse_faces,
+    coarse_of,
     load_coarse,
     point_pairs,
     save_coarse,
@@ -19,7 +20,6 @@ from hmr_ros.body.coarse import (
 from hmr_ros.body.model import pose_matrices
 from hmr_ros.body.points import points_of
 from hmr_ros.errors import AssetError
-from hmr_ros.methods.posturehmr.graphs import coarse_of
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.posturehmr.graphs import coarse_of, sparse_points
 from hmr_ros.synth.motion import demo_motion
 
 PELVIS = np.array([0.3, -0.2, 3.0])

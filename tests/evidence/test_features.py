@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from hmr_ros.body.coarse import sparse_pairs
+from hmr_ros.body.coarse import coarse_of, sparse_pairs
 from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
 from hmr_ros.evidence.features import NUM_FEATURES, evidence_features, mirrored, rolled
 from hmr_ros.evidence.keypoints import Normalised
-from hmr_ros.methods.posturehmr.graphs import Posture, coarse_of
+from hmr_ros.evidence.posture import Posture
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import (
     check_intrinsics,
     distort_points,
+    fit_camera,
     guess_camera,
     project,
     undistort_points,
     unproject,
+    window_intrinsics,
 )
 from hmr_ros.types import Camera
 
@@ -34,9 +36,9 @@ def test_points_behind_the_camera_have_no_pixel():
 def test_undistortion_inverts_distortion(distortion, fisheye):
     camera = Camera(K, 640, 480, np.array(distortion), fisheye)
     ideal = np.random.default_rng(1).uniform([100, 100], [540, 380], (40, 2))
-    picture = distort_points(ideal, camera)
-    assert np.abs(picture - ideal).max() > 1
-    np.testing.assert_allclose(undistort_points(picture, camera), ideal, atol=0.05)
+    distorted = distort_points(ideal, camera)
+    assert np.abs(distorted - ideal).max() > 1
+    np.testing.assert_allclose(undistort_points(distorted, camera), ideal, atol=0.05)
 
 
 def test_guess_sees_sixty_degrees_across_the_longer_side():
@@ -50,3 +52,19 @@ def test_guess_sees_sixty_degrees_across_the_longer_side():
 def test_impossible_camera_matrices_are_refused(bad):
     with pytest.raises(InputError, match="not a camera matrix"):
         check_intrinsics(bad)
+
+
+def test_intrinsics_are_scaled_with_the_image():
+    camera = Camera(np.array([[800.0, 0, 640], [0, 800, 360], [0, 0, 1]]), 1280, 720)
+    half = fit_camera(camera, 640, 360)
+    assert half.K[0, 0] == 400 and half.K[1, 2] == 180 and half.K[2, 2] == 1 and half.width == 640
+    assert fit_camera(camera, 1280, 720).K is camera.K and fit_camera(None, 64, 48).guessed
+    with pytest.raises(InputError, match=r"calibration is for 1280x720, the image is 640x480"):
+        fit_camera(camera, 640, 480)
+
+
+@pytest.mark.parametrize(("offset", "binning"), [((100, 40), (1, 1)), ((0, 0), (2, 2)), ((64, 32), (2, 4))])
+def test_a_window_of_the_sensor_sees_the_same_rays(offset, binning):
+    points = np.random.default_rng(2).uniform([-1, -1, 2], [1, 1, 5], (20, 3))
+    full, window = project(points, K), project(points, window_intrinsics(K, offset, binning))
+    np.testing.assert_allclose(window, (full - offset) / binning, atol=1e-9)

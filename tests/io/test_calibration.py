@@ -1,11 +1,13 @@
 """Calibrations: every usual form is understood, everything else ends in one line."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import distort_points, undistort_points
-from hmr_ros.io.calibration import read_camera
+from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified, read_camera
 
 MATRIX = "camera_matrix: {rows: 3, cols: 3, data: [500, 0, 320, 0, 510, 240, 0, 0, 1]}\n"
 EXPECTED = np.array([[500, 0, 320], [0, 510, 240], [0, 0, 1]])
@@ -77,3 +79,105 @@ def test_bad_arguments_are_explained(text):
 def test_a_calibration_file_cannot_run_anything(tmp_path):
     with pytest.raises(InputError, match="not valid YAML"):
         read(tmp_path, "K: !!python/object/apply:os.getcwd []")
+
+
+def info(**fields):
+    """A CameraInfo: 640x480, K and P different."""
+    values = {
+        "width": 640, "height": 480, "distortion_model": "plumb_bob", "d": np.array([-0.2, 0.1, 0, 0, 0]),
+        "k": np.array([500.0, 0, 320, 0, 510, 240, 0, 0, 1]),
+        "p": np.array([400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0]), "binning_x": 0, "binning_y": 0,
+        "roi": SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False),
+    }  # fmt: skip
+    return SimpleNamespace(**{**values, **fields})
+
+
+def window(x, y, width, height):
+    return SimpleNamespace(x_offset=x, y_offset=y, width=width, height=height, do_rectify=True)
+
+
+def test_raw_images_have_K_and_distortion_rectified_ones_P_alone():
+    raw, rectified = (camera_of_info(info(), flag, 640, 480) for flag in (False, True))
+    np.testing.assert_array_equal(raw.K, [[500, 0, 320], [0, 510, 240], [0, 0, 1]])
+    np.testing.assert_array_equal(raw.distortion, [-0.2, 0.1, 0, 0, 0])
+    np.testing.assert_array_equal(rectified.K, [[400, 0, 310], [0, 410, 230], [0, 0, 1]])
+    assert rectified.distortion is None
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_window_and_binning_move_the_intrinsics(rectified):
+    sent = info(roi=window(100, 40, 400, 300), binning_x=2, binning_y=2)
+    camera = camera_of_info(sent, rectified, 200, 150)
+    full = camera_of_info(info(), rectified, 640, 480)
+    np.testing.assert_allclose(camera.K[:2, 2], (full.K[:2, 2] - [100, 40]) / 2)
+    np.testing.assert_allclose(np.diag(camera.K)[:2], np.diag(full.K)[:2] / 2)
+    assert (camera.width, camera.height) == (200, 150)
+
+
+def test_a_resized_image_scales_what_the_window_left():
+    camera = camera_of_info(info(roi=window(100, 40, 400, 300)), False, 200, 150)
+    np.testing.assert_allclose(camera.K[:2, 2], [(320 - 100) / 2, (240 - 40) / 2])
+
+
+def test_ROS_1_writes_capitals():
+    message = info()
+    for name in ("k", "d", "p"):
+        setattr(message, name.upper(), getattr(message, name))
+        delattr(message, name)
+    assert camera_of_info(message, False, 640, 480).K[0, 0] == 500
+    assert camera_of_info(message, True, 640, 480).K[0, 0] == 400
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_an_uncalibrated_camera_is_refused(rectified, value):
+    with pytest.raises(InputError, match="zero or invalid matrix; calibrate the camera"):
+        camera_of_info(info(k=np.full(9, value), p=np.full(12, value)), rectified, 640, 480)
+
+
+def test_a_rectified_image_without_P_keeps_K_and_has_no_distortion():
+    camera = camera_of_info(info(p=np.zeros(12)), True, 640, 480)
+    assert camera.K[0, 0] == 500 and camera.distortion is None
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "used"),
+    [
+        ("plumb_bob", [-0.1, 0.1, 0.0], [-0.1, 0.1, 0, 0]),
+        ("plumb_bob", [0.1, 0, 0, 0, 0, 0.2], [0.1, 0, 0, 0, 0, 0.2, 0, 0]),
+        ("equidistant", [-0.02, 0.01, 0, 0, 0.01], [-0.02, 0.01, 0, 0]),
+        ("plumb_bob", [0.0] * 5, None),
+        ("", [], None),
+        ("plumb_bob", [np.nan] * 5, None),
+    ],
+)
+def test_distortion_of_any_length_can_be_undone(model, given, used):
+    camera = camera_of_info(info(distortion_model=model, d=np.array(given)), False, 640, 480)
+    if used is None:
+        assert camera.distortion is None
+    else:
+        np.testing.assert_array_equal(camera.distortion, used)
+    px = np.array([[320.0, 240], [400, 300], [150, 90]])
+    np.testing.assert_allclose(undistort_points(distort_points(px, camera), camera), px, atol=0.05)
+
+
+def test_more_coefficients_than_any_model_has_are_refused():
+    with pytest.raises(InputError, match="has 15 distortion coefficients"):
+        camera_of_info(info(d=np.ones(15)), False, 640, 480)
+
+
+@pytest.mark.parametrize(
+    ("topic", "rectified", "beside"),
+    [
+        ("/camera/image_rect", True, "/camera/camera_info"),
+        ("/camera/image_rect_color/compressed", True, "/camera/camera_info"),
+        ("/camera/infra1/image_rect_raw", True, "/camera/infra1/camera_info"),
+        ("/camera/image_raw", False, "/camera/camera_info"),
+        ("/image_rectifier/image_raw/compressed", False, "/image_rectifier/camera_info"),
+        ("/image_raw", False, "/camera_info"),
+        ("image_raw", False, "camera_info"),
+    ],
+)
+def test_topics_say_what_they_hold_and_what_is_beside_them(topic, rectified, beside):
+    assert is_rectified(topic, "auto") == rectified and info_topic(topic) == beside
+    assert is_rectified(topic, "always") and not is_rectified(topic, "never")

@@ -1,4 +1,4 @@
-"""Every encoding leads back to the picture it was made from."""
+"""Every encoding leads back to the image it was made from."""
 
 from types import SimpleNamespace
 
@@ -98,6 +98,17 @@ def test_unknown_encoding_names_the_known_ones():
         decode_image(message("nv12", GREY))
 
 
+def test_a_fallback_is_asked_only_for_what_the_table_lacks():
+    asked = []
+
+    def fallback(image):
+        asked.append(image.encoding)
+        return SMOOTH
+
+    np.testing.assert_array_equal(decode_image(message("mono8", GREY), fallback)[..., 0], GREY)
+    assert decode_image(message("nv12", GREY), fallback) is SMOOTH and asked == ["nv12"]
+
+
 def test_short_data_is_refused():
     short = message("bgr8", SMOOTH)
     short.data = short.data[:100]
@@ -108,6 +119,6 @@ def test_short_data_is_refused():
 def test_compressed_round_trip_and_garbage():
     png = cv2.imencode(".png", SMOOTH)[1]
     np.testing.assert_array_equal(decode_compressed(SimpleNamespace(data=png, format="png")), SMOOTH)
-    for data in (b"", b"not a picture"):
+    for data in (b"", b"not an image"):
         with pytest.raises(InputError, match="cannot be decoded"):
             decode_compressed(SimpleNamespace(data=np.frombuffer(data, np.uint8), format="jpeg"))

@@ -6,8 +6,7 @@ import pytest
 
 from hmr_ros.errors import InputError
 from hmr_ros.io.calibration import read_camera
-from hmr_ros.io.video import VideoWriter, fit_camera, open_source
-from hmr_ros.types import Camera
+from hmr_ros.io.video import VideoWriter, open_source
 
 
 def picture(value):
@@ -155,14 +154,6 @@ def test_a_broken_stream_is_flagged(tmp_path):
     (tmp_path / "cut.mp4").write_bytes(data)
     source = open_source(str(tmp_path / "cut.mp4"), None)
     assert 10 < len(list(source)) < 60 and source.truncated
-
-
-def test_intrinsics_are_scaled_with_the_picture():
-    camera = Camera(np.array([[800.0, 0, 640], [0, 800, 360], [0, 0, 1]]), 1280, 720)
-    half = fit_camera(camera, 640, 360)
-    assert half.K[0, 0] == 400 and half.K[1, 2] == 180 and half.K[2, 2] == 1
-    with pytest.raises(InputError, match="calibration is for 1280x720"):
-        fit_camera(camera, 640, 480)
 
 
 def test_cameras_from_numbers_and_files(tmp_path):

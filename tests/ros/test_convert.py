@@ -9,7 +9,8 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from hmr_ros.body.loading import load_body
-from hmr_ros.ros.convert import body_to_msg, camera_from_msg, humans_from_msg, humans_to_msg
+from hmr_ros.io.calibration import camera_of_info
+from hmr_ros.ros.convert import body_to_msg, humans_from_msg, humans_to_msg
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers, serialize_with_points
 from hmr_ros.ros.publishers import pelvis_transform
 from hmr_ros.types import TrackingState
@@ -47,16 +48,14 @@ def test_body_message_is_enough_to_pose_a_person():
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("k", [[0.0] * 9, [np.nan] * 9])
-def test_an_uncalibrated_camera_is_none(k):
-    assert camera_from_msg(CameraInfo(k=k)) is None
-
-
 def test_calibration_comes_through():
     info = CameraInfo(width=640, height=480, distortion_model="plumb_bob", d=[0.1, 0.0, 0.0, 0.0, 0.0])
     info.k = [500.0, 0.0, 320.0, 0.0, 501.0, 240.0, 0.0, 0.0, 1.0]
-    camera = camera_from_msg(info)
+    camera = camera_of_info(info, False, 640, 480)
     assert camera.K[1, 1] == 501 and camera.distortion[0] == 0.1 and not camera.fisheye
+    info.p = [400.0, 0.0, 310.0, 0.0, 0.0, 401.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    rectified = camera_of_info(info, True, 640, 480)
+    assert rectified.K[1, 1] == 401 and rectified.distortion is None
 
 
 def test_markers_are_stable_and_deleted_once(human):

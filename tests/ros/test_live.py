@@ -9,14 +9,20 @@ import time
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from hmr_ros.msg import HumanArray
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import GetParameters
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hmr_ros.io.encodings import image_bytes
-from hmr_ros.ros.convert import humans_from_msg
+from hmr_ros.ros.convert import humans_from_msg, stamp_ns
 from hmr_ros.ros.demo.clip import DemoClip
-from hmr_ros.ros.demo.record import play
+from hmr_ros.ros.demo.run import play
 from hmr_ros.ros.environment import prepare_environment
 
 
@@ -27,12 +33,12 @@ def profile():
 
 @pytest.fixture
 def clip(tmp_path, rendered):
-    pictures, truths, camera = rendered
-    np.save(tmp_path / "frames.npy", np.stack(pictures))
-    return DemoClip(tmp_path / "frames.npy", len(pictures), 15.0, camera, list(truths))
+    images, truths, camera = rendered
+    np.save(tmp_path / "frames.npy", np.stack(images))
+    return DemoClip(tmp_path / "frames.npy", len(images), 15.0, camera, list(truths))
 
 
-def test_pictures_become_people(tmp_path, clip):
+def test_images_become_people(tmp_path, clip):
     recording = play(clip, tmp_path, seconds=4.0)
     assert len(recording.sent_ns) == 60
     assert len(recording.latency_s) >= 30  # the machine may be busy; speed is measured elsewhere
@@ -47,39 +53,70 @@ def test_pictures_become_people(tmp_path, clip):
 class Watcher:
     """The node as a process of its own, and this process as publisher and reader."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, node="/hmr", image_topic="/camera/image_raw", info_topic="/camera/camera_info"):
         self.node_process = subprocess.Popen(
             [sys.executable, "-m", "hmr_ros", "live", *arguments], stderr=subprocess.PIPE, text=True
         )
         rclpy.init()
+        self.name = node
         self.node = rclpy.create_node("watcher")
-        self.images = self.node.create_publisher(Image, "/camera/image_raw", 10)
-        self.infos = self.node.create_publisher(CameraInfo, "/camera/camera_info", 10)
-        self.answers, self.markers, self.meshes, self.overlays = [], [], [], []
-        self.node.create_subscription(HumanArray, "/hmr/humans", self.answers.append, 10)
+        self.images = self.node.create_publisher(Image, image_topic, 10)
+        self.infos = self.node.create_publisher(CameraInfo, info_topic, 10)
+        self.clock = self.node.create_publisher(Clock, "/clock", 1)
+        self.sim_ns = None  # time on /clock; None: real time
+        self.status = self.diagnosed_at = None
+        self.answers, self.frames, self.markers, self.meshes, self.overlays = [], [], [], [], []
+        self.node.create_subscription(HumanArray, f"{node}/humans", self.answers.append, 10)
+        self.node.create_subscription(TFMessage, "/tf", lambda m: self.frames.extend(m.transforms), 100)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self.on_diagnostics, 10)
 
-    def wait(self, condition, timeout=40.0):
+    def on_diagnostics(self, message):
+        (self.status,), self.diagnosed_at = message.status, stamp_ns(message.header.stamp)
+
+    def wait(self, condition, timeout=40.0, poll_s=0.05):
         deadline = time.monotonic() + timeout
         while not condition():
-            rclpy.spin_once(self.node, timeout_sec=0.05)
-            assert time.monotonic() < deadline, "timed out"
+            rclpy.spin_once(self.node, timeout_sec=poll_s)
+            assert time.monotonic() < deadline, f"timed out; the last status was {self.status}"
 
-    def send(self, picture, encoding="bgr8", k=None):
-        stamp = self.node.get_clock().now().to_msg()
-        message = Image(height=picture.shape[0], width=picture.shape[1], encoding=encoding, step=3 * picture.shape[1])
-        message.header.stamp, message.header.frame_id = stamp, "optical"
-        message.data = image_bytes(picture)
+    def send(self, image, encoding="bgr8", k=None):
+        message = Image(height=image.shape[0], width=image.shape[1], encoding=encoding, step=3 * image.shape[1])
+        message.header.stamp, message.header.frame_id = self.now(), "optical"
+        message.data = image_bytes(image)
         if k is not None:
             self.infos.publish(CameraInfo(header=message.header, k=k))
         self.images.publish(message)
 
-    def send_until(self, condition, picture, **options):
+    def now(self):
+        if self.sim_ns is None:
+            return self.node.get_clock().now().to_msg()
+        self.sim_ns += 50_000_000
+        time_msg = Time(nanoseconds=self.sim_ns).to_msg()
+        self.clock.publish(Clock(clock=time_msg))
+        return time_msg
+
+    def send_until(self, condition, image, every_s=0.05, **options):
+        sent_at = -1.0
+
         def attempt():
-            if self.images.get_subscription_count():
-                self.send(picture, **options)
+            nonlocal sent_at
+            if self.images.get_subscription_count() and time.monotonic() - sent_at >= every_s:
+                sent_at = time.monotonic()
+                self.send(image, **options)
             return condition()
 
-        self.wait(attempt)
+        self.wait(attempt, poll_s=min(every_s, 0.05))
+
+    def said(self, level, text):
+        """Condition: the last status has this level, and its message these words."""
+        return lambda: self.status is not None and self.status.level == level and text in self.status.message
+
+    def parameters(self, *names):
+        client = self.node.create_client(GetParameters, f"{self.name}/get_parameters")
+        self.wait(client.service_is_ready)
+        future = client.call_async(GetParameters.Request(names=names))
+        self.wait(future.done)
+        return future.result().values
 
     def close(self):
         self.node.destroy_node()
@@ -93,8 +130,8 @@ class Watcher:
 def watcher():
     made = []
 
-    def start(*arguments):
-        made.append(Watcher(*arguments))
+    def start(*arguments, **options):
+        made.append(Watcher(*arguments, **options))
         return made[-1]
 
     yield start
@@ -118,7 +155,7 @@ def test_topics_on_demand_and_a_clean_end(watcher, rendered):
     assert w.close() == 0
 
 
-def test_bad_pictures_are_said_and_survived(watcher, rendered):
+def test_bad_images_are_said_and_survived(watcher, rendered):
     w = watcher()
     w.wait(lambda: w.images.get_subscription_count() > 0)
     for _ in range(5):
@@ -131,8 +168,76 @@ def test_bad_pictures_are_said_and_survived(watcher, rendered):
     assert "encoding 'nv12' is unknown" in w.log and "zero or invalid matrix" in w.log
 
 
-def test_wrong_parameters_end_in_one_line():
-    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", "-p", "recover:=magic"]
+_ROBOT = """
+/**:
+  ros__parameters:
+    input: {image_topic: /file/image, camera_info_topic: /file/info}
+    output: {tf_prefix: person_, diagnostics_period_s: 1}
+    tracker: {max_occlusion_s: 2}
+"""
+_START_NS = 1_000_000_000_000  # of the simulated time
+
+
+@pytest.fixture
+def robot(watcher, tmp_path):
+    """The node of a simulated robot: a namespace, a user's file and an argument that contradicts the file."""
+    file = tmp_path / "robot.yaml"
+    file.write_text(_ROBOT)
+    given = [f"config:={file}", "image_topic:=/arg/image", "namespace:=robot", "use_sim_time:=true"]
+    w = watcher(*given, node="/robot/hmr", image_topic="/arg/image", info_topic="/file/info")
+    w.sim_ns = _START_NS
+    return w
+
+
+def test_a_node_on_a_robot(robot, rendered):
+    image, K = rendered[0][0], rendered[2].K.reshape(-1)
+    robot.wait(robot.said(DiagnosticStatus.STALE, "no image on /arg/image yet"))
+    assert robot.status.name == "/robot/hmr: people"
+    occlusion, info, prefix = robot.parameters("tracker.max_occlusion_s", "input.camera_info_topic", "output.tf_prefix")
+    assert (occlusion.type, occlusion.double_value) == (ParameterType.PARAMETER_DOUBLE, 2.0)
+    assert (info.string_value, prefix.string_value) == ("/file/info", "person_")
+
+    robot.send_until(robot.said(DiagnosticStatus.WARN, "no CameraInfo on /file/info"), image, every_s=0.2)
+    robot.send_until(robot.said(DiagnosticStatus.OK, "running"), image, every_s=0.2, k=K)
+    check_frames(robot)
+    assert _START_NS < robot.diagnosed_at <= robot.sim_ns  # the time of /clock
+    values = {v.key: v.value for v in robot.status.values}
+    assert abs(float(values["latency_ms_p50"])) < 60e3
+
+    robot.send_until(lambda: "images dropped" in robot.status.message, image, every_s=0.005, k=K)
+    assert robot.status.level in (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+    robot.send_until(robot.said(DiagnosticStatus.ERROR, "encoding 'nv12' is unknown"), image, encoding="nv12")
+    robot.wait(robot.said(DiagnosticStatus.STALE, "no image on /arg/image for "))
+    assert robot.close() == 0
+
+
+def check_frames(robot):
+    """Everybody in the last answer has stood on /tf, in the image's frame at the image's time."""
+    answer = next(a for a in reversed(robot.answers) if a.humans)
+    stamp = stamp_ns(answer.header.stamp)
+    assert _START_NS < stamp <= robot.sim_ns
+    robot.wait(lambda: any(stamp_ns(f.header.stamp) == stamp for f in robot.frames))
+    frames = {f.child_frame_id: f for f in robot.frames if stamp_ns(f.header.stamp) == stamp}
+    assert set(frames) == {f"person_{h.track_id}" for h in answer.humans}
+    for human in answer.humans:
+        frame = frames[f"person_{human.track_id}"]
+        at = frame.transform.translation
+        assert frame.header.frame_id == "optical"
+        np.testing.assert_allclose([at.x, at.y, at.z], human.joints[:3], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-p", "recover:=magic"], "choose one of kinematic, posture"),
+        (["--params-file", "{tmp_path}/plain.yaml"], "Cannot have a value before ros__parameters"),
+    ],
+)
+def test_wrong_parameters_end_in_one_line(tmp_path, arguments, said):
+    (tmp_path / "plain.yaml").write_text("threads: 3\n")
+    arguments = [a.format(tmp_path=tmp_path) for a in arguments]
+    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
     assert done.returncode == 1
-    assert "choose one of kinematic, posture" in done.stderr and "Traceback" not in done.stderr
+    (line,) = [t for t in done.stderr.splitlines() if t.startswith("hmr: ")]
+    assert said in line and "Traceback" not in done.stderr

@@ -1,31 +1,161 @@
-"""The files for users say what the code does."""
+"""Parameters on a real node, and the files for users that say what they are."""
 
 import re
+from itertools import pairwise
 
 import pytest
+import rclpy
 import yaml
+from rcl_interfaces.msg import ParameterType
 
 from hmr_ros.config import HmrConfig, read_config, settings
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import share_file
-from hmr_ros.ros.parameters import START_ARGUMENTS, ros_arguments
+from hmr_ros.ros.environment import PROFILE_VARIABLES
+from hmr_ros.ros.parameters import (
+    START_ARGUMENTS,
+    declare_settings,
+    described,
+    launched_node,
+    node_parameters,
+    ros_arguments,
+)
 
 
 def test_live_yaml_holds_every_parameter_with_its_default():
     file = share_file("config/live.yaml")
     assert read_config(file) == HmrConfig()
-    text = file.read_text()
+    lines = [line.strip() for line in file.read_text().splitlines()]
+    said = [(comment, line.partition(":")[0]) for comment, line in pairwise(lines) if comment.startswith("# ")]
+    assert said[-len(list(settings())) :] == [(f"# {described(s)}", s.name.split(".")[-1]) for s in settings()]
+
+
+@pytest.fixture
+def node():
+    """Starts nodes `hmr` as `hmr live ARGUMENTS` does, without the pipeline."""
+    started = []
+
+    def start(*arguments):
+        context = rclpy.Context()
+        rclpy.init(args=["hmr", *ros_arguments(list(arguments))], context=context)
+        started.append((rclpy.create_node("hmr", context=context), context))
+        return started[-1][0]
+
+    yield start
+    for made, context in started:
+        made.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A user's parameter file."""
+
+    def write(text):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        return f"config:={path}"
+
+    return write
+
+
+def test_parameters_are_the_settings(node):
+    assert declare_settings(node()) == HmrConfig()
+
+
+@pytest.mark.parametrize("name", ["/**", "/hmr", "hmr"])
+def test_an_argument_beats_the_file_and_the_file_beats_the_default(node, file, name):
+    config = file(f"{name}:\n  ros__parameters:\n    input: {{image_topic: /file, camera_info_topic: /file_info}}\n")
+    for given in (["image_topic:=/arg", config], [config, "image_topic:=/arg"]):
+        inputs = declare_settings(node(*given)).input
+        assert (inputs.image_topic, inputs.camera_info_topic) == ("/arg", "/file_info")
+
+
+def test_ros_arguments_of_the_users_own_come_last(node, file):
+    given = [file("/**: {ros__parameters: {threads: 3, recover: kinematic}}"), "image_topic:=/arg"]
+    config = declare_settings(node(*given, "--ros-args", "-p", "threads:=4", "-p", "input.image_topic:=/last"))
+    assert (config.threads, config.recover, config.input.image_topic) == (4, "kinematic", "/last")
+
+
+def test_an_integer_is_taken_where_a_number_is_wanted(node, file):
+    n = node(file("/**: {ros__parameters: {tracker: {max_occlusion_s: 2}}}"))
+    value = declare_settings(n).tracker.max_occlusion_s
+    assert value == 2.0 and type(value) is float
+    parameter = n.get_parameter("tracker.max_occlusion_s").get_parameter_value()
+    assert (parameter.type, parameter.double_value) == (ParameterType.PARAMETER_DOUBLE, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("detector.scan_period_s:=0", "'detector.scan_period_s' is 0.0; give 0.01 to 3600"),
+        ("output.diagnostics_period_s:=0.0", "'output.diagnostics_period_s' is 0.0; give 0.1 to 3600"),
+        ("tracker.max_occlusion_s:=-1.0", "give 0 to 3600"),
+        ("tracker.min_landmark_score:=.nan", "is nan; give 0 to 1"),
+        ("tracker.max_people:=0", "'tracker.max_people' is 0; give 1 to 64"),
+        ("tracker.max_people:=2.5", "'tracker.max_people' must be an integer, not 2.5"),
+        ("output.tf_prefix:=7", "'output.tf_prefix' must be text, not 7"),
+        ("output.tf:=1", "'output.tf' must be true or false, not 1"),
+        ("threads:=[1, 2]", "'threads' must be an integer"),
+        ("recover:=magic", "choose one of kinematic, posture"),
+    ],
+)
+def test_values_that_are_not_allowed_are_refused_in_one_line(node, parameter, said):
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        declare_settings(node("--ros-args", "-p", parameter))
+    assert "\n" not in str(caught.value)
+
+
+def test_descriptors_say_ranges_and_choices(node):
+    n = node()
+    declare_settings(n)
     for s in settings():
-        assert s.doc in text, s.name
-        assert re.search(rf"^\s+{s.name.split('.')[-1]}: ", text, re.MULTILINE), s.name
+        d = n.describe_parameter(s.name)
+        assert d.read_only and d.description == described(s)
+        ranges = [*d.floating_point_range, *d.integer_range]
+        assert [(r.from_value, r.to_value) for r in ranges] == ([] if s.at_least is None else [(s.at_least, s.at_most)])
+        assert bool(d.floating_point_range) == (s.at_least is not None and isinstance(s.default, float)), s.name
 
 
-def test_start_arguments_become_ros_arguments():
-    given = ["image_topic:=/cam/color", "config:=my.yaml", "namespace:=robot", "use_sim_time:=true"]
-    expected = ["--ros-args", "-p", "input.image_topic:=/cam/color", "--params-file", "my.yaml"]
-    expected += ["-r", "__ns:=/robot", "-p", "use_sim_time:=true"]
+def test_start_arguments_become_ros_arguments(file):
+    config = file("")
+    given = ["image_topic:=/cam/color", config, "namespace:=robot", "use_sim_time:=true"]
+    expected = ["--ros-args", "--params-file", config.removeprefix("config:="), "-r", "__ns:=/robot"]
+    expected += ["-p", "input.image_topic:=/cam/color", "-p", "use_sim_time:=true"]
     assert ros_arguments(given) == expected
     assert ros_arguments(["--ros-args", "-p", "x:=1"]) == ["--ros-args", "-p", "x:=1"]
+
+
+def test_a_parameter_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(ConfigError, match=r"no parameter file .*typo\.yaml; check config:="):
+        ros_arguments([f"config:={tmp_path / 'typo.yaml'}"])
+
+
+def test_arguments_that_were_not_given_set_no_parameter():
+    assert node_parameters({a.name: a.default for a in START_ARGUMENTS}) == {}
+    assert node_parameters({"camera_info_topic": "/i", "use_sim_time": "False", "config": "f.yaml"}) == {
+        "input.camera_info_topic": "/i",
+        "use_sim_time": False,
+    }
+    with pytest.raises(ConfigError, match="must be true or false"):
+        node_parameters({"use_sim_time": "yes please"})
+
+
+def test_a_launcher_gives_the_node_what_was_given_and_nothing_else(file):
+    defaults = {a.name: a.default for a in START_ARGUMENTS}
+    config = file("").removeprefix("config:=")
+    bare = launched_node({**defaults, "config": config}, {"HOME": "/root"}, "profile.xml")
+    profile = dict.fromkeys(PROFILE_VARIABLES, "profile.xml")
+    assert bare == {"namespace": "", "parameters": [config], "ros_arguments": [], "additional_env": profile}
+
+    given = {"config": config, "image_topic": "/arg", "use_sim_time": "true", "namespace": "robot", "log_level": "warn"}
+    full = launched_node({**defaults, **given}, {PROFILE_VARIABLES[1]: "mine.xml"}, "profile.xml")
+    assert full == {
+        "namespace": "robot",
+        "parameters": [config, {"input.image_topic": "/arg", "use_sim_time": True}],
+        "ros_arguments": ["--log-level", "warn"],
+        "additional_env": {},
+    }
 
 
 @pytest.mark.parametrize("bad", ["imagetopic:=/x", "--verbose", "rviz:=true"])
@@ -44,17 +174,6 @@ def test_launch_files_compile_and_take_the_table():
         source = share_file(f"launch/{name}.launch.py").read_text()
         compile(source, name, "exec")
     assert "START_ARGUMENTS" in share_file("launch/live.launch.py").read_text()
-
-
-def test_live_launch_description():
-    pytest.importorskip("launch_ros")
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("live_launch", share_file("launch/live.launch.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    declared = {a.name for a in module.generate_launch_description().get_launch_arguments()}
-    assert declared == {a.name for a in START_ARGUMENTS}
 
 
 def test_rviz_set_up_is_valid_and_shows_our_topics():

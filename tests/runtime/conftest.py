@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hmr_ros.methods.graphs import GRAPHS, Request
+from hmr_ros.methods.dummy_inputs import make_inputs
+from hmr_ros.methods.posturehmr.graphs import posture_graph
 from hmr_ros.methods.scorehmr.prior import Prior, PriorSize
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.runtime.export import export
@@ -16,8 +17,9 @@ def exported(tmp_path_factory):
 
     def give(steps):
         if steps not in done:
-            done[steps] = export(GRAPHS["posture"](Request(steps)), folder)
-        return done[steps][0]
+            done[steps] = folder / f"posture_{steps}.onnx"
+            export(posture_graph(steps, {}), done[steps], make_inputs)
+        return done[steps]
 
     return give
 

@@ -4,22 +4,24 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import onnx
 import pytest
 
 from hmr_ros.cli import main
-from hmr_ros.config import HmrConfig
-from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.factory import choose_engine, engine_wish
+from hmr_ros.config import HmrConfig, PostureConfig
+from hmr_ros.errors import AssetError
+from hmr_ros.factory import choose_engine, engine_request
 from hmr_ros.io.model_store import asset
 from hmr_ros.io.results import load_humans
-from hmr_ros.methods.dummy_inputs import sample
+from hmr_ros.methods.dummy_inputs import make_inputs
+from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.runtime.export import relative_errors
-from hmr_ros.runtime.model_card import KEY, command
+from hmr_ros.runtime.model_card import KEY
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
-from hmr_ros.runtime.selection import SETTING, Wish, choose
+from hmr_ros.runtime.selection import select
 
 # argv: modules that cannot be imported, then the options of hmr
 _WITHOUT = """
@@ -35,31 +37,32 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def wish(*folders, steps=2):
-    return Wish("posture", steps, 1, folders)
+def request(*folders, steps=2):
+    wanted = engine_request(HmrConfig(posture=PostureConfig(steps=steps), threads=1), "posture")
+    return replace(wanted, folders=folders)
 
 
-@pytest.mark.parametrize("network", list(SETTING))
+@pytest.mark.parametrize("network", list(NETWORKS))
 def test_the_shipped_file_belongs_to_the_shipped_weights(network):
     """After new weights or another body: `hmr export posture refine image decoder --out hmr_ros/assets`."""
     config = HmrConfig()
-    wanted = engine_wish(config, network)
+    wanted = engine_request(config, network)
     cure = f"run: hmr export {network} --out hmr_ros/assets"
     assert asset(wanted.file).is_file(), cure
     engine = OnnxRuntimeEngine(asset(wanted.file), network, 1)
     assert not engine.card.outdated(asset("")), cure
-    assert engine.card.settings[SETTING[network]] == wanted.setting, cure
-    torch_engine = choose("torch", wanted).engine
-    given = sample(engine.signature, 3)
+    assert wanted.settings.items() <= engine.card.settings.items(), cure
+    torch_engine = select("torch", wanted).engine
+    given = make_inputs(engine.signature, 3)
     assert max(relative_errors(torch_engine(given), engine(given)).values()) < 1e-4, cure
 
 
 def test_auto_takes_the_exported_file_and_else_torch(exported, tmp_path):
     assert choose_engine(HmrConfig()).engine.kind == "onnxruntime"
-    assert choose("auto", wish(tmp_path, exported(4).parent, steps=4)).engine.kind == "onnxruntime"
-    chosen = choose("auto", wish(tmp_path, steps=4))
+    assert select("auto", request(tmp_path, exported(4).parent, steps=4)).engine.kind == "onnxruntime"
+    chosen = select("auto", request(tmp_path, steps=4))
     assert chosen.engine.kind == "torch" and "hmr export posture --steps 4" in chosen.reason
-    assert choose("torch", wish(exported(2).parent)).engine.kind == "torch"
+    assert select("torch", request(exported(2).parent)).engine.kind == "torch"
 
 
 def test_a_file_of_other_weights_is_not_taken(exported, tmp_path):
@@ -67,31 +70,29 @@ def test_a_file_of_other_weights_is_not_taken(exported, tmp_path):
     entry = next(p for p in model.metadata_props if p.key == KEY)
     entry.value = entry.value.replace('"m2p.safetensors": "', '"m2p.safetensors": "0')
     onnx.save(model, tmp_path / "posture_2.onnx")
-    chosen = choose("auto", wish(tmp_path))
+    chosen = select("auto", request(tmp_path))
     assert chosen.engine.kind == "torch" and "made from other m2p.safetensors" in chosen.reason
-    with pytest.raises(AssetError, match=command("posture", 2)):
-        choose("onnxruntime", wish(tmp_path))
-    assert choose("auto", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
+    with pytest.raises(AssetError, match="hmr export posture --steps 2"):
+        select("onnxruntime", request(tmp_path))
+    assert select("auto", request(tmp_path, exported(2).parent)).engine.path == exported(2)
 
 
 def test_a_damaged_file_does_not_hide_a_good_one(exported, tmp_path):
     (tmp_path / "posture_2.onnx").write_bytes(b"no model")
-    assert choose("onnxruntime", wish(tmp_path, exported(2).parent)).engine.path == exported(2)
+    assert select("onnxruntime", request(tmp_path, exported(2).parent)).engine.path == exported(2)
     with pytest.raises(AssetError, match="cannot read posture_2"):
-        choose("onnxruntime", wish(tmp_path))
+        select("onnxruntime", request(tmp_path))
 
 
 def test_a_file_of_other_steps_is_not_taken(exported, tmp_path):
     shutil.copy(exported(4), tmp_path / "posture_2.onnx")
     with pytest.raises(AssetError, match="other steps"):
-        choose("onnxruntime", wish(tmp_path))
+        select("onnxruntime", request(tmp_path))
 
 
 def test_errors_name_the_cure(tmp_path):
     with pytest.raises(AssetError, match="hmr export posture --steps 3"):
-        choose("onnxruntime", wish(tmp_path, steps=3))
-    with pytest.raises(ConfigError, match="takes 1 or more"):
-        choose("auto", wish(tmp_path, steps=0))
+        select("onnxruntime", request(tmp_path, steps=3))
 
 
 def without(modules, *arguments):
@@ -137,14 +138,12 @@ def test_export_command(tmp_path, capsys, prior_file):
         "refine_16.onnx",
         "image_128.onnx",
         "decoder_1.onnx",
-        "evidence.onnx",
-        "denoiser.onnx",
     }
-    assert capsys.readouterr().out.count("largest error against torch") == 6
+    assert capsys.readouterr().out.count("largest error against torch") == 4
     for options, said in (
-        (["--steps", "0"], "1 step or more"),
-        (["--window", "1"], "2 frames or more"),
-        (["magic"], "choose from posture, refine, image, decoder, evidence, denoiser"),
+        (["--steps", "0"], "'posture.steps' is 0; give 1 to 100"),
+        (["--window", "1"], "'temporal.window' is 1; give 2 to 256"),
+        (["magic"], "choose from posture, refine, image, decoder"),
         (["--prior", "no.safetensors"], "no weights at"),
         (["--out", str(prior_file)], "cannot write"),
     ):
@@ -155,7 +154,7 @@ def test_export_command(tmp_path, capsys, prior_file):
 def test_doctor_says_which_engine_and_why(capsys):
     main(["doctor"])
     lines = [line for line in capsys.readouterr().out.splitlines() if "engine of '" in line]
-    assert len(lines) == len(SETTING)
+    assert len(lines) == len(NETWORKS)
     assert all(line.split()[0] == "ok" and "onnxruntime on" in line and "auto: " in line for line in lines)
 
 
@@ -172,7 +171,7 @@ def test_bench_compares_engines(tmp_path, capsys):
     found = report["engines"]
     assert report["engine"] == "onnxruntime" and set(found) == {"torch", "onnxruntime", "tensorrt"}
     for name in ("torch", "onnxruntime"):
-        rows = [r for r in found[name]["stages"] if r["stage"] == "mesh2d + decoder"]
+        rows = [r for r in found[name]["stages"] if r["stage"] == "evidence"]
         assert [r["people"] for r in rows] == [1] and all(0 < r["p50_ms"] <= r["p95_ms"] for r in rows)
     assert 30 < found["onnxruntime"]["peak_memory_mb"] < found["torch"]["peak_memory_mb"]  # which loads torch
     assert "engine torch on cpu" in capsys.readouterr().out
@@ -180,13 +179,13 @@ def test_bench_compares_engines(tmp_path, capsys):
     assert "choose from auto, torch, onnxruntime, tensorrt" in capsys.readouterr().err
 
 
-def test_bench_holds_networks_against_the_machine(tmp_path, capsys):
+def test_bench_compares_networks_with_the_roofline(tmp_path, capsys):
     argv = ["bench", "--people", "1", "2", "--repeats", "2", "--roofline", "--json", str(tmp_path / "b.json")]
     assert main(argv) == 0
     found = json.loads((tmp_path / "b.json").read_text())["roofline"]
     rows = {(r["network"], r["people"]): r for r in found["networks"]}
-    assert set(rows) == {(n, p) for n in SETTING for p in (1, 2)}
-    for network in SETTING:
+    assert set(rows) == {(n, p) for n in NETWORKS for p in (1, 2)}
+    for network in NETWORKS:
         one, two = rows[network, 1], rows[network, 2]
         assert two["mflop"] == pytest.approx(2 * one["mflop"], rel=0.05)
         assert one["mbyte"] < two["mbyte"] < 1.5 * one["mbyte"]  # mostly weights

@@ -2,15 +2,19 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hmr_ros.cli import main
+from hmr_ros.config import HmrConfig
 from hmr_ros.errors import AssetError
+from hmr_ros.factory import engine_request
+from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.runtime.contract import Engine
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
-from hmr_ros.runtime.selection import Wish, choose
+from hmr_ros.runtime.selection import select
 from hmr_ros.runtime.tensorrt import TensorRtEngine, card_file, open_gpu, plan_file, write_plan
 from hmr_ros.runtime.tensorrt_build import build_plan, check_plan
 
@@ -51,12 +55,12 @@ def test_a_plan_is_named_after_all_that_it_depends_on(exported):
 @pytest.mark.parametrize(("name", "allowed"), [("points_3d", 2e-3), ("points_2d", 5e-3), ("sigma_3d", 2e-3)])
 def test_a_plan_that_says_something_else_is_refused(exported, name, allowed):
     reference = OnnxRuntimeEngine(exported(2), "posture", 1)
-    assert check_plan(Shifted(reference, name, 0.5 * allowed), reference, "fp16")[name] < allowed
+    assert check_plan(Shifted(reference, name, 0.5 * allowed), reference, "fp16", make_inputs)[name] < allowed
     for error in (1.5 * allowed, np.nan):
         with pytest.raises(AssetError, match=f"in {name} for .* --precision fp32"):
-            check_plan(Shifted(reference, name, error), reference, "fp16")
+            check_plan(Shifted(reference, name, error), reference, "fp16", make_inputs)
     with pytest.raises(AssetError, match="use engine 'auto'"):
-        check_plan(Shifted(reference, name, 1.0), reference, "fp32")
+        check_plan(Shifted(reference, name, 1.0), reference, "fp32", make_inputs)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is here")
@@ -66,7 +70,7 @@ def test_without_tensorrt_one_line_says_what_to_do(exported, tmp_path, capsys):
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 2 and all("needs tensorrt: pip install 'tensorrt>=10,<11'" in line for line in lines)
     with pytest.raises(AssetError, match="use 'auto'"):
-        choose("tensorrt", Wish("posture", 2, 1, (exported(2).parent,)))
+        select("tensorrt", replace(engine_request(HmrConfig(), "posture"), folders=(exported(2).parent,)))
     assert "tensorrt" not in sys.modules
 
 
@@ -74,15 +78,15 @@ def test_without_tensorrt_one_line_says_what_to_do(exported, tmp_path, capsys):
 @pytest.mark.tensorrt
 @needs_tensorrt
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
-def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision):
-    plan, differences = build_plan(exported(2), "posture", tmp_path, precision)
+def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision, make_inputs):
+    plan, differences = build_plan(exported(2), "posture", tmp_path, precision, make_inputs)
     assert card_file(plan).is_file() and (tmp_path / "timing.cache").is_file()
     assert not list(tmp_path.glob("unchecked*"))
     assert differences["points_3d"] < (2e-3 if precision == "fp16" else 1e-4)
     engine = TensorRtEngine(plan, "posture", open_gpu())
     reference = OnnxRuntimeEngine(exported(2), "posture", 1)
     assert engine.max_batch == 8
-    check_plan(engine, reference, precision)
+    check_plan(engine, reference, precision, make_inputs)
     engine.warm_up(11)  # more than fit into one run
 
 
@@ -90,11 +94,11 @@ def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision):
 @pytest.mark.tensorrt
 @needs_tensorrt
 def test_the_engine_of_the_configuration_finds_its_plan(exported, tmp_path):
-    wish = Wish("posture", 2, 1, (exported(2).parent, tmp_path))
+    request = replace(engine_request(HmrConfig(), "posture"), folders=(exported(2).parent, tmp_path))
     with pytest.raises(AssetError, match="hmr build-engine"):
-        choose("tensorrt", wish)
-    build_plan(exported(2), "posture", tmp_path, "fp16")
-    chosen = choose("tensorrt", wish)
+        select("tensorrt", request)
+    build_plan(exported(2), "posture", tmp_path, "fp16", make_inputs)
+    chosen = select("tensorrt", request)
     assert chosen.engine.kind == "tensorrt" and chosen.engine.dtype == "float16"
 
 

@@ -5,14 +5,17 @@ import pytest
 import torch
 
 from hmr_ros.config import HmrConfig
-from hmr_ros.factory import engine_wish
-from hmr_ros.methods.dummy_inputs import sample
-from hmr_ros.methods.originals import original
+from hmr_ros.factory import engine_request
+from hmr_ros.methods.dummy_inputs import make_inputs
+from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.runtime.contract import Engine
-from hmr_ros.runtime.selection import SETTING
-from hmr_ros.runtime.torch import TorchCudaEngine, agrees, on_gpu
+from hmr_ros.runtime.torch import TorchCudaEngine, TorchEngine, agrees, on_gpu
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+def torch_engine(network):
+    return TorchEngine(engine_request(HmrConfig(), network).graph())
 
 
 class Off(Engine):
@@ -30,26 +33,26 @@ class Off(Engine):
 
 
 def test_an_engine_that_says_something_else_is_not_taken():
-    here = original("posture", 2)
-    assert agrees(Off(here, 1.001), here)
+    here = torch_engine("posture")
+    assert agrees(Off(here, 1.001), here, make_inputs)
     for factor in (1.1, np.nan):
-        assert not agrees(Off(here, factor), here)
+        assert not agrees(Off(here, factor), here, make_inputs)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_without_a_gpu_nothing_changes():
-    here = original("posture", 2)
-    assert on_gpu(here) is here
+    here = torch_engine("posture")
+    assert on_gpu(here, make_inputs) is here
 
 
 @needs_cuda
 @pytest.mark.gpu
-@pytest.mark.parametrize("network", list(SETTING))
+@pytest.mark.parametrize("network", list(NETWORKS))
 def test_the_gpu_says_what_the_cpu_says(network):
-    here = original(network, engine_wish(HmrConfig(), network).setting)
+    here = torch_engine(network)
     there = TorchCudaEngine(here)
     for count in (1, 4, 11, 1):
-        given = sample(here.signature, count, seed=count)
+        given = make_inputs(here.signature, count, seed=count)
         found, expected = there(given), here(given)
         for name, array in expected.items():
             np.testing.assert_allclose(found[name], array, atol=1e-2 * np.abs(array).max())

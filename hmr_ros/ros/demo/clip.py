@@ -1,4 +1,4 @@
-"""The pictures of the demo, prepared beforehand: the camera costs no processor time while latency is measured."""
+"""The images of the demo, prepared beforehand: the camera costs no processor time while latency is measured."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _MAX_FRAMES = 900
 
 @dataclass(frozen=True)
 class DemoClip:
-    """Pictures on disk, ready to be published in a loop."""
+    """Images on disk, ready to be published in a loop."""
 
     frames_file: Path  # .npy, uint8 [N,H,W,3] BGR
     count: int
     fps: float
     camera: Camera
-    truth: list[Truth] | None  # one a picture; None for real video
+    truth: list[Truth] | None  # one an image; None for real video
 
     def __len__(self) -> int:
         return self.count
@@ -60,10 +60,10 @@ def _rendered(file: Path) -> DemoClip:
     count = len(motion.poses)
     frames = _new_file(file, count, _HEIGHT, _WIDTH)
     truth = []
-    for i, (picture, true) in enumerate(
+    for i, (image, true) in enumerate(
         tqdm(render_motion(motion, body, view), total=count, unit="frame", desc="render the loop")
     ):
-        frames[i] = picture
+        frames[i] = image
         truth.append(true)
     frames.flush()
     return DemoClip(file, count, _FPS, view.camera, truth)
@@ -83,7 +83,7 @@ def _recorded(file: Path, source: FrameSource) -> DemoClip:
     source.close()
     frames.flush()
     if not done:
-        raise InputError("the source gave no picture")
+        raise InputError("the source has no frame; give another --source")
     K = source.camera.K.copy()
     K[:2] *= scale
     return DemoClip(file, done, min(source.fps, _FPS), Camera(K, width, height), None)

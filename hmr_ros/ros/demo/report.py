@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -15,12 +15,10 @@ from hmr_ros.evaluate.report import evaluate
 from hmr_ros.io.results import ResultRecorder, save_arrays
 from hmr_ros.io.video import VideoWriter
 from hmr_ros.ros.demo.clip import DemoClip
+from hmr_ros.ros.demo.recording import Recording
 from hmr_ros.synth.render import truth_arrays
 from hmr_ros.types import Human
 from hmr_ros.view.overlay import draw_humans
-
-if TYPE_CHECKING:
-    from hmr_ros.ros.demo.record import Recording
 
 _OVERLAY_S = 10.0  # one loop
 _SHOWN = ("pa_mpjpe_limbs_mm", "mpjpe_mm", "recall", "joints_2d_px")
@@ -45,7 +43,7 @@ def write_report(out: Path, clip: DemoClip, recording: Recording) -> None:
 
 
 def _numbered(recording: Recording, clip: DemoClip) -> list[list[Human]]:
-    """People of each picture that was sent, with the frame number and intrinsics that messages do not carry."""
+    """People of each image that was sent, with the frame number and intrinsics that messages do not carry."""
     return [
         [replace(h, frame=i, K=clip.camera.K) for h in recording.humans.get(stamp, [])]
         for i, stamp in enumerate(recording.sent_ns)

@@ -7,7 +7,7 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.cli import main
 from hmr_ros.errors import AssetError, InputError
 from hmr_ros.geometry.camera import project
-from hmr_ros.io.model_store import heavy_landmarks
+from hmr_ros.io.model_store import HEAVY, model_file
 from hmr_ros.train.data.pairs import load_pairs, taken
 
 
@@ -66,7 +66,7 @@ def test_no_pairs(tmp_path):
 
 def test_several_networks_are_run_on_the_same_people(motion_file, tmp_path):
     try:
-        heavy_landmarks()
+        model_file(HEAVY)
     except AssetError as error:
         pytest.skip(str(error))
     argv = ["train", "pairs", "--motion", str(motion_file), "--out", str(tmp_path), "--workers", "1", "--plain"]

@@ -1,0 +1,133 @@
+"""The library's front door: images or video in, people as SMPL bodies out, without ROS.
+
+```python
+from hmr_ros import HumanMeshRecovery
+
+hmr = HumanMeshRecovery()
+people = hmr(image_bgr, K=K)
+for frame, people in hmr.track("clip.mp4"):
+    ...
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hmr_ros.config import HmrConfig, flattened, read_config, with_values
+from hmr_ros.errors import InputError
+from hmr_ros.geometry.camera import check_intrinsics, guess_camera
+from hmr_ros.types import Array, Camera, Frame, Human, Image, Result
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from hmr_ros.body.model import BodyModel
+    from hmr_ros.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Person(Human):
+    """A `Human` who knows the body that the parameters belong to."""
+
+    body: BodyModel = field(repr=False)
+
+    def vertices(self) -> Float[Array, "V 3"]:
+        """Posed surface, metres, camera frame; triangles are `body.faces`."""
+        return self.body.vertices(self.global_orient, self.body_pose, self.betas, self.transl)
+
+
+class HumanMeshRecovery:
+    """Human mesh recovery with the settings of config/live.yaml. Not safe to call from several threads at once.
+
+    Networks are loaded on first use. Errors that a user can act on are `hmr_ros.errors.HmrError`s.
+    """
+
+    def __init__(self, config: HmrConfig | str | Path | None = None, **settings: Any) -> None:
+        """`config`: a configuration or a YAML file; `settings` override it, groups as mappings:
+        `HumanMeshRecovery(refine="none", tracker={"max_people": 2})`. Raises ConfigError."""
+        base = read_config(config) if isinstance(config, (str, Path)) else config or HmrConfig()
+        self.config = with_values(base, dict(flattened(settings)))
+
+    def __call__(
+        self, image: Image, K: Float[Array, "3 3"] | None = None, distortion: Float[Array, " D"] | None = None
+    ) -> list[Person]:
+        """People in one image [H,W,3] BGR uint8, the most certain first; nobody is remembered.
+
+        `K` in pixels; without it the focal length is guessed (60 degrees across the longer side), and distances scale
+        with the guess. `distortion` in OpenCV's order. Raises InputError.
+        """
+        pipeline = self._image_pipeline
+        pipeline.reset()
+        frame = Frame(0, 0, _checked(image), _camera(K, distortion, image))
+        (result,) = pipeline.results([frame])
+        return _people(result, pipeline.body)
+
+    def track(
+        self,
+        source: str | Path | int | Iterable[Image],
+        K: Float[Array, "3 3"] | None = None,
+        distortion: Float[Array, " D"] | None = None,
+        fps: float = 30.0,
+    ) -> Iterator[tuple[Frame, list[Person]]]:
+        """Every frame of `source` with its people, who keep their `track_id` and are refined over time.
+
+        `source`: video file, image, folder of images, camera index, or images [H,W,3] BGR uint8 at `fps`. A file's
+        answers wait for `temporal.lag` frames to come; a camera's do not. Raises InputError.
+        """
+        from hmr_ros.io.video import open_source
+
+        if isinstance(source, (str, Path, int)):
+            camera = None if K is None else Camera(check_intrinsics(np.asarray(K, float)), 0, 0, distortion)
+            frames = open_source(str(source), camera)
+            pipeline = self._pipeline(live=frames.is_live)
+            try:
+                for result in pipeline.results(frames):
+                    yield result.frame, _people(result, pipeline.body)
+            finally:
+                frames.close()
+            return
+        if not 0 < fps < np.inf:
+            raise InputError(f"fps is {fps}; give the images' rate, above 0")
+        pipeline = self._pipeline(live=False)
+        stamped = (
+            Frame(i, round(i * 1e9 / fps), _checked(image), _camera(K, distortion, image))
+            for i, image in enumerate(source)
+        )
+        for result in pipeline.results(stamped):
+            yield result.frame, _people(result, pipeline.body)
+
+    @cached_property
+    def _image_pipeline(self) -> Pipeline:
+        return self._pipeline(live=False)
+
+    def _pipeline(self, live: bool) -> Pipeline:
+        """A pipeline of its own for every video, so that several may be read at once."""
+        from hmr_ros.factory import build_pipeline, offline
+
+        return build_pipeline(self.config if live else offline(self.config))
+
+
+def _people(result: Result, body: BodyModel) -> list[Person]:
+    names = [f.name for f in fields(Human)]
+    return [Person(**{name: getattr(h, name) for name in names}, body=body) for h in result.humans]
+
+
+def _camera(K: Any, distortion: Any, image: Image) -> Camera:
+    height, width = image.shape[:2]
+    if K is None:
+        return guess_camera(width, height)
+    return Camera(check_intrinsics(np.asarray(K, float)), width, height, distortion)
+
+
+def _checked(image: Any) -> Image:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        kind = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"an image must be a uint8 array [H,W,3] in BGR order, not {kind}; convert it with OpenCV")
+    return image

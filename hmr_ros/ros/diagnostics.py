@@ -1,0 +1,59 @@
+"""What /diagnostics says of a period of the live node, and what to do about it."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from hmr_ros.config import InputConfig
+from hmr_ros.ros.statistics import Period
+
+_FAILED_ERROR = 0.5  # of the images that were looked at: an error from here on, a warning below
+_DROPPED_WARN = 0.1  # of the images that came
+_DROPPED_ERROR = 0.9
+
+
+def diagnosis(name: str, period: Period, config: InputConfig) -> DiagnosticArray:
+    """The status `name`, without a stamp."""
+    level, text = judge(period, config)
+    values = [KeyValue(key=k, value=v) for k, v in period.values.items()]
+    return DiagnosticArray(
+        status=[DiagnosticStatus(name=name, hardware_id="camera", level=level, message=text, values=values)]
+    )
+
+
+def judge(period: Period, config: InputConfig) -> tuple[bytes, str]:
+    """Level of DiagnosticStatus and message: STALE without images, else the worst of what is wrong, worst first."""
+    if not period.received:
+        return DiagnosticStatus.STALE, _silence(period, config)
+    found = [*_failures(period), *_drops(period)]
+    if period.camera_problem:
+        found.append((DiagnosticStatus.WARN, f"distances are a guess: {period.camera_problem}"))
+    if not found:
+        return DiagnosticStatus.OK, "running"
+    found.sort(key=lambda f: f[0], reverse=True)
+    return found[0][0], "; ".join(text for _, text in found)
+
+
+def _silence(period: Period, config: InputConfig) -> str:
+    since = "yet" if period.silent_s is None else f"for {period.silent_s:.0f} s"
+    return (
+        f"no image on {config.image_topic} {since}: check that the camera runs, input.image_topic, "
+        f"input.compressed ({str(config.compressed).lower()}) and input.reliability ({config.reliability})"
+    )
+
+
+def _failures(period: Period) -> list[tuple[bytes, str]]:
+    if not period.failed:
+        return []
+    tried = period.failed + period.published
+    level = DiagnosticStatus.ERROR if period.failed >= _FAILED_ERROR * tried else DiagnosticStatus.WARN
+    return [(level, f"{period.failed} of {tried} images could not be processed: {period.failure}")]
+
+
+def _drops(period: Period) -> list[tuple[bytes, str]]:
+    share = period.dropped / period.received
+    if share < _DROPPED_WARN:
+        return []
+    level = DiagnosticStatus.ERROR if share >= _DROPPED_ERROR else DiagnosticStatus.WARN
+    cure = "lower its rate or resolution, raise `threads`, or set refine: keypoints"
+    return [(level, f"{period.dropped} of {period.received} images dropped, the camera is too fast: {cure}")]

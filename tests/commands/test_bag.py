@@ -1,0 +1,91 @@
+"""`hmr bag`: every frame of one bag is answered in another."""
+
+import itertools
+
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from hmr_ros.cli import main
+from hmr_ros.commands.bag import Session
+from hmr_ros.config import HmrConfig, with_values
+from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.io.bags import BagImages, HumanBagWriter
+from hmr_ros.io.model_store import share_file
+
+STAMPS = [100 * 10**9 + i * 66_000_000 for i in range(8)]
+
+
+@pytest.fixture
+def bag(tmp_path, rendered):
+    """A bag of the walking person, without CameraInfo."""
+    types = get_typestore(Stores.ROS2_JAZZY)
+    t = types.types
+    with Writer(tmp_path / "in", version=8) as writer:
+        kind = "sensor_msgs/msg/Image"
+        connection = writer.add_connection("/cam/image", kind, typestore=types)
+        for stamp, image in zip(STAMPS, rendered[0], strict=False):
+            header = t["std_msgs/msg/Header"](
+                t["builtin_interfaces/msg/Time"](stamp // 10**9, stamp % 10**9), "optical"
+            )
+            message = t[kind](header, 360, 480, "bgr8", 0, 3 * 480, image.reshape(-1))
+            writer.write(connection, stamp, types.serialize_cdr(message, kind))
+    return tmp_path / "in"
+
+
+def read_humans(path):
+    types = get_typestore(Stores.ROS2_JAZZY)
+    for name in ("Human", "HumanArray"):
+        types.register(get_types_from_msg(share_file(f"msg/{name}.msg").read_text(), f"hmr_ros/msg/{name}"))
+    with AnyReader([path], default_typestore=types) as reader:
+        return [(stamp, reader.deserialize(raw, c.msgtype)) for c, stamp, raw in reader.messages()]
+
+
+@pytest.mark.parametrize("extra", [[], ["--quality"]])
+def test_every_frame_is_answered_with_its_stamp(bag, tmp_path, capsys, caplog, extra):
+    assert main(["bag", str(bag), str(tmp_path / "out"), *extra]) == 0
+    assert "8 frames, 8 people found ->" in capsys.readouterr().out
+    found = read_humans(tmp_path / "out")
+    assert [stamp for stamp, _ in found] == STAMPS
+    assert [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for _, m in found] == STAMPS
+    assert {m.humans[0].track_id for _, m in found} == {0} and found[0][1].header.frame_id == "optical"
+    assert "has no /cam/camera_info; the focal length is guessed; give --camera" in caplog.text
+
+
+def test_a_given_camera_is_used(bag, tmp_path, rendered, caplog):
+    K = rendered[2].K.copy()
+    K[:2] *= 1.25
+    argv = ["bag", str(bag), str(tmp_path / "out"), "--max-frames", "2", "--recover", "kinematic"]
+    assert main([*argv, "--camera", f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"]) == 0
+    assert main([*argv[:2], str(tmp_path / "guess"), *argv[3:]]) == 0
+    far, near = (read_humans(tmp_path / name)[0][1].humans[0].transl[2] for name in ("out", "guess"))
+    assert far > 1.1 * near  # the same image through a longer lens
+
+
+def test_an_interruption_keeps_what_is_done(bag, tmp_path):
+    pipeline = build_pipeline(offline(with_values(HmrConfig(), {"temporal.lag": 3})))
+
+    def interrupted(images):
+        yield from itertools.islice(images, 5)
+        raise KeyboardInterrupt
+
+    with BagImages(bag) as images, HumanBagWriter(tmp_path / "out") as writer:
+        session = Session(images, writer)
+        session.process(interrupted(images), pipeline)
+    assert session.interrupted and session.frames == 5
+    assert [stamp for stamp, _ in read_humans(tmp_path / "out")] == STAMPS[:5]  # those that waited for the lag, too
+
+
+def test_images_that_cannot_be_decoded_are_counted(tmp_path, capsys):
+    types = get_typestore(Stores.ROS2_JAZZY)
+    t = types.types
+    with Writer(tmp_path / "in", version=8) as writer:
+        kind = "sensor_msgs/msg/Image"
+        connection = writer.add_connection("/cam/image", kind, typestore=types)
+        header = t["std_msgs/msg/Header"](t["builtin_interfaces/msg/Time"](1, 0), "optical")
+        message = t[kind](header, 48, 64, "odd", 0, 64, np.zeros(48 * 64, np.uint8))
+        writer.write(connection, 10**9, types.serialize_cdr(message, kind))
+    assert main(["bag", str(tmp_path / "in"), str(tmp_path / "out"), "--recover", "kinematic"]) == 0
+    assert "0 frames, 0 people found, 1 images left out" in capsys.readouterr().out

@@ -1,0 +1,95 @@
+"""The launch files, started where a launcher is installed; what they decide is tested in test_parameters.py too."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hmr_ros.io.model_store import share_file
+from hmr_ros.ros.environment import PROFILE_VARIABLES
+from hmr_ros.ros.parameters import START_ARGUMENTS
+
+pytest.importorskip("launch_ros")
+
+from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHandler, TimerAction
+from launch.event_handlers import OnProcessStart
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+from launch import LaunchDescription, LaunchService
+
+
+def start(file="live", **given):
+    """Launch FILE.launch.py with these arguments; what its process was started with."""
+    started = []
+    source = PythonLaunchDescriptionSource(str(share_file(f"launch/{file}.launch.py")))
+    description = LaunchDescription(
+        [
+            RegisterEventHandler(OnProcessStart(on_start=lambda event, _: started.append(event))),
+            IncludeLaunchDescription(source, launch_arguments=given.items()),
+            TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown(reason="seen"))]),
+        ]
+    )
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(description)
+    service.run()
+    (event,) = started
+    assert {n: v for n, v in service.context.environment.items() if n in PROFILE_VARIABLES} == {
+        n: os.environ[n] for n in PROFILE_VARIABLES if n in os.environ
+    }, "other processes keep their DDS profile"
+    return event
+
+
+def parameter_files(event):
+    """The files in the order in which they are read: a later one wins."""
+    return [Path(b) for a, b in zip(event.cmd, event.cmd[1:], strict=False) if a == "--params-file"]
+
+
+@pytest.fixture
+def no_profile(monkeypatch):
+    for name in PROFILE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_arguments_are_those_of_the_table():
+    spec = importlib.util.spec_from_file_location("live_launch", share_file("launch/live.launch.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    declared = {a.name for a in module.generate_launch_description().get_launch_arguments()}
+    assert declared == {a.name for a in START_ARGUMENTS}
+
+
+def test_without_arguments_the_file_alone_speaks(tmp_path, no_profile):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**: {ros__parameters: {input: {image_topic: /file}}}")
+    event = start(config=str(file))
+    assert parameter_files(event) == [file]
+    assert not [a for a in event.cmd if a.startswith(("input.", "use_sim_time"))]
+    assert all(event.env[name].endswith("config/fastdds_profile.xml") for name in PROFILE_VARIABLES)
+
+
+def test_arguments_come_after_the_file_under_the_nodes_own_name(tmp_path, no_profile):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/robot/hmr: {ros__parameters: {input: {image_topic: /file}}}")
+    event = start(config=str(file), image_topic="/arg", use_sim_time="true", namespace="robot", log_level="warn")
+    first, second = parameter_files(event)
+    expected = {"/robot/hmr": {"ros__parameters": {"input.image_topic": "/arg", "use_sim_time": True}}}
+    assert first == file and yaml.safe_load(second.read_text()) == expected
+    assert "__ns:=/robot" in event.cmd and event.cmd[event.cmd.index("--log-level") + 1] == "warn"
+
+
+def test_a_profile_of_the_users_stays(monkeypatch):
+    monkeypatch.setenv(PROFILE_VARIABLES[0], "/mine.xml")
+    monkeypatch.delenv(PROFILE_VARIABLES[1], raising=False)
+    event = start()
+    assert event.env[PROFILE_VARIABLES[0]] == "/mine.xml" and PROFILE_VARIABLES[1] not in event.env
+
+
+@pytest.mark.parametrize("topic", ["", "/camera/image_raw"])
+def test_a_bag_goes_through_hmr_bag(tmp_path, topic):
+    given = {"input": f"{tmp_path}/in", "output": f"{tmp_path}/out", "config": "mine.yaml"}
+    event = start("bag", **given, **({"image_topic": topic} if topic else {}))
+    expected = [given["input"], given["output"], "--config", "mine.yaml", *(["--topic", topic] if topic else [])]
+    assert event.cmd[0].endswith("lib/hmr_ros/bag") and event.cmd[1:] == expected

@@ -1,0 +1,143 @@
+"""The library's front door: what `hmr run` answers, in three lines of Python and without ROS."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from hmr_ros import HumanMeshRecovery
+from hmr_ros.cli import main
+from hmr_ros.config import HmrConfig
+from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.io.results import load_humans
+from hmr_ros.io.video import VideoWriter
+
+
+@pytest.fixture(scope="module")
+def hmr():
+    return HumanMeshRecovery(threads=1)
+
+
+def text(K):
+    return f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
+
+
+def test_an_image_gives_what_the_command_gives(hmr, rendered, tmp_path):
+    images, truths, camera = rendered
+    people = hmr(images[3], K=camera.K)
+    cv2.imwrite(str(tmp_path / "p.png"), images[3])
+    assert main(["run", str(tmp_path / "p.png"), "--out", str(tmp_path / "o"), "--camera", text(camera.K)]) == 0
+    table = load_humans(tmp_path / "o/humans.npz")
+    assert len(people) == len(table.frame) == 1
+    np.testing.assert_allclose(people[0].joints, table.joints[0], atol=1e-4)
+    np.testing.assert_allclose(people[0].global_orient, table.global_orient[0], atol=1e-4)
+    assert np.linalg.norm(people[0].joints_2d - truths[3].joints_2d, axis=-1).mean() < 15
+
+
+def test_an_image_remembers_nobody(hmr, rendered):
+    images, _, camera = rendered
+    first = hmr(images[0], K=camera.K)
+    hmr(images[20], K=camera.K)
+    again = hmr(images[0], K=camera.K)
+    np.testing.assert_array_equal(first[0].joints, again[0].joints)
+    assert hmr(np.full((120, 160, 3), 127, np.uint8)) == []
+
+
+def test_vertices_are_the_posed_surface(hmr, rendered):
+    images, _, camera = rendered
+    person = hmr(images[0], K=camera.K)[0]
+    vertices = person.vertices()
+    assert vertices.shape == person.body.v_template.shape
+    joints = person.body.J_regressor @ vertices
+    assert np.linalg.norm(joints - person.joints, axis=-1).mean() < 0.02
+
+
+def test_without_K_the_focal_length_is_guessed(hmr, rendered):
+    images, _, camera = rendered
+    person = hmr(images[0])[0]
+    np.testing.assert_allclose(person.K, camera.K)  # the clip was rendered with that very guess
+    K = camera.K.copy()
+    K[[0, 1], [0, 1]] *= 2
+    assert hmr(images[0], K=K)[0].transl[2] > 1.5 * person.transl[2]
+
+
+def test_a_video_an_array_and_a_folder_are_the_same_people(rendered, tmp_path):
+    """Every frame once, in order, with identities; a lossless folder gives what the arrays give."""
+    images, _, camera = rendered
+    hmr = HumanMeshRecovery(threads=1)
+    for i, image in enumerate(images[:8]):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+    arrays = list(hmr.track(iter(images[:8]), K=camera.K, fps=30.0))
+    folder = list(hmr.track(tmp_path, K=camera.K))
+    assert [f.index for f, _ in arrays] == [f.index for f, _ in folder] == list(range(8))
+    for (frame, a), (_, b) in zip(arrays, folder, strict=True):
+        assert {p.frame for p in a} == {frame.index} and [p.track_id for p in a] == [0]
+        np.testing.assert_allclose(a[0].joints, b[0].joints, atol=1e-9)
+    with VideoWriter(tmp_path / "clip.mp4", 15.0) as video:
+        for image in images[:8]:
+            video.write(image)
+    clip = list(hmr.track(str(tmp_path / "clip.mp4"), K=camera.K))
+    assert len(clip) == 8 and all(len(people) == 1 for _, people in clip)
+
+
+def test_refinement_over_time_is_in_track_and_can_be_switched_off(rendered):
+    images, _, camera = rendered
+    plain = HumanMeshRecovery(refine="none", threads=1, tracker={"max_people": 1})
+    assert (plain.config.refine, plain.config.tracker.max_people) == ("none", 1)
+    refined = HumanMeshRecovery(threads=1)
+    a, b = (list(h.track(images[:8], K=camera.K)) for h in (plain, refined))
+    assert np.abs(a[5][1][0].body_pose - b[5][1][0].body_pose).max() > 1e-3
+
+
+def test_two_videos_at_once_do_not_mix(rendered):
+    images, _, camera = rendered
+    hmr = HumanMeshRecovery(refine="none", threads=1)
+    alone = [people[0].joints for _, people in hmr.track(images[:4], K=camera.K)]
+    other = hmr.track(images[10:14], K=camera.K)
+    both = []
+    for _, people in hmr.track(images[:4], K=camera.K):
+        both.append(people[0].joints)
+        next(other)
+    np.testing.assert_array_equal(alone, both)
+
+
+def test_settings_come_from_a_file_too(tmp_path):
+    (tmp_path / "c.yaml").write_text("temporal: {lag: 2}\nrefine: keypoints")
+    config = HumanMeshRecovery(tmp_path / "c.yaml", refine="temporal").config
+    assert (config.temporal.lag, config.refine) == (2, "temporal")
+    assert HumanMeshRecovery().config == HmrConfig()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"refine": "magic"}, "choose one of"),
+        ({"trackr": {"max_people": 1}}, "did you mean 'tracker.max_people'"),
+        ({"tracker": {"max_people": 0}}, "give 1 to 64"),
+    ],
+)
+def test_bad_settings_are_explained(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        HumanMeshRecovery(**settings)
+
+
+def test_bad_images_and_cameras_are_explained(hmr, rendered):
+    image = rendered[0][0]
+    for bad in (image[..., 0], image.astype(np.float32), "p.png"):
+        with pytest.raises(InputError, match=r"uint8 array \[H,W,3\]"):
+            hmr(bad)
+    with pytest.raises(InputError, match="not a camera matrix"):
+        hmr(image, K=np.zeros((3, 3)))
+    with pytest.raises(InputError, match="does not exist"):
+        list(hmr.track("nothing.mp4"))
+    with pytest.raises(InputError, match="fps"):
+        list(hmr.track([image], fps=0.0))
+
+
+def test_the_import_needs_no_ros_torch_or_networks():
+    code = "import sys; from hmr_ros import HumanMeshRecovery; HumanMeshRecovery(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"rclpy", "torch", "onnxruntime", "ai_edge_litert", "scipy", "jaxtyping"}
