@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ def train_all(config: Path, parse: Parse) -> int:
         if not fresh and stage.result is not None and stage.result.exists():
             print(f"[{number}/{len(stages)}] {stage.name}: finished before, kept in {stage.out}")
             continue
-        print(f"[{number}/{len(stages)}] {stage.name}: hmr {' '.join(stage.words)}", flush=True)
+        print(f"[{number}/{len(stages)}] {stage.name}: hmr {shlex.join(stage.words)}", flush=True)
         try:
             job()
         except HmrError as error:
@@ -71,6 +72,11 @@ def plan(config: Path) -> list[Stage]:
     tree = _read(config)
     folder = Path(str(tree.get("out", "training")))
     motions = {name: Path(str(path)) for name, path in _mapping(config, tree, "motion").items()}
+    for path in motions.values():
+        if not path.is_file():
+            raise ConfigError(
+                f"{config}, motion: there is no file {path}; paths start from the folder hmr is called in"
+            )
     common = _mapping(config, tree, "common")
     _choose(config, "common", common, _COMMON)
     sets = {name: kind for kind in _SETS for name in _mapping(config, tree, kind)}
@@ -131,12 +137,11 @@ def _export(config: Path, tree: Mapping[str, Any], out: Path, weights: Mapping[s
 
 
 def _words(key: str, values: list[Any]) -> list[str]:
+    """An option of a command line; an empty list of values is left to its parser to refuse."""
     option = f"--{key.replace('_', '-')}"
-    if values == [True]:
-        return [option]
-    if values == [False]:
-        return []
-    return [option, *map(str, values)] if len(values) > 1 else [f"{option}={values[0]}"]
+    if len(values) == 1 and isinstance(values[0], bool):  # not a comparison: 1 equals True
+        return [option] if values[0] else []
+    return [option, *map(str, values)] if len(values) != 1 else [f"{option}={values[0]}"]
 
 
 def _named(config: Path, stage: str, key: str, value: Any, known: Mapping[str, Path]) -> Path:

@@ -6,7 +6,7 @@ import copy
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,8 @@ Validate = Callable[[nn.Module], dict[str, float]]
 def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Validate, schedule: Schedule) -> nn.Module:
     """Minimise the sum of `step_loss`; returns the moving average of the weights.
 
-    The random numbers of step n follow from (seed, n): a resumed run sees the same batches as an unbroken one.
+    The random numbers of step n follow from (seed, n) and dropout's are in the checkpoint: a resumed run is the unbroken
+    one.
     """
     if schedule.steps < 1 or schedule.batch < 1:
         raise ConfigError("--steps and --batch must be 1 or more")
@@ -61,12 +62,10 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
     sums: dict[str, float] = {}
     summed = 0  # steps in `sums`; fewer than `every` in the last row
     bf16 = schedule.device.startswith("cuda")
-    bar = tqdm(range(start, schedule.steps), initial=start, total=schedule.steps, unit="step", mininterval=2.0)
-    helper = ThreadPoolExecutor(1)
-    drawn = helper.submit(prepare, _rng(schedule, start))
-    for step in bar:
-        prepared = drawn.result()
-        drawn = helper.submit(prepare, _rng(schedule, step + 1))
+    bar = tqdm(
+        _drawn_ahead(prepare, schedule, start), initial=start, total=schedule.steps, unit="step", mininterval=2.0
+    )
+    for step, prepared in bar:
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * _cosine(step, schedule.steps)
         model.train()
@@ -85,12 +84,21 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
             row = {k: v / summed for k, v in sums.items()} | validate(average.eval())
             sums, summed = {}, 0
             bar.set_postfix({k: f"{v:.3g}" for k, v in row.items()})
-            _append(
-                schedule.out / "curve.csv", {"step": step + 1, "seconds": round(time.perf_counter() - began, 1)} | row
-            )
+            seconds = round(time.perf_counter() - began, 1)
+            _append(schedule.out / "curve.csv", {"step": step + 1, "seconds": seconds} | row)
             _save(checkpoint, step + 1, model, average, optimizer)
-    helper.shutdown()
     return average.eval()
+
+
+def _drawn_ahead(prepare: Prepare, schedule: Schedule, start: int) -> Iterator[tuple[int, Any]]:
+    """Every step from `start` on with what was drawn for it, beside the step before."""
+    with ThreadPoolExecutor(1) as helper:
+        drawn = helper.submit(prepare, _rng(schedule, start))
+        for step in range(start, schedule.steps):
+            prepared = drawn.result()
+            if step + 1 < schedule.steps:
+                drawn = helper.submit(prepare, _rng(schedule, step + 1))
+            yield step, prepared
 
 
 def _rng(schedule: Schedule, step: int) -> np.random.Generator:
@@ -115,6 +123,7 @@ def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
 def _save(path: Path, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     state = {
         "step": step, "model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(), "random_cuda": torch.cuda.get_rng_state_all(),  # dropout draws from these
     }  # fmt: skip
     partial = path.with_suffix(".part")
     torch.save(state, partial)
@@ -129,6 +138,9 @@ def _resume(path: Path, model: nn.Module, average: nn.Module, optimizer: torch.o
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        if len(state["random_cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["random_cuda"])
     except (RuntimeError, KeyError, ValueError, OSError, EOFError, UnpicklingError) as error:
         raise InputError(f"{path} does not fit this training ({type(error).__name__}); remove it") from error
     return int(state["step"])

@@ -1,21 +1,16 @@
-"""Laws of the render loss: nothing for equal meshes, true gradients, and only the band counts."""
+"""The image network learns from crops; laws of its losses, of silhouettes and of the render loss."""
 
 import numpy as np
 import pytest
 import torch
 
 from hmr_ros.body.coarse import coarse_faces, coarse_of
-from hmr_ros.train.image import iou_loss, render_loss, silhouette, trimap, trimap_loss
+from hmr_ros.cli import main
+from hmr_ros.methods.posturehmr.heatmaps import Seen, image_size, load_image, log_heat
+from hmr_ros.train.data.crops import CropBank, load_crops
+from hmr_ros.train.image import image_losses, iou_loss, render_loss, silhouette, train_image, trimap, trimap_loss
+from hmr_ros.train.loop import Schedule
 from hmr_ros.view.raster import mesh_mask
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The arrays are small; other tests leave more threads behind, which would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +101,86 @@ def test_a_mesh_far_outside_is_no_error(person):
     assert mask.max() < 1e-6
     render_loss(mask, silhouette(uv, faces)).sum().backward()
     assert torch.isfinite(far.grad).all()
+
+
+def bump_at(points):
+    """Log heat maps with one bump a point."""
+    cells = torch.arange(64) / 64 - 0.5
+    away = [(cells - points[..., k, None]).square() for k in (0, 1)]
+    return log_heat(-40 * (away[0][:, :, None] + away[1][..., None]))
+
+
+def test_true_answers_have_the_least_loss():
+    torch.manual_seed(0)
+    truth = 0.3 * torch.randn(2, 448, 2)
+    edges = torch.tensor([[20, 30], [100, 200]])
+    sure, C = torch.ones(2, 81), torch.zeros(2, 448, 81)
+
+    def losses(mesh):
+        seen = Seen(mesh[:, :81], sure, C, mesh, torch.full((2, 448), -4.0), bump_at(mesh[:, :81]))
+        return image_losses(seen, truth, edges)
+
+    exact, off = losses(truth), losses(truth + 0.05 * torch.randn_like(truth))
+    assert all(exact[name] < off[name] for name in ("points", "heat", "mesh", "edge", "sigma"))
+    assert exact["points"] == exact["mesh"] == exact["edge"] == 0
+    outside = truth.clone()
+    outside[:, :81] += 3.0
+    sparse = 0 * truth[:, :81]
+    far = image_losses(Seen(sparse, 0 * sure, C, truth, 0 * truth[..., 0], bump_at(sparse)), outside, edges)
+    assert far["points"] == 0 and far["heat"] == 0  # what is not in the crop cannot be found there
+
+
+@pytest.fixture
+def trained(crops, open_body):
+    """Trains on crops as they are, so that they can be learned by heart."""
+    mesh, size = coarse_of(open_body), image_size("small")
+    bank, held_back = (CropBank(load_crops(crops), mesh, size.crop_px) for _ in range(2))
+
+    def run(out, steps, every, augment=True):
+        plain = bank.batch
+
+        def as_they_are(index, rng, **_):
+            return plain(index, rng, augment=False)
+
+        if not augment:
+            bank.batch = as_they_are
+        return train_image(
+            bank, held_back, open_body, mesh, size, Schedule(out, steps, batch=4, every=every), with_render=True
+        )
+
+    run.bank = bank
+    return run
+
+
+def test_it_learns_the_crops_that_it_sees(trained, tmp_path, curve):
+    trained(tmp_path, 45, 15, augment=False)
+    rows = curve(tmp_path)
+    for name in ("points", "heat", "mesh", "sigma"):
+        assert rows[-1][name] < (0.95 * rows[0][name] if rows[0][name] > 0 else rows[0][name]), name
+
+
+def test_a_resumed_training_is_the_unbroken_one(trained, tmp_path, monkeypatch, broken_off):
+    whole = trained(tmp_path / "whole", 4, 2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        broken_off(patch, trained.bank, 3)
+        trained(tmp_path / "parts", 4, 2)
+    again = trained(tmp_path / "parts", 4, 2)
+    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), whole.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("options", [[], ["--no-trimap"]])
+def test_the_command_trains_and_goes_on(crops, tmp_path, curve, options):
+    argv = ["train", "image", "--crops", str(crops), "--val", str(crops), "--out", str(tmp_path), "--batch", "3"]
+    assert main([*argv, "--steps", "2", "--threads", "1", *options]) == 0
+    load_image(tmp_path / "image.safetensors")
+    (row,) = curve(tmp_path)
+    assert ("render" in row) == (not options)
+    assert 0 < row["val_mesh"] < 1 and 0 <= row["val_band_iou"] <= 1
+    assert main([*argv, "--steps", "3", "--threads", "1", *options]) == 0
+    assert curve(tmp_path)[-1]["step"] == 3
+
+
+def test_a_size_that_is_not_there(crops, tmp_path, capsys):
+    argv = ["train", "image", "--crops", str(crops), "--val", str(crops), "--out", str(tmp_path)]
+    assert main([*argv, "--size", "huge"]) == 1
+    assert "choose from small, paper" in capsys.readouterr().err

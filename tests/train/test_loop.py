@@ -1,4 +1,4 @@
-"""The loop learns, and a resumed run is the unbroken one."""
+"""The loop learns, its curve holds means, and a resumed run is the unbroken one."""
 
 import pytest
 import torch
@@ -39,22 +39,50 @@ def test_it_learns_and_writes_a_curve(tmp_path):
     assert lines[-1].startswith("400,")
 
 
-def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
-    whole = run(tmp_path / "whole", 40)
-    model, prepare, step, validate = problem()
-    stopped = 0
+def test_every_row_is_the_mean_of_its_own_steps(tmp_path):
+    model, prepare, _, validate = problem()
+    losses = []
+
+    def step(net, x):
+        losses.append(len(losses) + 1.0)
+        return {"counted": losses[-1] + 0 * net(x).sum()}
+
+    train(model, prepare, step, validate, Schedule(tmp_path, 25, every=10))
+    rows = [line.split(",") for line in (tmp_path / "curve.csv").read_text().splitlines()[1:]]
+    assert [int(row[0]) for row in rows] == [10, 20, 25]
+    assert [float(row[2]) for row in rows] == [5.5, 15.5, 23.0]
+
+
+@pytest.mark.parametrize("stop", [5, 20, 25, 39])
+def test_a_resumed_run_is_the_unbroken_one(tmp_path, stop):
+    """Bit for bit, dropout and statistics of normalisation included."""
+
+    def network():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5), torch.nn.Linear(3, 1))
+
+    _, prepare, step, validate = problem()
+    schedule = {"learning_rate": 0.05, "every": 20}
+    whole = train(network(), prepare, step, validate, Schedule(tmp_path / "whole", 40, **schedule))
+    calls = 0
 
     def interrupted(net, x):
-        nonlocal stopped
-        stopped += 1
-        if stopped > 25:
+        nonlocal calls
+        calls += 1
+        if calls > stop:
             raise KeyboardInterrupt
         return step(net, x)
 
     with pytest.raises(KeyboardInterrupt):
-        train(model, prepare, interrupted, validate, Schedule(tmp_path / "parts", 40, learning_rate=0.05, every=20))
-    again = run(tmp_path / "parts", 40)
-    torch.testing.assert_close(again.weight, whole.weight)
+        train(network(), prepare, interrupted, validate, Schedule(tmp_path / "parts", 40, **schedule))
+    again = train(network(), prepare, step, validate, Schedule(tmp_path / "parts", 40, **schedule))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    whole_curve, parts_curve = (
+        [line.split(",")[0::2] for line in (tmp_path / name / "curve.csv").read_text().splitlines()]
+        for name in ("whole", "parts")
+    )
+    assert whole_curve == parts_curve
 
 
 def test_a_foreign_checkpoint_is_refused(tmp_path):
