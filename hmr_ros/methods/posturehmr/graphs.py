@@ -52,8 +52,8 @@ class PostureModule(nn.Module):
 def decoded(
     m2p: M2P, bound: Tensor, log_scale: Tensor, template: Tensor, times: list[float]
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The 81 points [B,81,3] m and their standard deviation an axis [B,81] after all steps from the `template` [P,3]; `bound` [B,...] is
-    what the decoder is conditioned on."""
+    """The 81 points [B,81,3] m and their standard deviation an axis [B,81] after all steps from the `template` [P,3];
+    `bound` [B,...] is what the decoder is conditioned on."""
 
     def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         change, log_spread = m2p(x, bound, log_scale, t, s)

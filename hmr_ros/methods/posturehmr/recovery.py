@@ -48,7 +48,9 @@ class PostureRecovery:
         ids = [t.track_id for t in tracks]
         betas, sigma_betas = self._shapes.expected(ids)
         rays, sigma_rays = evidence_2d(seen, posture)
-        fitted = self._fitter(Observed(posture.points, _DISCOUNT_3D * posture.sigma, rays, sigma_rays, betas, sigma_betas))
+        fitted = self._fitter(
+            Observed(posture.points, _DISCOUNT_3D * posture.sigma, rays, sigma_rays, betas, sigma_betas)
+        )
         self._shapes.learn(ids, fitted.betas, frame.index)
         return self._estimates(seen, fitted, joint_sigma(posture.sigma))
 
