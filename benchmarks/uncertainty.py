@@ -1,9 +1,9 @@
 """Is sigma what it says? Predicted against true errors of moving rendered people: networks, recovery and refinement.
 
 `python benchmarks/uncertainty.py PAIRS`; PAIRS comes from `hmr train pairs --frames 12 --plain` on motion of people
-that no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma is one standard deviation;
-68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank = Spearman's correlation of
-sigma with the joint's error. Joints relative to the pelvis, camera axes.
+that no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma is one standard
+deviation; 68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank = Spearman's
+correlation of sigma with the joint's error. Joints relative to the pelvis, camera axes.
 """
 
 import argparse

@@ -4,8 +4,7 @@ import math
 
 import torch
 
-from hmr_ros.diffusion.linear import eliminate, solve_spd
-from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
+from hmr_ros.diffusion.smoothing import NewtonWindow, couplings, eliminate, solve_spd
 from hmr_ros.methods.scorehmr.settings import MotionSpread
 
 SPREAD = MotionSpread(change=0.1, speed=0.02)

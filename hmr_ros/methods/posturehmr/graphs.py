@@ -14,11 +14,10 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.body.points import BodyPoints
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import asset
-from hmr_ros.methods.posturehmr.forward import FACING
 from hmr_ros.methods.posturehmr.heatmaps import ImageMesh, load_image
 from hmr_ros.methods.posturehmr.m2p import M2P, condition, load_m2p
 from hmr_ros.methods.posturehmr.mesh2d import AXIS_2D, AXIS_3D, Mesh2D, load_mesh2d
-from hmr_ros.methods.posturehmr.reverse import reverse, step_times
+from hmr_ros.methods.posturehmr.process import FACING, reverse, step_times
 from hmr_ros.methods.posturehmr.sources import DECODER, POSTURE, PostureNetwork, image_signature
 from hmr_ros.runtime.contract import Graph
 from hmr_ros.runtime.torch import TorchEngine

@@ -10,8 +10,7 @@ from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SM
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.evidence.keypoints import Normalised
-from hmr_ros.evidence.posture import Posture
-from hmr_ros.evidence.record import Evidence, keypoints_of, posture_of
+from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
 from hmr_ros.methods.contract import Estimate
 from hmr_ros.types import Floats, Frame, Track
 

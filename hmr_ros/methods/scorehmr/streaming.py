@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import TemporalConfig
-from hmr_ros.evidence.grid import Grid
+from hmr_ros.evidence.features import Grid
 from hmr_ros.methods.contract import Answer, Estimate, Observation
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
 from hmr_ros.methods.scorehmr.uncertainty import moved
