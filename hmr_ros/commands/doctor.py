@@ -1,4 +1,4 @@
-"""`hmr doctor`: what of the environment is there, and what to do about what is not."""
+"""`hmr doctor`: checks the installation; every line that says `missing` ends with the cure."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "onnx": ("onnx", "hmr export", "pip install onnx"),
     "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install 'tensorrt>=10,<11' pycuda"),
     "rosbags": ("rosbags", "hmr bag", "pip install rosbags"),
-    "smplx": ("smplx", "comparison of the body model (optional)", "pip install smplx"),
+    "smplx": ("smplx", "development only: the body model compared with it; no commercial use", "pip install smplx"),
 }
 
 
-_NEEDED = ("ai-edge-litert",)  # the engines' own packages are missed by name where no engine runs
+_NEEDED = ("ai-edge-litert",)  # where no engine runs, its line names the package
 
 
 def doctor() -> int:
-    """Print one line a check; 0 if everything that the default needs is there, else 1."""
+    """Print one line a check; 0 if everything that the defaults need is there, else 1."""
     needed = [*_models(required=True), *_body(), *_weights(), *_engines(), *(_package(name) for name in _NEEDED)]
     optional = [
         *_models(required=False),
@@ -60,7 +60,7 @@ def _models(required: bool) -> list[Check]:
     for model in MODELS.values():
         if model.required == required:
             path = find_model(model)
-            where = str(path) if path else f"not whole in {cache_folder()}"
+            where = str(path) if path else f"missing or damaged in {cache_folder()}"
             checks.append((model.name, path is not None, f"{model.purpose}: {where}", f"run `{FETCH}`"))
     return checks
 

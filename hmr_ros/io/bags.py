@@ -52,6 +52,10 @@ class BagImages:
         self.skipped = 0
         self._rectified = is_rectified(self.topic, rectified)
         self._warned: set[str] = set()
+        wanted = info_topic(self.topic)
+        self._infos = [c for c in self._reader.connections if c.msgtype == _INFO and c.topic == wanted]
+        if not self._infos and camera is None:
+            self._warn(f"{path} has no {wanted}; {_GUESS}")
 
     def __enter__(self) -> BagImages:
         return self
@@ -61,12 +65,8 @@ class BagImages:
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames with the stamp of their header. InputError where the bag breaks off."""
-        wanted = info_topic(self.topic)
-        infos = [c for c in self._reader.connections if c.msgtype == _INFO and c.topic == wanted]
-        if not infos and self._given is None:
-            self._warn(f"{self._path} has no {wanted}; {_GUESS}")
-        info, index = self._first(infos), 0
-        messages = self._messages([*self._connections, *infos])
+        info, index = self._first(self._infos), 0
+        messages = self._messages([*self._connections, *self._infos])
         while True:
             try:
                 connection, message = next(messages)

@@ -1,4 +1,4 @@
-"""Frames from video files, pictures, folders and cameras, and the writer of overlay videos."""
+"""Frames from video files, images, folders and cameras, and the writer of overlay videos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera
 from hmr_ros.types import Camera, Frame, Image
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 _FOLDER_FPS = 30.0
 _RETRIES = 3  # a camera may miss a frame
 _CAMERA_INDEX = re.compile(r"\d{1,4}")
@@ -46,45 +46,45 @@ class FrameSource:
 
 
 def open_source(source: str, camera: Camera | None) -> FrameSource:
-    """Open a video file, picture, folder of pictures or camera (index or /dev/videoN); InputError says what is wrong.
+    """Open a video, image, folder of images or camera (index or /dev/videoN); InputError says what is wrong.
 
-    Without `camera` the focal length is guessed from the picture's size.
+    Without `camera` the focal length is guessed from the image's size.
     """
     path = Path(source)
     if _CAMERA_INDEX.fullmatch(source) or source.startswith("/dev/video"):
         return _CaptureSource(source, camera, live=True)
     try:
         is_folder, exists = bool(source) and path.is_dir(), bool(source) and path.exists()
-        pictures = _pictures_in(path) if is_folder else []
+        images = _images_in(path) if is_folder else []
     except OSError as error:
         raise InputError(
             f"cannot read source '{source[:200]}': {error.strerror}; check path and permissions"
         ) from error
     if is_folder:
-        return _PictureSource(pictures, camera, is_image=False)
+        return _ImageSource(images, camera, is_image=False)
     if not exists:
-        raise InputError(f"source '{source}' does not exist; give a video, a picture, a folder of pictures or a camera")
-    if path.suffix.lower() in _PICTURES:
-        return _PictureSource([path], camera, is_image=True)
+        raise InputError(f"source '{source}' does not exist; give a video, an image, a folder of images or a camera")
+    if path.suffix.lower() in _IMAGE_SUFFIXES:
+        return _ImageSource([path], camera, is_image=True)
     return _CaptureSource(source, camera, live=False)
 
 
-class _PictureSource(FrameSource):
+class _ImageSource(FrameSource):
     def __init__(self, paths: list[Path], camera: Camera | None, is_image: bool) -> None:
         super().__init__()
         self._paths = paths
         self.fps, self.count, self.is_image = _FOLDER_FPS, len(paths), is_image
-        first = _read_picture(paths[0])
+        first = _read_image(paths[0])
         self.height, self.width = first.shape[:2]
         self.camera = fit_camera(camera, self.width, self.height)
 
     def __iter__(self) -> Iterator[Frame]:
         for i, path in enumerate(self._paths):
-            picture = _read_picture(path)
+            image = _read_image(path)
             camera = self.camera
-            if picture.shape[:2] != (self.height, self.width):
-                camera = fit_camera(None if camera.guessed else camera, picture.shape[1], picture.shape[0])
-            yield Frame(i, round(i * 1e9 / self.fps), picture, camera)
+            if image.shape[:2] != (self.height, self.width):
+                camera = fit_camera(None if camera.guessed else camera, image.shape[1], image.shape[0])
+            yield Frame(i, round(i * 1e9 / self.fps), image, camera)
 
 
 class _CaptureSource(FrameSource):
@@ -94,7 +94,7 @@ class _CaptureSource(FrameSource):
         self._source, self.is_live = source, live
         self._wall_ns = time.time_ns() - time.monotonic_ns()  # live stamps are wall time that never steps back
         first = self._open()
-        self._first: Image | None = None if live else first  # a live picture would be old when it is asked for
+        self._first: Image | None = None if live else first  # a live image would be old when it is asked for
         self.height, self.width = first.shape[:2]
         fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps if 0 < fps < _MAX_FPS else _FOLDER_FPS
@@ -103,27 +103,27 @@ class _CaptureSource(FrameSource):
         self.camera = fit_camera(camera, self.width, self.height)
 
     def __iter__(self) -> Iterator[Frame]:
-        picture = self._first
-        if picture is None:  # live, or a file that was read before: from the start again
-            picture = self._read() if self.is_live else self._open()
+        image = self._first
+        if image is None:  # live, or a file that was read before: from the start again
+            image = self._read() if self.is_live else self._open()
         self._first = None
         index, last_ns = 0, -1
-        while picture is not None:
+        while image is not None:
             now_ns = self._wall_ns + time.monotonic_ns() if self.is_live else self._position_ns(index)
             stamp_ns = max(now_ns, last_ns + 1)
-            yield Frame(index, stamp_ns, picture, self.camera)
+            yield Frame(index, stamp_ns, image, self.camera)
             index, last_ns = index + 1, stamp_ns
-            picture = self._read()
+            image = self._read()
         # a camera ends only when it breaks; containers count a frame more or less than they hold, a break is larger
         self.truncated = self.is_live or (self.count is not None and index < 0.98 * self.count - 1)
 
     def _open(self) -> Image:
-        """Open the stream at its start; its first picture."""
+        """Open the stream at its start; its first image."""
         self._capture = cv2.VideoCapture(int(self._source) if _CAMERA_INDEX.fullmatch(self._source) else self._source)
         first = self._read() if self._capture.isOpened() else None
         if first is None:
             hint = "check that it is connected and not in use" if self.is_live else "is it a video, and complete?"
-            raise InputError(f"no picture can be read from '{self._source}'; {hint}")
+            raise InputError(f"no image can be read from '{self._source}'; {hint}")
         return first
 
     def _position_ns(self, index: int) -> int:
@@ -133,11 +133,11 @@ class _CaptureSource(FrameSource):
     def _read(self) -> Image | None:
         for _ in range(_RETRIES if self.is_live else 1):
             try:
-                ok, picture = self._capture.read()
+                ok, image = self._capture.read()
             except cv2.error:
                 return None
-            if ok and picture is not None:
-                return np.asarray(picture, np.uint8)
+            if ok and image is not None:
+                return np.asarray(image, np.uint8)
         return None
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class _CaptureSource(FrameSource):
 
 
 class VideoWriter:
-    """mp4 file, sized by its first picture."""
+    """mp4 file, sized by its first image."""
 
     def __init__(self, path: Path, fps: float) -> None:
         if not _MIN_FPS <= fps <= _MAX_FPS:
@@ -164,18 +164,18 @@ class VideoWriter:
     ) -> None:
         self.close()
 
-    def write(self, picture: Image) -> None:
-        """Append a BGR picture [H,W,3]; pictures of another size are fitted to the first one's."""
+    def write(self, image: Image) -> None:
+        """Append a BGR image [H,W,3]; images of another size are fitted to the first one's."""
         if self._writer is None:
             _quiet_opencv()
-            self._size = (picture.shape[1], picture.shape[0])
+            self._size = (image.shape[1], image.shape[0])
             fourcc = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), fourcc, self._fps, self._size)
             if not self._writer.isOpened():
                 raise InputError(f"cannot write video {self._path}; is the folder writable and the disk not full?")
-        if (picture.shape[1], picture.shape[0]) != self._size:
-            picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
-        self._writer.write(picture)
+        if (image.shape[1], image.shape[0]) != self._size:
+            image = np.asarray(cv2.resize(image, self._size), np.uint8)
+        self._writer.write(image)
 
     def close(self) -> None:
         """Finish the file."""
@@ -197,21 +197,21 @@ def _quiet_opencv() -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _pictures_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path) -> list[Path]:
     def natural(path: Path) -> list[tuple[int, int, str]]:
         return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in re.split(r"(\d+)", path.name)]
 
-    found = sorted((p for p in folder.iterdir() if p.suffix.lower() in _PICTURES), key=natural)
+    found = sorted((p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES), key=natural)
     if not found:
-        raise InputError(f"folder {folder} holds no pictures ({', '.join(sorted(_PICTURES))})")
+        raise InputError(f"folder {folder} holds no images ({', '.join(sorted(_IMAGE_SUFFIXES))})")
     return found
 
 
-def _read_picture(path: Path) -> Image:
+def _read_image(path: Path) -> Image:
     try:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     except cv2.error:  # larger than OpenCV's limit
-        picture = None
-    if picture is None:
-        raise InputError(f"cannot read picture {path}; is it complete and an image?")
-    return np.asarray(picture, np.uint8)
+        image = None
+    if image is None:
+        raise InputError(f"cannot read image {path}; is the file complete?")
+    return np.asarray(image, np.uint8)

@@ -75,12 +75,12 @@ def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict
     limbs = (joints - joints[:, :1] + pelvis[:, None])[:, SMPL_LIMBS] + rng.normal(0, 0.03, (count, 12, 3))
     inputs = columns | {
         "window": rng.normal(0, 1, (count, *size["window"])), "known": np.ones((count, slots)), "aim": turns["aim"],
-        "precisions": rng.uniform(5, 50, (count, frames - 1, 24)), "present": np.arange(frames) >= missing,
+        "precisions": rng.uniform(25, 250, (count, frames - 1, 24)), "present": np.arange(frames) >= missing,
         "seconds": rng.uniform(0.02, 0.05, (count, frames - 1)), "log_depth": rng.normal(1.4, 0.02, (count, frames)),
         "rays": limbs[..., :2] / limbs[..., 2:], "confidence": rng.uniform(0.2, 1, (count, 12)),
         "bones": body.bones(betas),
         "recovered": pelvis,
-        "sigma_ray": rng.choice([0.01, 0.06], count), "floor": rng.choice([5.0, 25.0], count),
+        "sigma_ray": rng.choice([0.005, 0.03], count), "floor": rng.choice([25.0, 125.0], count),
     }  # fmt: skip
     return {name: np.asarray(array, np.float32) for name, array in inputs.items()}
 

@@ -1,1 +1,1 @@
-"""Pictures for people."""
+"""Drawing: the recovered people over their images."""

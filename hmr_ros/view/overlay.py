@@ -1,4 +1,4 @@
-"""The picture with the recovered people drawn over it."""
+"""The image with the recovered people drawn over it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def track_color(track_id: int) -> tuple[float, float, float]:
 def draw_humans(
     image: Image, humans: list[Human], body: BodyModel, mesh: bool = True, boxes: bool = True, landmarks: bool = False
 ) -> Image:
-    """New picture [H,W,3] with mesh, skeleton, box and id of everybody, far people first.
+    """New image [H,W,3] with mesh, skeleton, box and id of everybody, far people first.
 
     `landmarks` adds what BlazePose saw. Of people partly behind the camera the part in front is drawn; people wholly
     behind it, or with parameters that are not finite, are left out.

@@ -1,4 +1,4 @@
-"""Draws triangle meshes into pictures: painter's algorithm on OpenCV's polygon filler, no GPU, no window."""
+"""Draws triangle meshes into images: painter's algorithm on OpenCV's polygon filler, no GPU, no window."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def draw_mesh(
     """Paint a closed mesh over `image` [H,W,3] in place and return it.
 
     `vertices` [V,3] m in the camera frame, `faces` [F,3] counter-clockwise from outside, `colors` [F,3] BGR 0..255,
-    `light` [3] direction towards the light in the camera frame (default: the camera's own lamp). Faces that look away,
-    lie outside the picture or reach behind the near plane are left out.
+    `light` [3] direction towards the light in the camera frame (default: from the camera). Faces that are turned away,
+    lie outside the image or reach behind the near plane are left out.
     """
     order, points = _visible(vertices, faces, K, image.shape[1], image.shape[0])
     shaded = colors[order] * _shading(vertices[faces[order]], light)[:, None]

@@ -9,14 +9,14 @@ from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.video import VideoWriter, open_source
 
 
-def picture(value):
+def image(value):
     return np.full((48, 64, 3), value, np.uint8)
 
 
 def test_video_round_trip(tmp_path):
     with VideoWriter(tmp_path / "v.mp4", 10) as video:
         for value in range(0, 200, 20):
-            video.write(picture(value))
+            video.write(image(value))
     source = open_source(str(tmp_path / "v.mp4"), None)
     frames = list(source)
     assert [f.index for f in frames] == list(range(10)) and source.count == 10 and not source.truncated
@@ -26,12 +26,12 @@ def test_video_round_trip(tmp_path):
 
 def test_folder_is_read_in_natural_order(tmp_path):
     for i in (1, 2, 10):
-        cv2.imwrite(str(tmp_path / f"frame{i}.png"), picture(i))
+        cv2.imwrite(str(tmp_path / f"frame{i}.png"), image(i))
     assert [int(f.image[0, 0, 0]) for f in open_source(str(tmp_path), None)] == [1, 2, 10]
 
 
-def test_single_picture(tmp_path):
-    cv2.imwrite(str(tmp_path / "p.png"), picture(9))
+def test_single_image(tmp_path):
+    cv2.imwrite(str(tmp_path / "p.png"), image(9))
     source = open_source(str(tmp_path / "p.png"), None)
     assert source.is_image and len(list(source)) == 1 and source.camera.guessed
 
@@ -40,10 +40,10 @@ def test_single_picture(tmp_path):
     ("name", "content", "said"),
     [
         ("no.mp4", None, "does not exist"),
-        ("a.mp4", b"junk", "no picture can be read"),
+        ("a.mp4", b"junk", "no image can be read"),
         ("a.png", b"junk", "cannot read"),
-        ("a.txt", b"some text", "no picture can be read"),
-        ("empty.mp4", b"", "no picture can be read"),
+        ("a.txt", b"some text", "no image can be read"),
+        ("empty.mp4", b"", "no image can be read"),
         ("x" * 400, None, "cannot read source"),
     ],
 )
@@ -57,14 +57,14 @@ def test_unreadable_sources(tmp_path, name, content, said):
 
 @pytest.mark.parametrize("source", ["", "a\0b", "999", "/dev/video999", "99999999999999"])
 def test_sources_that_are_not_there(source):
-    with pytest.raises(InputError, match=r"does not exist|no picture can be read"):
+    with pytest.raises(InputError, match=r"does not exist|no image can be read"):
         open_source(source, None)
 
 
 def test_a_file_can_be_read_twice(tmp_path):
     with VideoWriter(tmp_path / "v.mp4", 10) as video:
         for value in range(0, 200, 50):
-            video.write(picture(value))
+            video.write(image(value))
     source = open_source(str(tmp_path / "v.mp4"), None)
     once, again = list(source), list(source)
     assert [f.stamp_ns for f in once] == [f.stamp_ns for f in again]
@@ -72,7 +72,7 @@ def test_a_file_can_be_read_twice(tmp_path):
 
 
 class Camera0:
-    """A camera that gives five pictures, fails twice in between, and is then unplugged."""
+    """A camera that gives five images, fails twice in between, and is then unplugged."""
 
     def __init__(self, source):
         self.answers = iter([1, 2, None, None, 3, 4, 5])
@@ -85,7 +85,7 @@ class Camera0:
 
     def read(self):
         value = next(self.answers, None)
-        return value is not None, None if value is None else picture(value)
+        return value is not None, None if value is None else image(value)
 
 
 def test_live_stamps_grow_even_when_the_clock_steps_back(monkeypatch):
@@ -104,7 +104,7 @@ def test_live_stamps_grow_even_when_the_clock_steps_back(monkeypatch):
 def test_every_rate_of_a_phone_can_be_written(tmp_path, fps):
     with VideoWriter(tmp_path / "v.mp4", fps) as video:
         for value in (0, 100, 200):
-            video.write(picture(value))
+            video.write(image(value))
     source = open_source(str(tmp_path / "v.mp4"), None)
     assert source.fps == pytest.approx(fps, rel=1e-3) and len(list(source)) == 3
 
@@ -117,18 +117,18 @@ def test_rates_that_cannot_be_written(tmp_path, fps):
 
 def test_a_video_that_cannot_be_written_is_explained(tmp_path):
     with pytest.raises(InputError, match="folder writable"), VideoWriter(tmp_path / "no" / "v.mp4", 10) as video:
-        video.write(picture(0))
+        video.write(image(0))
 
 
-def test_pictures_of_another_size_are_fitted(tmp_path):
+def test_images_of_another_size_are_fitted(tmp_path):
     with VideoWriter(tmp_path / "v.mp4", 10) as video:
-        video.write(picture(50))
+        video.write(image(50))
         video.write(np.full((30, 90, 3), 50, np.uint8))
     assert [f.image.shape for f in open_source(str(tmp_path / "v.mp4"), None)] == [(48, 64, 3)] * 2
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="holds no images"):
         open_source(str(tmp_path), None)
 
 
@@ -150,7 +150,7 @@ def test_a_broken_stream_is_flagged(tmp_path):
     start = data.find(b"mdat")
     data[start + len(data) // 2 : data.rfind(b"moov") - 4] = bytes(
         data.rfind(b"moov") - 4 - start - len(data) // 2
-    )  # the index is whole, the second half of the pictures is not
+    )  # the index is whole, the second half of the images is not
     (tmp_path / "cut.mp4").write_bytes(data)
     source = open_source(str(tmp_path / "cut.mp4"), None)
     assert 10 < len(list(source)) < 60 and source.truncated

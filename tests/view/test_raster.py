@@ -48,7 +48,7 @@ def test_a_full_camera_matrix_is_used():
     np.testing.assert_allclose([rows.min(), rows.max()], [low[1], high[1]], atol=1.5)
 
 
-def test_a_part_outside_the_picture_leaves_the_rest():
+def test_a_part_outside_the_image_leaves_the_rest():
     square = SQUARE + np.array([0.4, 0, 0])
     whole = mesh_mask(square, FACES, K, 200, 100)
     np.testing.assert_array_equal(mesh_mask(square, FACES, K, 100, 100), whole[:, :100])

@@ -17,7 +17,7 @@ from hmr_ros.io.model_store import asset
 from hmr_ros.methods.posturehmr.forward import FACING
 from hmr_ros.methods.posturehmr.heatmaps import ImageMesh, load_image
 from hmr_ros.methods.posturehmr.m2p import M2P, condition, load_m2p
-from hmr_ros.methods.posturehmr.mesh2d import Mesh2D, load_mesh2d
+from hmr_ros.methods.posturehmr.mesh2d import AXIS_2D, AXIS_3D, Mesh2D, load_mesh2d
 from hmr_ros.methods.posturehmr.reverse import reverse, step_times
 from hmr_ros.methods.posturehmr.sources import DECODER, POSTURE, PostureNetwork, image_signature
 from hmr_ros.runtime.contract import Graph
@@ -46,21 +46,21 @@ class PostureModule(nn.Module):
         bound = points.flatten(1) if self._m2p.size.bare_landmarks else seen
 
         u = seen[:, :NUM_SPARSE]
-        return u[..., :2], u[..., 2].exp(), *decoded(self._m2p, bound, log_scale, self.template, self._times)
+        return u[..., :2], AXIS_2D * u[..., 2].exp(), *decoded(self._m2p, bound, log_scale, self.template, self._times)
 
 
 def decoded(
     m2p: M2P, bound: Tensor, log_scale: Tensor, template: Tensor, times: list[float]
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The 81 points [B,81,3] m and their sigma [B,81] after all steps from the `template` [P,3]; `bound` [B,...] is
+    """The 81 points [B,81,3] m and their standard deviation an axis [B,81] after all steps from the `template` [P,3]; `bound` [B,...] is
     what the decoder is conditioned on."""
 
     def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        change, log_sigma = m2p(x, bound, log_scale, t, s)
-        return change, log_sigma
+        change, log_spread = m2p(x, bound, log_scale, t, s)
+        return change, log_spread
 
-    x, log_sigma = reverse(decoder, template.expand(bound.shape[0], -1, -1), times)
-    return x[:, :NUM_SPARSE], log_sigma[:, :NUM_SPARSE].exp()
+    x, log_spread = reverse(decoder, template.expand(bound.shape[0], -1, -1), times)
+    return x[:, :NUM_SPARSE], AXIS_3D * log_spread[:, :NUM_SPARSE].exp()
 
 
 def facing_template(points: BodyPoints) -> Floats:
@@ -79,7 +79,7 @@ class ImageModule(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Crops [B,3,S,S] (BGR, 0..1) -> 2D mesh [B,P,2] and its sigma [B,P], in crop sides from the middle."""
         seen = self._network(images, self._rows)
-        return seen.mesh, seen.log_sigma.exp()
+        return seen.mesh, AXIS_2D * seen.log_sigma.exp()
 
 
 class DecoderModule(nn.Module):
@@ -103,7 +103,7 @@ class DecoderModule(nn.Module):
         """2D mesh [B,P,2] and sigma [B,P] in units of the person's size, landmarks `points` [B,33,6], `log_scale`
         [B] -> the fields of `Posture` in their order."""
         carried = condition(self._mesh2d, points, log_scale, self._m2p.size.points)[..., 3:]
-        seen = torch.cat([mesh, sigma.log()[..., None], carried], -1)
+        seen = torch.cat([mesh, (sigma / AXIS_2D).log()[..., None], carried], -1)
         n = NUM_SPARSE
         return mesh[:, :n], sigma[:, :n], *decoded(self._m2p, seen, log_scale, self.template, self._times)
 

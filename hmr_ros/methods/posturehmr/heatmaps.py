@@ -50,7 +50,7 @@ class Seen(NamedTuple):
     confidence: Tensor  # [B,81] heat at that cell, 0..1
     coefficients: Tensor  # [B,rows,81] C, rows sum to one
     mesh: Tensor  # [B,rows,2] C P; no gradient reaches P through it
-    log_sigma: Tensor  # [B,rows] log of the expected error of `mesh`
+    log_sigma: Tensor  # [B,rows] log spread (`mesh2d.AXIS_2D`) of `mesh`
     heat: Tensor  # [B,81,64,64] log of the heat maps
 
 

@@ -33,7 +33,7 @@ class M2PSize:
     head_tokens: int = 16  # channels a token brings to the MLP head
     head_dim: int = 768
     head_blocks: int = 1
-    condition: int = 6  # u, v, log sigma, interpolated landmarks x, y, z
+    condition: int = 6  # u, v, log spread, interpolated landmarks x, y, z
     bare_landmarks: int = 0  # ablation: so many raw inputs, the same for every token, instead of a 2D mesh
 
 
@@ -97,7 +97,7 @@ class HeadBlock(nn.Module):
 
 
 class M2P(nn.Module):
-    """F_alpha(M_t, M_2d, t, s) = M_s - M_t, with the log sigma [B,P] of M_s."""
+    """F_alpha(M_t, M_2d, t, s) = M_s - M_t, with the log spread [B,P] (`mesh2d.AXIS_3D`) of M_s."""
 
     def __init__(self, size: M2PSize, adjacency: Tensor) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ _NEAREST = 5
 
 
 def condition(mesh2d: Mesh2D, points: Tensor, log_scale: Tensor, rows: int = NUM_SPARSE) -> Tensor:
-    """[B,rows,6]: u, v, log sigma and the world landmarks carried to the points (zero where there are none)."""
+    """[B,rows,6]: u, v, log spread and the world landmarks carried to the points (zero where there are none)."""
     uv, log_sigma, carried = mesh2d(points, log_scale, rows)
     return torch.cat([uv, log_sigma[..., None], carried], -1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,12 @@ CHANNELS = 6  # u, v, confidence, x, y, z; see posture.features
 MAX_LOG_SIGMA = 1.0
 
 
+# The loss d / s + 2 log s of a distance d makes s half its expectation. Standard deviation an axis of a Laplace
+# distribution with that expectation, in units of s:
+AXIS_2D = math.sqrt(3.0)
+AXIS_3D = 4.0 / 3.0
+
+
 @dataclass(frozen=True)
 class Mesh2DSize:
     """Widths of the network."""
@@ -26,7 +33,8 @@ class Mesh2DSize:
 
 
 class Mesh2D(nn.Module):
-    """Key points [B,33,6] -> 2D points [B,P,2], their log sigma [B,P] and interpolated landmarks [B,P,3].
+    """Key points [B,33,6] -> 2D points [B,P,2], their log spread [B,P] (`AXIS_2D`) and interpolated
+    landmarks [B,P,3].
 
     C is one linear layer from the 33 confidences to P x 33 coefficients whose rows sum to one, so C P moves and grows
     with the person. What a linear map cannot know (which way the limb bends, the landmarks' own bias) a small residual

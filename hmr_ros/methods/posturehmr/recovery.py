@@ -18,7 +18,7 @@ from hmr_ros.types import Floats, Frame, Track
 _MIN_DEPTH_M = 0.1
 _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
 _LEAST_CONFIDENCE = 0.05
-_MESH_DISCOUNT = 3.0  # the errors of neighbouring mesh points are one error
+_DISCOUNT_2D, _DISCOUNT_3D = 1.73, 0.75  # of sigma in the fit: the errors of neighbouring mesh points are one error
 _LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])
 FACE = [
     [BLAZEPOSE["nose"]],
@@ -48,7 +48,7 @@ class PostureRecovery:
         ids = [t.track_id for t in tracks]
         betas, sigma_betas = self._shapes.expected(ids)
         rays, sigma_rays = evidence_2d(seen, posture)
-        fitted = self._fitter(Observed(posture.points, posture.sigma, rays, sigma_rays, betas, sigma_betas))
+        fitted = self._fitter(Observed(posture.points, _DISCOUNT_3D * posture.sigma, rays, sigma_rays, betas, sigma_betas))
         self._shapes.learn(ids, fitted.betas, frame.index)
         return self._estimates(seen, fitted, joint_sigma(posture.sigma))
 
@@ -83,7 +83,7 @@ def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
     mesh: trained on rendered people, the mesh carries over what the landmark network does wrong there, which is not
     what it does wrong in real pictures (of a man seen from the waist up it drew the head on the chest).
     """
-    points, sigma = posture.points_2d.copy(), _MESH_DISCOUNT * posture.sigma_2d
+    points, sigma = posture.points_2d.copy(), _DISCOUNT_2D * posture.sigma_2d
     landmarks = seen.points[:, BLAZEPOSE_LIMBS]
     points[:, _LIMBS] = landmarks[..., :2]
     sigma[:, _LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5

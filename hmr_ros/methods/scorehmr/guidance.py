@@ -12,6 +12,7 @@ from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.methods.scorehmr.settings import Guidance
 
 LIMBS = list(SMPL_LIMBS)
+PELVIS_FREE, _PELVIS_HELD = 20.6, 5.14e4  # 1/m^2
 
 
 def turn_root(x: Tensor, R: Tensor) -> Tensor:
@@ -45,8 +46,8 @@ def stiffness(held: Tensor, floor: Tensor | float) -> Tensor:
 
 def pelvis_stiffness(depth: Tensor) -> Tensor:
     """[N,3]: free to the sides, held in depth [N], which the window knows better than one frame."""
-    free = 0 * depth + 4.0
-    return torch.stack([free, free, 1e4 / depth.square()], 1)
+    free = 0 * depth + PELVIS_FREE
+    return torch.stack([free, free, _PELVIS_HELD / depth.square()], 1)
 
 
 def pelvis_at(limbs: Tensor, keypoints: Seen, recovered: Tensor, depth: Tensor, sigma_ray: Tensor | float) -> Tensor:

@@ -14,7 +14,7 @@ from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.errors import AssetError
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.scorehmr.guidance import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
-from hmr_ros.methods.scorehmr.prior import Prior, load_network
+from hmr_ros.methods.scorehmr.prior import AXIS_6D, Prior, load_network
 from hmr_ros.methods.scorehmr.settings import Guidance
 from hmr_ros.methods.scorehmr.streaming import PAST, refine_signature
 from hmr_ros.runtime.contract import Graph
@@ -50,9 +50,9 @@ class GuidedFrame(nn.Module):
 
         Returns local rotations [P,24,3,3], pelvis [P,3] m, and for later frames mean [P,144] and precision [P,24].
         """
-        context, pose, log_sigma = self._prior.evidence(window, turn_root(poses, aim.transpose(1, 2)[:, None]), known)
+        context, pose, log_spread = self._prior.evidence(window, turn_root(poses, aim.transpose(1, 2)[:, None]), known)
         conditioning = self._prior.denoiser.conditioning(context)
-        mean, precision = turn_root(pose, aim), torch.exp(-2 * log_sigma)
+        mean, precision = turn_root(pose, aim), torch.exp(-2 * log_spread) / AXIS_6D**2
         x, held = NewtonWindow(
             torch.cat([means, mean[:, None]], 1), torch.cat([precisions, precision[:, None]], 1),
             couplings(seconds, present, *self._guidance.motion),

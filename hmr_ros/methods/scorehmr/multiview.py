@@ -14,7 +14,7 @@ from hmr_ros.diffusion.sampler import spread
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.methods.contract import Observation, estimate_at
-from hmr_ros.methods.scorehmr.guidance import LIMBS, keypoints_at, stiffness, turn_root
+from hmr_ros.methods.scorehmr.guidance import LIMBS, PELVIS_FREE, keypoints_at, stiffness, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.settings import OFFLINE, Guidance
 from hmr_ros.methods.scorehmr.track_batch import TrackBatch, track_batch
@@ -22,7 +22,7 @@ from hmr_ros.methods.scorehmr.window_sampler import Target, held, sample_windows
 from hmr_ros.types import Floats
 
 _ABSENT = 1e-6  # precision of a frame in which a view does not see the person
-GUIDANCE = replace(OFFLINE, tau=100, sigma_ray=0.03)
+GUIDANCE = replace(OFFLINE, tau=100, sigma_ray=0.0132)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class CommonPose:
         rotations = rotations_from_6d(world[0])
         posed = self._skeleton.pose(rotations)
         pelvis = self._triangulated(posed.joints[:, LIMBS])
-        free, firm = torch.full_like(pelvis, 4.0), stiffness(self._held + prior, self._guidance.floor)
+        free, firm = torch.full_like(pelvis, PELVIS_FREE), stiffness(self._held + prior, self._guidance.floor)
         pose, pelvis = keypoint_step(posed, rotations, pelvis, LIMBS, self._keypoints, firm, free)
         return pose[None], pelvis
 

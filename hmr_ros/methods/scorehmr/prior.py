@@ -15,6 +15,9 @@ from hmr_ros.networks.weights import read_weights
 
 POSE_6D = 144
 _JOINTS = POSE_6D // 6
+# The loss d / s + log s of the norm d of a joint's six errors makes s its expectation. Standard deviation a number of a
+# Laplace distribution with that expectation, in units of s:
+AXIS_6D = math.sqrt(7.0) / 6.0
 _DROPOUT = 0.1  # the training motions are few enough to be learned by heart
 
 
@@ -38,7 +41,7 @@ class PriorSize:
 
 
 class Evidence(nn.Module):
-    """Frames around one -> context [B,C], pose [B,144], log sigma [B,24].
+    """Frames around one -> context [B,C], pose [B,144], log spread [B,24] (`AXIS_6D`).
 
     Slot `past - 1` is the frame itself. The pose is the mean of what the evidence allows, where guidance starts: the
     poses recovered in the frames around, filtered with weights that the evidence chooses for each joint, and a
@@ -165,7 +168,7 @@ class Expected:
     """N poses that the evidence speaks for, axes of the aimed cameras."""
 
     pose: Tensor  # [N,144] 6D
-    sigma: Tensor  # [N,24] spread of each joint's six numbers
+    sigma: Tensor  # [N,24] one standard deviation of each of a joint's six numbers
     conditioning: Tensor  # [N,K] what the denoiser needs of the evidence
 
 
@@ -181,8 +184,8 @@ class TorchPrior:
     def expect(self, window: Tensor, poses: Tensor, present: Tensor) -> Expected:
         """`window` [N,S,768] features and `poses` [N,S,144] on the grid of `slots`, `present` [N,S] which there are;
         poses in the axes of the camera aimed at the person now."""
-        context, pose, log_sigma = self._network.evidence(window, poses, present)
-        return Expected(pose, log_sigma.exp(), self._network.denoiser.conditioning(context))
+        context, pose, log_spread = self._network.evidence(window, poses, present)
+        return Expected(pose, AXIS_6D * log_spread.exp(), self._network.denoiser.conditioning(context))
 
     @torch.inference_mode()
     def noise(self, x_t: Tensor, t: int, conditioning: Tensor) -> Tensor:

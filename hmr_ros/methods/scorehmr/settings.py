@@ -21,23 +21,23 @@ class Guidance:
     frames: int = 16  # of the window (exported)
     tau: int = 50  # noise level up to which poses are inverted (exported)
     steps: int = 2  # guided steps (exported)
-    prior: float = 0.03  # weight of the distance to x0-hat (exported)
-    motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.5))  # of 6D numbers (exported)
+    prior: float = 0.154  # weight of the distance to x0-hat (exported)
+    motion: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.22))  # of 6D numbers (exported)
     depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of its logarithm (exported)
     sigma_depth: float = 0.03  # (exported)
-    sigma_ray: float = 0.05  # m, standard deviation of a fully confident landmark
+    sigma_ray: float = 0.022  # m, standard deviation of a fully confident landmark
     outlier: float = (
         0.5  # m, distance beyond which a landmark loses its pull; a fast wrist is far from where it was (exported)
     )
-    floor: float = 5.0  # 1/rad^2, what holds a joint where nothing else does
+    floor: float = 25.7  # 1/rad^2, what holds a joint where nothing else does
     history: bool = True  # whether frames before this one are looked at
     loops: int = 1  # inversions, each followed by guided steps
     max_gap_s: float = 0.5  # a longer time out of sight is a new beginning
 
 
 # one frame alone: nothing but its key points can move it, and they shall
-KEYPOINTS = Guidance(sigma_ray=0.01, floor=25.0, history=False)
+KEYPOINTS = Guidance(sigma_ray=0.0044, floor=128.6, history=False)
 
 OFFLINE = Guidance(
-    steps=10, loops=2, sigma_ray=0.03, outlier=0.2, motion=MotionSpread(math.inf, 0.2), depth=MotionSpread(0.05, 0.004)
+    steps=10, loops=2, sigma_ray=0.0132, outlier=0.2, motion=MotionSpread(math.inf, 0.088), depth=MotionSpread(0.05, 0.004)
 )

@@ -1,0 +1,144 @@
+"""Is sigma what it says? Predicted against true errors of moving rendered people, for networks, recovery and refinement.
+
+`python benchmarks/uncertainty.py PAIRS`; PAIRS comes from `hmr train pairs --frames 12 --plain` on motion of people that
+no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma is one standard deviation;
+68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank = Spearman's correlation of
+sigma with the joint's error. Joints relative to the pelvis, camera axes.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from hmr_ros.body.coarse import JOINT_IDS, coarse_of
+from hmr_ros.body.joints import SMPL_JOINTS
+from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import forward_kinematics
+from hmr_ros.config import HmrConfig
+from hmr_ros.factory import build_stages
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.methods.contract import Observation
+from hmr_ros.train.data.pairs import PairSet, load_pairs
+from hmr_ros.types import Camera, Floats, Frame, Keypoints, Roi, Track, TrackingState
+
+_SEEN = 0.5  # score below which the tracker would have lost the person
+_LATER = 6  # frames of a sequence after which windows are filled as live
+GROUPS = {
+    "trunk": ("spine1", "spine2", "spine3", "left_hip", "right_hip", "left_collar", "right_collar"),
+    "head": ("neck", "head"),
+    "shoulders": ("left_shoulder", "right_shoulder"),
+    "elbows": ("left_elbow", "right_elbow"),
+    "hands": ("left_wrist", "right_wrist", "left_hand", "right_hand"),
+    "knees": ("left_knee", "right_knee"),
+    "feet": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
+}
+
+
+@dataclass
+class Errors:
+    """Errors and sigmas of many people, N rows of 24 joints."""
+
+    error: list[Floats]  # [24,3] m
+    sigma: list[Floats]  # [24] m
+
+    def add(self, error: Floats, sigma: Floats) -> None:
+        """One person in one frame."""
+        self.error.append(error)
+        self.sigma.append(sigma)
+
+
+def main() -> None:
+    """Tables for the networks' points, the recovered and the refined joints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pairs", type=Path)
+    args = parser.parse_args()
+    found = measured(load_pairs(args.pairs))
+    for name, points in (("2D mesh", found["points_2d"]), ("decoder", found["points_3d"])):
+        e, s = np.array(points.error), np.array(points.sigma)
+        print(f"{name:<12} ratio {ratio(e, s):.2f}, 68 % {inside(e, s, 1):.1f}, 95 % {inside(e, s, 1.96):.1f}")
+    for name in ("recovered", "refined"):
+        report(name, found[name])
+
+
+def report(name: str, errors: Errors) -> None:
+    """One table, by joint group."""
+    error, sigma = np.array(errors.error), np.array(errors.sigma)
+    print(f"\n{name}: {len(error)} people\n{'joints':<12} {'mm':>6} {'ratio':>6} {'68 %':>6} {'95 %':>6} {'rank':>6}")
+    for group, names in GROUPS.items():
+        rows = [SMPL_JOINTS.index(n) for n in names]
+        e, s = error[:, rows], sigma[:, rows]
+        away = np.linalg.norm(e, axis=-1)
+        rank = spearmanr(s.ravel(), away.ravel()).statistic
+        print(f"{group:<12} {1e3 * away.mean():6.1f} {ratio(e, s):6.2f} {inside(e, s, 1):6.1f} {inside(e, s, 1.96):6.1f}"
+              f" {rank:6.2f}")  # fmt: skip
+
+
+def ratio(error: Floats, sigma: Floats) -> float:
+    """Root mean square of error [...,C] over sigma [...]."""
+    return float(np.sqrt(np.mean((error / sigma[..., None]) ** 2)))
+
+
+def inside(error: Floats, sigma: Floats, width: float) -> float:
+    """Share in % of axes within so many sigmas."""
+    return float(100 * np.mean(np.abs(error) <= width * sigma[..., None]))
+
+
+def measured(pairs: PairSet) -> dict[str, Errors]:
+    """Every sequence of `pairs` in which nobody is lost, through evidence, recovery and live refinement."""
+    body = load_body(None)
+    mesh = coarse_of(body)
+    stages = build_stages(HmrConfig())
+    refinement = stages.refinement
+    assert refinement is not None
+    found = {name: Errors([], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
+    starts = np.flatnonzero((pairs.time == 0) & (pairs.sequence >= 0))
+    for number, (start, end) in enumerate(zip(starts, np.r_[starts[1:], len(pairs)], strict=True)):
+        if (pairs.score[start:end] < _SEEN).any():
+            continue
+        refinement.reset()
+        for row in range(start, end):
+            rotations = matrix_from_axis_angle(pairs.pose[row].reshape(24, 3).astype(float))
+            betas = pairs.betas[row].astype(float)
+            true = forward_kinematics(rotations, body.rest_joints(betas))[1] + pairs.transl[row]
+            person = _observed(pairs, row, number, stages)
+            answer = refinement.observe(person.stamp_ns, [person])()[0]
+            if row - start < _LATER:
+                continue
+            _points(found, person, mesh.points(body).posed(rotations, betas)[:81] + pairs.transl[row])
+            for name, estimate in (("recovered", person.estimate), ("refined", answer)):
+                moved = estimate.joints - estimate.joints[0] - (true - true[0])
+                found[name].add(moved, estimate.joint_sigma)
+    return found
+
+
+def _observed(pairs: PairSet, row: int, number: int, stages) -> Observation:
+    """The person of a pair as the tracker would hand it on."""
+    keypoints, K = pairs.keypoints_2d[row].astype(float), pairs.K[row].astype(float)
+    size = float(np.ptp(keypoints[:, :2], axis=0).max())
+    roi = Roi(keypoints[[23, 24], :2].mean(0), size, 0.0)
+    seen = Keypoints(keypoints, pairs.keypoints_3d[row].astype(float), float(pairs.score[row]), roi)
+    box = np.r_[keypoints[:, :2].min(0), keypoints[:, :2].max(0)]
+    track = Track(number, TrackingState.TRACKED, seen, box, np.full(20, np.nan))
+    camera = Camera(K, 1000, 1000)
+    frame = Frame(row, 10**9 + round(float(pairs.time[row]) * 1e9), np.zeros((2, 2, 3), np.uint8), camera)
+    evidence = stages.evidence(frame, [track])
+    estimate = stages.recovery(frame, [track], evidence)[0]
+    return Observation(frame.index, frame.stamp_ns, camera, track, evidence[0], estimate)
+
+
+def _points(found: dict[str, Errors], person: Observation, true: Floats) -> None:
+    """What the networks say of the 81 points, in the axes of the aimed camera."""
+    evidence, posture = person.evidence, person.evidence.posture
+    assert posture is not None
+    aimed = true @ evidence.R_camera_aimed
+    plane = aimed[:, :2] / aimed[:, 2:] / evidence.scale
+    found["points_2d"].add(posture.points_2d[0] - plane, posture.sigma_2d[0])
+    pelvis = list(JOINT_IDS).index(0)
+    found["points_3d"].add(posture.points[0] - (aimed - aimed[pelvis]), posture.sigma[0])
+
+
+if __name__ == "__main__":
+    main()
