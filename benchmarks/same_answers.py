@@ -1,7 +1,7 @@
 """Whether two versions of hmr_ros give the same answers: run clips with each, then compare the humans.npz files.
 
-`python benchmarks/same_answers.py run OUT --clips CLIP... [--max-frames N] [-- OPTIONS OF hmr run]`, once in a checkout of
-each version, with the Python of its environment; results lie in OUT/NAME_OF_CLIP.
+`python benchmarks/same_answers.py run OUT --clips CLIP... [--max-frames N] [-- OPTIONS OF hmr run]`, once in a
+checkout of each version, with the Python of its environment; results lie in OUT/NAME_OF_CLIP.
 `python benchmarks/same_answers.py compare BEFORE AFTER` prints the largest absolute difference of every array and clip;
 exit status 1 where one is above 1e-6, where arrays or rows differ, or where a clip is missing.
 """
