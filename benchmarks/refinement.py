@@ -35,7 +35,7 @@ from hmr_ros.synth.poses import load_recorded
 from hmr_ros.types import Camera, Floats
 
 FPS = 30.0
-_STEADY_M = 0.14  # `landmark_sigma_m` of somebody who prefers steadiness
+_STEADY_M = 0.062  # `landmark_sigma_m` of somebody who prefers steadiness
 Method = Callable[[list[Observation], BodyModel], list[Estimate]]
 
 
