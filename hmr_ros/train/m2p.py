@@ -43,7 +43,7 @@ def train_m2p(
 ) -> M2P:  # fmt: skip
     """Train a decoder, or `start` further.
 
-    Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of sigma.
+    Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of the spread.
 
     The states are the decoder's own, not the true ones: a decoder that has only seen true states trusts them and never
     corrects its own errors. A random step of a random step count is trained each time.
