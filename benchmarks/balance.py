@@ -10,22 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from refinement import Replay, live
+from refinement import live, refine_network
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.factory import build_pipeline, choose_engine, offline
+from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.io.video import open_source
+from hmr_ros.methods.contract import Estimate, Observation, human_of
 from hmr_ros.methods.kinematic import KinematicRecovery
 from hmr_ros.methods.scorehmr.multiview import View, refine_views
 from hmr_ros.methods.scorehmr.offline import refine_tracks
 from hmr_ros.methods.scorehmr.prior import load_prior
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
-from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement
-from hmr_ros.types import Camera, Floats, Human
+from hmr_ros.methods.scorehmr.streaming import ScoreRefinement
+from hmr_ros.types import Camera, Floats
 
 MIN_RELIABLE = 10
 
@@ -35,9 +36,8 @@ class Seen:
     """One view: the man as both recoveries see him, and the reference in its camera."""
 
     camera: Camera
-    posture: list[Human]
-    kinematic: list[Human]
-    landmarks: list[Floats]  # [12,3] m
+    people: list[Observation]  # by `recover: posture`
+    kinematic: list[Estimate]
     truth: Floats  # [F,12,3] m
     reliable: Floats  # [F,12]
 
@@ -51,23 +51,26 @@ def main() -> None:
     torch.set_num_threads(1)
     reference = np.load(args.folder / "reference.npz")
     body, prior = load_body(None), load_prior()
-    network = RefineEngine(choose_engine(HmrConfig(), "refine").engine)
+    network = refine_network()
     views = [follow(args.folder, reference, v, args.as_live) for v in (0, 1)]
-    posed = [View(s.posture, s.camera, reference["R"][v], reference["t"][v]) for v, s in enumerate(views)]
+    posed = [View(s.people, reference["R"][v], reference["t"][v]) for v, s in enumerate(views)]
     together = refine_views(posed, prior, body)
-    apart = refine_views([View(s.posture, s.camera) for s in views], prior, body)
+    apart = refine_views([View(s.people) for s in views], prior, body)
     for v, seen in enumerate(views):
         print(f"view {v}")
-        cameras = {h.frame: seen.camera for h in seen.posture}
-        report("landmarks", seen, seen.posture, seen.landmarks)
-        report("kinematic", seen, seen.kinematic)
-        report("refine: none", seen, seen.posture)
+        landmarks = [p.track.keypoints for p in seen.people]
+        frames = [p.frame for p in seen.people]
+        limbs = [k.keypoints_3d[BLAZEPOSE_LIMBS] for k in landmarks]
+        report("landmarks", seen, frames, limbs, [k.keypoints_2d[BLAZEPOSE_LIMBS, :2] for k in landmarks])
+        report_bodies("kinematic", seen, seen.people, seen.kinematic)
+        report_bodies("refine: none", seen, seen.people, [p.estimate for p in seen.people])
         for name, guidance in (("keypoints", KEYPOINTS), ("temporal", Guidance())):
-            stage = ScoreRefinement(Replay(seen.posture), network, body, guidance)
-            report(f"refine: {name}", seen, live(seen.posture, seen.camera, stage))
-        report("--quality", seen, refine_tracks(seen.posture, cameras, prior, body))
-        report("two views, calibrated", seen, together[v].humans)
-        report("two views, pose alone", seen, apart[v].humans)
+            refined = live(seen.people, ScoreRefinement(network, body, guidance))
+            report_bodies(f"refine: {name}", seen, seen.people, refined)
+        report_bodies("--quality", seen, seen.people, refine_tracks(seen.people, prior, body))
+        for name, views_of in (("two views, calibrated", together), ("two views, pose alone", apart)):
+            people = views_of[v].people
+            report_bodies(name, seen, people, [p.estimate for p in people])
 
 
 def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool) -> Seen:
@@ -78,26 +81,30 @@ def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool)
     pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live))
     kinematic = KinematicRecovery(pipeline.body)
     camera = Camera(reference["K"][view], 1080, 1920)
-    seen = Seen(camera, [], [], [], reference["joints3d"][:, index] @ R.T + t, reference["reliable"][:, index])
+    seen = Seen(camera, [], [], reference["joints3d"][:, index] @ R.T + t, reference["reliable"][:, index])
     for frame in open_source(str(folder / f"cam0{view + 1}.mp4"), camera):
-        tracks = [t for t in pipeline.tracker.step(frame) if t.track_id == 0]
-        seen.posture += pipeline.recovery(frame, tracks)
-        seen.kinematic += kinematic(frame, tracks)
-        seen.landmarks += [t.keypoints.keypoints_3d[BLAZEPOSE_LIMBS] for t in tracks]
+        people = [p for p in pipeline.observe(frame) if p.track.track_id == 0]
+        seen.people += people
+        seen.kinematic += kinematic(frame, [p.track for p in people], [p.evidence for p in people])
     return seen
 
 
-def report(name: str, seen: Seen, humans: list[Human], joints: list[Floats] | None = None) -> None:
-    """One line; `joints` instead of the people's own, with their key points as pixels."""
+def report_bodies(name: str, seen: Seen, people: list[Observation], estimates: list[Estimate]) -> None:
+    """One line of `estimates`, one a person."""
+    humans = [human_of(p, e, "open") for p, e in zip(people, estimates, strict=True)]
+    limbs = [h.joints[SMPL_LIMBS] for h in humans], [h.joints_2d[SMPL_LIMBS] for h in humans]
+    report(name, seen, [p.frame for p in people], *limbs)
+
+
+def report(name: str, seen: Seen, frames: list[int], limbs: list[Floats], limbs_2d: list[Floats]) -> None:
+    """One line of limb joints [12,3] m and [12,2] px, one row a frame."""
     errors, pixels = [], []
-    for k, human in enumerate(humans):
-        good = seen.reliable[human.frame].astype(bool)
+    for frame, joints, px in zip(frames, limbs, limbs_2d, strict=True):
+        good = seen.reliable[frame].astype(bool)
         if good.sum() < MIN_RELIABLE:
             continue
-        true = seen.truth[human.frame][good]
-        limbs = human.joints[SMPL_LIMBS] if joints is None else joints[k]
-        px = human.joints_2d[SMPL_LIMBS] if joints is None else human.keypoints_2d[BLAZEPOSE_LIMBS, :2]
-        errors.append(procrustes_errors(limbs[good][None], true[None]).mean())
+        true = seen.truth[frame][good]
+        errors.append(procrustes_errors(joints[good][None], true[None]).mean())
         pixels.append(np.linalg.norm(px[good] - project(true, seen.camera.K), axis=-1).mean())
     print(
         f"  {name:<24} PA-MPJPE mean {np.mean(errors):6.1f}  median {np.median(errors):6.1f} mm"

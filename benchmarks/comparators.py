@@ -7,13 +7,13 @@ import torch
 from guidance_losses import keypoint_loss, temporal_loss
 from torch import Tensor
 
-from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.scorehmr.streaming import with_pose
-from hmr_ros.methods.scorehmr.window import evidence_of, pose_6d
-from hmr_ros.types import Camera, Floats, Human
+from hmr_ros.methods.contract import Estimate, Observation, estimate_at
+from hmr_ros.methods.scorehmr.window import pose_6d
+from hmr_ros.types import Floats
 
 LIMBS = list(SMPL_LIMBS)
 
@@ -26,10 +26,10 @@ class OneEuro:
     beta: float
     derivative_cutoff: float = 1.0
 
-    def __call__(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
+    def __call__(self, people: list[Observation], body: BodyModel) -> list[Estimate]:
         """People of one track, each filtered with those before it (lag 0)."""
-        values = np.array([np.r_[pose_6d(h), h.joints[0]] for h in humans])
-        times = np.array([h.stamp_ns for h in humans]) * 1e-9
+        values = np.array([np.r_[pose_6d(p), p.estimate.joints[0]] for p in people])
+        times = np.array([p.stamp_ns for p in people]) * 1e-9
         filtered, speed = [values[0]], np.zeros_like(values[0])
         for before, now, value in zip(times[:-1], times[1:], values[1:], strict=True):
             dt = now - before
@@ -38,8 +38,8 @@ class OneEuro:
             share = _share(self.min_cutoff + self.beta * np.abs(speed), dt)
             filtered.append(filtered[-1] + share * (value - filtered[-1]))
         return [
-            with_pose(h, rotations_from_6d(torch.as_tensor(v[:144])).numpy(), v[144:], body, camera)
-            for h, v in zip(humans, filtered, strict=True)
+            moved(p, rotations_from_6d(torch.as_tensor(v[:144])).numpy(), v[144:], body)
+            for p, v in zip(people, filtered, strict=True)
         ]
 
 
@@ -59,25 +59,27 @@ class Smplify:
         self._precision = torch.as_tensor(np.linalg.inv(covariance), dtype=torch.float32)
         self._iterations, self._frames, self._rate = iterations, frames, rate
 
-    def __call__(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
+    def __call__(self, people: list[Observation], body: BodyModel) -> list[Estimate]:
         """See `OneEuro`."""
-        start = torch.as_tensor(np.array([pose_6d(h) for h in humans]), dtype=torch.float32)
-        pelvis = torch.as_tensor(np.array([h.joints[0] for h in humans]), dtype=torch.float32)
+        start = torch.as_tensor(np.array([pose_6d(p) for p in people]), dtype=torch.float32)
+        pelvis = torch.as_tensor(np.array([p.estimate.joints[0] for p in people]), dtype=torch.float32)
         out, x = [], start[:0]
-        for n, human in enumerate(humans):
+        for n, person in enumerate(people):
             first = max(0, n + 1 - self._frames)
             x = torch.cat([x, start[n : n + 1]])[-self._frames :]
-            x, place = self._fit(x, pelvis[first : n + 1].clone(), humans[first : n + 1], body)
+            x, place = self._fit(x, pelvis[first : n + 1].clone(), people[first : n + 1], body)
             pelvis[first : n + 1] = place
             rotations = rotations_from_6d(x[-1]).double().numpy()
-            out.append(with_pose(human, rotations, place[-1].double().numpy(), body, camera))
+            out.append(moved(person, rotations, place[-1].double().numpy(), body))
         return out
 
-    def _fit(self, x: Tensor, pelvis: Tensor, humans: list[Human], body: BodyModel) -> tuple[Tensor, Tensor]:
-        skeleton = Skeleton(torch.as_tensor(body.bones(humans[-1].betas), dtype=torch.float32)[None])
-        rays = torch.as_tensor(_limb_rays(humans), dtype=torch.float32)
-        weights = torch.as_tensor(_limb_weights(humans), dtype=torch.float32)
-        seconds = torch.as_tensor(np.diff([h.stamp_ns for h in humans]) * 1e-9, dtype=torch.float32)
+    def _fit(self, x: Tensor, pelvis: Tensor, people: list[Observation], body: BodyModel) -> tuple[Tensor, Tensor]:
+        skeleton = Skeleton(torch.as_tensor(body.bones(people[-1].estimate.betas), dtype=torch.float32)[None])
+        rays = torch.as_tensor(np.array([p.evidence.rays[BLAZEPOSE_LIMBS] for p in people]), dtype=torch.float32)
+        weights = torch.as_tensor(
+            np.array([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS, 2] for p in people]), dtype=torch.float32
+        )
+        seconds = torch.as_tensor(np.diff([p.stamp_ns for p in people]) * 1e-9, dtype=torch.float32)
         x, pelvis = x.clone().requires_grad_(), pelvis.requires_grad_()
         optimizer = torch.optim.Adam([x, pelvis], lr=self._rate)
         for _ in range(self._iterations):
@@ -93,13 +95,6 @@ class Smplify:
         return x.detach(), pelvis.detach()
 
 
-def _limb_rays(humans: list[Human]) -> Floats:
-    from hmr_ros.body.joints import BLAZEPOSE_LIMBS
-
-    return np.array([evidence_of(h).rays[BLAZEPOSE_LIMBS] for h in humans])
-
-
-def _limb_weights(humans: list[Human]) -> Floats:
-    from hmr_ros.body.joints import BLAZEPOSE_LIMBS
-
-    return np.array([h.keypoints_2d[BLAZEPOSE_LIMBS, 2] for h in humans])
+def moved(person: Observation, rotations: Floats, pelvis: Floats, body: BodyModel) -> Estimate:
+    """The person's estimate in another pose at another place."""
+    return estimate_at(body, rotations, person.estimate.betas, pelvis, person.estimate.joint_sigma)

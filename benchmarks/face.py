@@ -1,8 +1,8 @@
-"""Where neck and head lie in the picture, as mixtures of nose, middle of the ears and middle of the shoulders.
+"""Where neck and head lie in the image, as mixtures of nose, middle of the ears and middle of the shoulders.
 
 `python benchmarks/face.py PAIRS...`: least squares over rendered people whose five landmarks are clear (weights of the
-three, which sum to one), and the error of `stages.posture`'s own mixture in percent of the person's
-extent in the picture.
+three, which sum to one), and the error of the recovery's own mixture in percent of the person's
+extent in the image.
 """
 
 import argparse

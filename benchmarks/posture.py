@@ -13,21 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hmr_ros.body.coarse import JOINT_IDS
+from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evidence.keypoints import Normalised, normalise
+from hmr_ros.evidence.record import Posture
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.model_store import asset
-from hmr_ros.methods.posturehmr.graphs import (
-    Posture,
-    coarse_of,
-    load_mesh2d,
-    load_torch_posture,
-    sparse_points,
-)
+from hmr_ros.methods.posturehmr.graphs import torch_posture
+from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
 from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.methods.posturehmr.recovery import evidence_2d
 from hmr_ros.synth.poses import load_recorded
@@ -45,16 +41,16 @@ def main() -> None:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--m2p", type=Path, default=asset("m2p.safetensors"))
     parser.add_argument("--mesh2d", type=Path, default=asset("mesh2d.safetensors"))
-    parser.add_argument("--motion", type=Path, help="true 2D points of this motion instead of the pairs' pictures")
+    parser.add_argument("--motion", type=Path, help="true 2D points of this motion instead of the pairs' images")
     parser.add_argument("--count", type=int, default=1000)
     args = parser.parse_args()
-    body = load_body(None)
+    body, weights = load_body(None), {"mesh2d": args.mesh2d, "m2p": args.m2p}
     sparse = sparse_points(body, coarse_of(body))
     landmarks = load_mesh2d(args.mesh2d).landmarks.double().numpy()
     bank = PairBank(load_pairs(args.pairs), body, coarse_of(body), landmarks)
     if args.motion:
         batch = unrendered(bank, load_recorded(args.motion).poses, args.count, np.random.default_rng(0))
-        network = load_torch_posture(body, 2, args.mesh2d, args.m2p)
+        network = torch_posture(2, weights)
         posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
         true = true_limbs(batch, bank)
         report("true 2D, 2 steps", posture.points[:, LIMBS], true)
@@ -69,7 +65,7 @@ def main() -> None:
     for name, batch in (("BlazePose", blazepose), ("BlazePose, no depth", no_depth), ("true 2D", true_2d)):
         true = true_limbs(batch, bank)
         for steps in (1, 2, 4, 10):
-            network = load_torch_posture(body, steps, args.mesh2d, args.m2p)
+            network = torch_posture(steps, weights)
             posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
             report(f"{name}, {steps} steps", posture.points[:, LIMBS], true)
             if steps == 2:

@@ -1,7 +1,7 @@
 """The diffusion prior on held-back motion: noise loss, samples given the evidence, inversion and back.
 
-`python benchmarks/prior.py PAIRS [--prior FILE] [--picture FILE.png]`; PAIRS comes from `hmr train pairs --frames 12
---plain` on motion of people that were not trained on. The picture shows four people: truth, what was recovered, the
+`python benchmarks/prior.py PAIRS [--prior FILE] [--image FILE.png]`; PAIRS comes from `hmr train pairs --frames 12
+--plain` on motion of people that were not trained on. The image shows four people: truth, what was recovered, the
 mean that the evidence speaks for, and three samples.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--prior", type=Path)
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--image", type=Path)
     args = parser.parse_args()
     prior, rng = load_prior(args.prior), np.random.default_rng(0)
     torch.manual_seed(0)
@@ -47,16 +47,16 @@ def main() -> None:
     last = bank.features.shape[1] - TARGETS
     batch = bank.batch(np.arange(len(bank)), rng, first=last, past=None, future=0, turn=False)
     expected = prior.expect(batch.window, batch.poses, batch.present)
-    x0, share = batch.x0, expected.share
+    x0, conditioning = batch.x0, expected.conditioning
     rest = batch.rest.repeat_interleave(TARGETS, 0)
     print(f"{len(x0)} poses of {len(bank)} people")
     for t in LEVELS:
         noise = torch.randn_like(x0)
-        wrong = prior.noise(noised(x0, noise, t), t, share) - noise
+        wrong = prior.noise(noised(x0, noise, t), t, conditioning) - noise
         print(f"noise loss at t = {t:<5} {wrong.square().mean():.4f}")
 
     def denoise(x: Tensor, t: int) -> Tensor:
-        return prior.noise(x, t, share)
+        return prior.noise(x, t, conditioning)
 
     for name, times, corrections in (
         ("25 steps of 2", FINE, 0), ("50 steps of 1", list(range(51)), 0), ("25 steps of 2, corrected once", FINE, 1),
@@ -70,13 +70,13 @@ def main() -> None:
     errors = np.array([procrustes_errors(limbs(d, rest), true).mean(1) for d in drawn])
     print(f"PA-MPJPE: recovered {error(own, rest, true):.1f}, mean {error(expected.pose, rest, true):.1f} mm")
     print(f"samples: one {errors.mean():.1f}, best of {SAMPLES} {errors.min(0).mean():.1f} mm")
-    spread = np.std([limbs(d, rest) for d in drawn], axis=0)
-    print(f"spread of the samples {1e3 * np.linalg.norm(spread, axis=-1).mean():.1f} mm a limb joint")
-    if args.picture:
+    deviation = np.std([limbs(d, rest) for d in drawn], axis=0)
+    print(f"standard deviation of the samples {1e3 * np.linalg.norm(deviation, axis=-1).mean():.1f} mm a limb joint")
+    if args.image:
         rows = np.linspace(0, len(x0) - 1, 4).astype(int)
         columns = [x0, own, expected.pose, *drawn[:3]]
-        cv2.imwrite(str(args.picture), picture(columns, rows, load_body(None)))
-        print(f"picture in {args.picture}")
+        cv2.imwrite(str(args.image), drawn_people(columns, rows, load_body(None)))
+        print(f"image in {args.image}")
 
 
 def limbs(pose: Tensor, rest: Tensor) -> Floats:
@@ -90,7 +90,7 @@ def error(pose: Tensor, rest: Tensor, true: Floats) -> float:
     return float(procrustes_errors(limbs(pose, rest), true).mean())
 
 
-def picture(columns: list[Tensor], rows: np.ndarray, body: BodyModel) -> np.ndarray:
+def drawn_people(columns: list[Tensor], rows: np.ndarray, body: BodyModel) -> np.ndarray:
     """Bodies from the front, one person a row."""
     size = 220
     K = np.array([[300.0, 0, size / 2], [0, 300.0, size / 2], [0, 0, 1]])

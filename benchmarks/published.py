@@ -2,18 +2,18 @@
 
 import numpy as np
 import torch
+from comparators import moved
 from guidance_losses import gradient_6d, guided_sample, keypoint_loss, kinematics_gradient, temporal_loss
 from torch import Tensor
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.sampler import invert
 from hmr_ros.diffusion.skeleton import rotations_from_6d
-from hmr_ros.methods.scorehmr.guided_frame import LIMBS, turn_root
+from hmr_ros.methods.contract import Estimate, Observation
+from hmr_ros.methods.scorehmr.guidance import LIMBS, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
-from hmr_ros.methods.scorehmr.streaming import with_pose
-from hmr_ros.methods.scorehmr.track_batch import Stack, stack
+from hmr_ros.methods.scorehmr.track_batch import track_batch
 from hmr_ros.methods.scorehmr.window_sampler import skeleton_of
-from hmr_ros.types import Camera, Human
 
 LOOPS, TAU, STEP = 10, 50, 2  # 25 inversion and 25 guided steps a loop: 500 denoiser calls
 KEYPOINT_WEIGHT, TEMPORAL_WEIGHT, CAMERA_RATE = 0.003, 30.0, 1e-2
@@ -26,22 +26,23 @@ class Published:
     def __init__(self, prior: TorchPrior, window: int | None = None) -> None:
         self._prior, self._window = prior, window
 
-    def __call__(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
+    def __call__(self, people: list[Observation], body: BodyModel) -> list[Estimate]:
         """People of one track."""
         if self._window is None:
-            return self._refine(humans, camera, body)
-        starts = [max(0, n + 1 - self._window) for n in range(len(humans))]
-        return [self._refine(humans[a : n + 1], camera, body)[-1] for n, a in enumerate(starts)]
+            return self._refine(people, body)
+        starts = [max(0, n + 1 - self._window) for n in range(len(people))]
+        return [self._refine(people[a : n + 1], body)[-1] for n, a in enumerate(starts)]
 
     @torch.inference_mode()
-    def _refine(self, humans: list[Human], camera: Camera, body: BodyModel) -> list[Human]:
-        seen = stack(humans, self._prior)
-        skeleton = skeleton_of(np.array([h.betas for h in humans]), body, 1)
+    def _refine(self, people: list[Observation], body: BodyModel) -> list[Estimate]:
+        seen = track_batch(people, self._prior)
+        skeleton = skeleton_of(np.array([p.estimate.betas for p in people]), body, 1)
+        camera = people[0].camera
         focal = float(camera.K[0, 0]) * 1000.0 / max(2 * float(camera.K[0, 2]), 2 * float(camera.K[1, 2]))
         pelvis, adam = seen.pelvis.clone(), _Adam(CAMERA_RATE)
 
         def denoise(x: Tensor, t: int) -> Tensor:
-            return turn_root(self._prior.noise(turn_root(x, seen.aim.transpose(1, 2)), t, seen.share), seen.aim)
+            return turn_root(self._prior.noise(turn_root(x, seen.aim.transpose(1, 2)), t, seen.conditioning), seen.aim)
 
         def guide(x: Tensor) -> Tensor:
             posed = skeleton.pose(rotations_from_6d(x))
@@ -57,17 +58,12 @@ class Published:
             return gradient
 
         times = list(range(0, TAU + 1, STEP))
-        x = _regressed(seen)
+        x = seen.expected[0]  # the evidence network speaks first, as their regressor does
         for _ in range(LOOPS):
             x = guided_sample(invert(x, denoise, times), denoise, times[::-1], guide)
         rotations = rotations_from_6d(x).double().numpy()
         places = pelvis.double().numpy()
-        return [with_pose(h, r, p, body, camera) for h, r, p in zip(humans, rotations, places, strict=True)]
-
-
-def _regressed(seen: Stack) -> Tensor:
-    """What the prior's evidence network says, as theirs starts from its regressor."""
-    return seen.expected[0]
+        return [moved(p, r, at, body) for p, r, at in zip(people, rotations, places, strict=True)]
 
 
 class _Adam:

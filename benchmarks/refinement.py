@@ -22,20 +22,21 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
-from hmr_ros.factory import build_pipeline, choose_engine, offline
+from hmr_ros.factory import build_pipeline, engine_request, offline
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import open_source
+from hmr_ros.methods.contract import Answer, Estimate, Observation, human_of
 from hmr_ros.methods.scorehmr.offline import refine_tracks
 from hmr_ros.methods.scorehmr.prior import load_prior
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
-from hmr_ros.methods.scorehmr.streaming import RefineEngine, ScoreRefinement, torch_refine
-from hmr_ros.pipeline import Pipeline
+from hmr_ros.methods.scorehmr.streaming import RefineNetwork, ScoreRefinement
+from hmr_ros.runtime.selection import select
 from hmr_ros.synth.poses import load_recorded
-from hmr_ros.types import Camera, Floats, Frame, Human, Track
+from hmr_ros.types import Camera, Floats
 
 FPS = 30.0
-_STEADY_M = 0.14  # `landmark_sigma_m` of somebody who prefers steadiness
-Method = Callable[[list[Human], Camera, BodyModel], list[Human]]
+_STEADY_M = 0.062  # `landmark_sigma_m` of somebody who prefers steadiness
+Method = Callable[[list[Observation], BodyModel], list[Estimate]]
 
 
 def main() -> None:
@@ -49,10 +50,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     body, prior = load_body(None), load_prior(args.prior)
-    engine = torch_refine(16, args.prior) if args.prior else choose_engine(HmrConfig(), "refine").engine
-    network = RefineEngine(engine)
+    network = refine_network(args.prior)
     clips = [seen_people(c) for c in args.clips]
-    methods: dict[str, Method] = {"none": lambda h, c, b: h}
+    methods: dict[str, Method] = {"none": lambda people, _: [p.estimate for p in people]}
     euro = [(cutoff, beta) for cutoff in (0.5, 1, 2, 3, 4, 6, 8) for beta in (0.0, 0.3, 1.0, 3.0, 10.0)]
     methods |= {f"One-Euro {c} {b}": OneEuro(c, b) for c, b in euro}
     if args.motion:
@@ -61,91 +61,63 @@ def main() -> None:
     methods["ScoreHMR's settings, whole track"] = Published(prior)
     if args.live_peer:
         methods["ScoreHMR's settings, live window"] = Published(prior, 16)
-    methods["refine: keypoints"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, KEYPOINTS))
-    methods["refine: temporal"] = lambda h, c, b: live(h, c, ScoreRefinement(Replay(h), network, b, Guidance()))
-    steady = Guidance(sigma_ray=_STEADY_M)
-    methods[f"refine: temporal, landmark_sigma_m {_STEADY_M}"] = lambda h, c, b: live(
-        h, c, ScoreRefinement(Replay(h), network, b, steady)
-    )
+    presets = {"keypoints": KEYPOINTS, "temporal": Guidance()}
+    presets[f"temporal, landmark_sigma_m {_STEADY_M}"] = Guidance(sigma_ray=_STEADY_M)
+    for name, guidance in presets.items():
+        methods[f"refine: {name}"] = lambda people, b, g=guidance: live(people, ScoreRefinement(network, b, g))
     for lag in (1, 2, 4):
-        methods[f"refine: temporal, lag {lag}"] = lambda h, c, b, lag=lag: late(h, c, b, network, lag)
-    methods["--quality"] = lambda h, c, b: refine_tracks(h, {x.frame: c for x in h}, prior, b)
+        methods[f"refine: temporal, lag {lag}"] = lambda people, b, lag=lag: live(
+            people, ScoreRefinement(network, b, Guidance(), lag)
+        )
+    methods["--quality"] = lambda people, b: refine_tracks(people, prior, b)
     rows = {name: measured(name, method, clips, body) for name, method in methods.items()}
     compare(rows)
 
 
-class Replay:
-    """A recovery that gives known people again."""
-
-    def __init__(self, humans: list[Human]) -> None:
-        self._humans = {h.frame: h for h in humans}
-
-    def __call__(self, frame: Frame, tracks: list[Track]) -> list[Human]:
-        """The person of that frame, if there is one."""
-        return [self._humans[frame.index]] if frame.index in self._humans else []
-
-    def reset(self) -> None:
-        """Nothing is remembered."""
+def refine_network(weights: Path | None = None) -> RefineNetwork:
+    """The network of live refinement on the engine that would be chosen; with other weights of the prior, in torch."""
+    if weights is None:
+        return RefineNetwork(select("auto", engine_request(HmrConfig(), "refine")).engine)
+    return RefineNetwork(select("torch", engine_request(HmrConfig(), "refine", {"prior": weights})).engine)
 
 
-def seen_people(clip: Path) -> tuple[list[Human], Camera, HumansTable]:
-    """Everybody that `refine: none` finds of the longest track, and the truth."""
+def seen_people(clip: Path) -> tuple[list[Observation], HumansTable]:
+    """The longest track before refinement, and the truth."""
     truth = load_humans(clip.with_suffix(".npz"))
     pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live=True))
-    humans: list[Human] = []
-    camera = Camera(truth.K, 0, 0)
-    for frame in open_source(str(clip), camera):
-        humans += pipeline.step(frame)
-        camera = frame.camera
-    ids = [h.track_id for h in humans]
+    people = [p for frame in open_source(str(clip), Camera(truth.K, 0, 0)) for p in pipeline.observe(frame)]
+    ids = [p.track.track_id for p in people]
     longest = max(set(ids), key=ids.count)
-    return [h for h in humans if h.track_id == longest], camera, truth
+    return [p for p in people if p.track.track_id == longest], truth
 
 
-def live(humans: list[Human], camera: Camera, refinement: ScoreRefinement) -> list[Human]:
-    """Frame by frame."""
-    empty = np.zeros((2, 2, 3), np.uint8)
-    return [refinement(Frame(h.frame, h.stamp_ns, empty, camera), [])[0] for h in humans]
-
-
-def late(humans: list[Human], camera: Camera, body: BodyModel, network: RefineEngine, lag: int) -> list[Human]:
-    """Each frame answered `lag` frames later."""
-    pipeline = Pipeline(body, Nobody(), ScoreRefinement(Replay(humans), network, body, Guidance(), lag), lag)
-    empty = np.zeros((2, 2, 3), np.uint8)
-    answers = [pipeline.step(Frame(h.frame, h.stamp_ns, empty, camera)) for h in humans]
-    return [people[0] for people in (*answers, *(p for _, p in pipeline.finish())) if people]
-
-
-class Nobody:
-    """A tracker for a recovery that needs none."""
-
-    def step(self, frame: Frame) -> list[Track]:
-        """No tracks."""
-        return []
-
-    def search(self, frame: Frame, hurry: bool) -> bool:
-        """Nothing to look for."""
-        return True
-
-    def reset(self) -> None:
-        """Nothing is remembered."""
+def live(people: list[Observation], refinement: ScoreRefinement) -> list[Estimate]:
+    """Frame by frame; each answer when as many more frames have been seen as the refinement's lag."""
+    waiting: list[Answer] = []
+    answers: list[Estimate] = []
+    for person in people:
+        waiting.append(refinement.observe(person.stamp_ns, [person]))
+        if len(waiting) > refinement.lag:
+            answers += waiting.pop(0)()
+    return answers + [estimate for answer in waiting for estimate in answer()]
 
 
 def measured(
-    name: str, method: Method, clips: list[tuple[list[Human], Camera, HumansTable]], body: BodyModel
+    name: str, method: Method, clips: list[tuple[list[Observation], HumansTable]], body: BodyModel
 ) -> tuple[float, float, float, float]:
     """Means over the clips, printed."""
     figures = []
-    for humans, camera, truth in clips:
+    for people, truth in clips:
         start = time.perf_counter()
-        out = method(humans, camera, body)
+        out = method(people, body)
         ms = 1e3 * (time.perf_counter() - start) / len(out)
-        true = truth.joints[[int(np.flatnonzero(truth.frame == h.frame)[0]) for h in out]]
-        joints = np.array([h.joints for h in out])
+        true = truth.joints[[int(np.flatnonzero(truth.frame == p.frame)[0]) for p in people]]
+        joints = np.array([e.joints for e in out])
         acceleration = acceleration_errors(joints - joints[:, :1], true - true[:, :1], FPS).mean()
         limbs = procrustes_errors(joints[:, SMPL_LIMBS], true[:, SMPL_LIMBS]).mean()
-        seen = np.array([h.keypoints_2d[BLAZEPOSE_LIMBS] for h in out])
-        pixels = np.linalg.norm(np.array([h.joints_2d[SMPL_LIMBS] for h in out]) - seen[..., :2], axis=-1)
+        seen = np.array([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS] for p in people])
+        placed = np.array([human_of(p, e, body.name).joints_2d[SMPL_LIMBS] for p, e in zip(people, out, strict=True)])
+        pixels = np.linalg.norm(placed - seen[..., :2], axis=-1)
         late = lag_ms((joints - joints[:, :1])[:, SMPL_LIMBS], (true - true[:, :1])[:, SMPL_LIMBS])
         figures.append((acceleration, limbs, (pixels * seen[..., 2]).sum() / seen[..., 2].sum(), ms, late))
     a, b, c, d, e = np.mean(figures, axis=0).tolist()

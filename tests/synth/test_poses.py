@@ -5,20 +5,7 @@ import pytest
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.poses import MIRRORED, PoseSampler, limb, load_recorded, mirror, sit, widened
-
-
-@pytest.fixture(scope="module")
-def motion_file(tmp_path_factory):
-    motion = demo_motion()
-    path = tmp_path_factory.mktemp("motion") / "m.npz"
-    bad = np.zeros(len(motion.poses), bool)
-    bad[:10] = True
-    poses = motion.poses.copy()
-    poses[:10] = 9.0
-    np.savez(path, poses=poses, trans=motion.trans, bad_frame=bad)
-    return path
+from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded, limb, load_recorded, mirror, sit, widened
 
 
 def test_mirroring_twice_changes_nothing():
@@ -73,6 +60,23 @@ def test_motion_is_unbroken_and_keeps_its_limbs(motion_file):
         turned = np.swapaxes(matrix_from_axis_angle(poses[:-1]), -1, -2) @ matrix_from_axis_angle(poses[1:])
         angle = np.arccos(np.clip((np.trace(turned, axis1=-2, axis2=-1) - 1) / 2, -1, 1))
         assert np.degrees(angle).max() < 60.0
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_time_scaled_motion_is_the_recording_so_many_times_as_fast(scale):
+    """Every frame of this recording says which one it is, in an angle and a place that mirroring leaves alone."""
+    count = 60
+    poses, trans = np.zeros((count, 24, 3)), np.zeros((count, 3))
+    poses[:, 3, 0] = trans[:, 1] = np.arange(count) / 100
+    recorded = Recorded(poses, np.zeros(count, int), trans, np.arange(count))
+    sampler = PoseSampler(recorded, np.random.default_rng(scale))
+    steps = set()
+    for _ in range(20):
+        poses, trans, step = sampler.motion(5, plain=True, time_scale=scale)
+        steps.add(step)
+        np.testing.assert_allclose(np.diff(poses[:, 3, 0]), scale * step / 100)
+        np.testing.assert_allclose(trans[:, 1], poses[:, 3, 0])
+    assert steps == {1, 2}
 
 
 def test_widened_poses_leave_the_recorded_ones_behind(motion_file):

@@ -1,4 +1,4 @@
-"""Make docs/overlay.jpg: rendered people above, what the pipeline recovers from the pictures below."""
+"""Make docs/overlay.jpg: rendered people above, what the pipeline recovers from the images below."""
 
 from pathlib import Path
 
@@ -24,11 +24,12 @@ def main() -> None:
     view = look_at(camera, np.array([0.3, 1.1, 2.9]), np.array([0.3, 0.95, 0.0]))
     pipeline = build_pipeline(offline(HmrConfig()))
     columns = []
-    for i, (picture, _) in enumerate(render_motion(demo_motion(), body, view, seed=3)):
-        humans = pipeline.step(Frame(i, round(i * 1e9 / 30), picture, camera))
-        if i in SHOWN:
-            both = [picture, draw_humans(picture, humans, body)]
-            columns.append(np.vstack([p[:, 110:530] for p in both]))
+    images = (image for image, _ in render_motion(demo_motion(), body, view, seed=3))
+    frames = (Frame(i, round(i * 1e9 / 30), image, camera) for i, image in enumerate(images))
+    for result in pipeline.results(frames):
+        if result.frame.index in SHOWN:
+            both = [result.frame.image, draw_humans(result.frame.image, result.humans, body)]
+            columns.append(np.vstack([image[:, 110:530] for image in both]))
     cv2.imwrite(str(Path(__file__).parents[1] / "docs/overlay.jpg"), np.hstack(columns), [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
