@@ -179,7 +179,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
     p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
     p.add_argument("--size", default="640x480", metavar="WxH")
-    p.add_argument("--fps", type=float, help="pictures a second (default: what the file says, else 30)")
+    p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--max-frames", type=int)
     p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")
@@ -203,7 +203,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p = commands.add_parser("bench", help="cost of every stage on this machine, by number of people")
     p.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
     p.add_argument("--repeats", type=int, default=100)
-    p.add_argument("--sizes", nargs="+", default=["640x480"], metavar="WxH", help="of the picture")
+    p.add_argument("--sizes", nargs="+", default=["640x480"], metavar="WxH", help="of the image")
     p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
     p.add_argument("--roofline", action="store_true", help="each network against the machine's measured peak (torch)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
@@ -275,7 +275,7 @@ def _engine_commands(commands: Any) -> None:
         metavar="NETWORK",
         help=f"{', '.join(NETWORKS)} (default: all)",
     )
-    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engines look, in the cache)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the engines, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.add_argument("--window", type=int, metavar="W", help="frames refined together")
     for name in WEIGHTS:
@@ -291,7 +291,7 @@ def _engine_commands(commands: Any) -> None:
         help="what the file holds",
     )
     p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
-    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: where the engine looks, in the cache)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the engine, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.set_defaults(command=_build_engine)
 

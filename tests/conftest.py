@@ -31,12 +31,12 @@ def open_body():
 
 @pytest.fixture(scope="session")
 def rendered():
-    """Twenty-five pictures of the walking open body at 15 Hz with their truth, and the camera."""
+    """Twenty-five images of the walking open body at 15 Hz with their truth, and the camera."""
     motion = demo_motion(15.0)
     view = look_at(guess_camera(480, 360), np.array([0.2, 1.1, 3.2]), np.array([0.2, 0.95, 0.0]))
     motion = replace(motion, poses=motion.poses[:25], trans=motion.trans[:25])
-    pictures, truths = zip(*render_motion(motion, load_body(), view), strict=True)
-    return list(pictures), list(truths), view.camera
+    images, truths = zip(*render_motion(motion, load_body(), view), strict=True)
+    return list(images), list(truths), view.camera
 
 
 @pytest.fixture

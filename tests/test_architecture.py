@@ -1,4 +1,4 @@
-"""The house rules: imports go one way, only ros/ knows ROS, files and functions stay small."""
+"""The rules of the package layout: imports go one way, only ros/ knows ROS, files and functions stay small."""
 
 import ast
 import graphlib

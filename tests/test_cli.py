@@ -22,10 +22,10 @@ from hmr_ros.synth.render import truth_arrays
 def clip(tmp_path_factory, rendered):
     """A rendered video with its truth and intrinsics."""
     folder = tmp_path_factory.mktemp("clip")
-    pictures, truths, camera = rendered
+    images, truths, camera = rendered
     with VideoWriter(folder / "clip.mp4", 15.0) as video:
-        for picture in pictures:
-            video.write(picture)
+        for image in images:
+            video.write(image)
     save_arrays(folder / "truth.npz", **truth_arrays(truths, camera, 15.0, "open", vertices=False))
     K = camera.K
     return folder, f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
@@ -94,12 +94,12 @@ def test_errors_are_one_line(clip, capsys, monkeypatch, tmp_path, arguments, sai
 
 
 def test_interrupting_keeps_what_is_done(tmp_path, clip):
-    pictures = tmp_path / "many"
-    pictures.mkdir()
+    images = tmp_path / "many"
+    images.mkdir()
     frame = next(iter(open_source(str(clip[0] / "clip.mp4"), None))).image
     for i in range(400):
-        cv2.imwrite(str(pictures / f"{i}.jpg"), frame)
-    command = [sys.executable, "-m", "hmr_ros", "run", str(pictures), "--out", str(tmp_path / "o")]
+        cv2.imwrite(str(images / f"{i}.jpg"), frame)
+    command = [sys.executable, "-m", "hmr_ros", "run", str(images), "--out", str(tmp_path / "o")]
     process = subprocess.Popen(command, env=dict(os.environ))
     deadline = time.monotonic() + 30
     while not (tmp_path / "o/overlay.mp4").exists() and time.monotonic() < deadline:
@@ -109,7 +109,7 @@ def test_interrupting_keeps_what_is_done(tmp_path, clip):
     assert process.wait(timeout=20) == 130
     rows = len(load_humans(tmp_path / "o/humans.npz").frame)
     assert 0 < rows < 400
-    # the picture during which the signal came may be counted and not drawn
+    # the image during which the signal came may be counted and not drawn
     assert rows - len(list(open_source(str(tmp_path / "o/overlay.mp4"), None))) in (0, 1)
 
 
@@ -129,7 +129,7 @@ def test_bench_prints_every_stage_and_writes_json(tmp_path, capsys):
     assert {row["people"] for row in report["stages"]} == {1, 2}
     assert all(0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] for row in report["stages"])
     whole = [row for row in report["stages"] if row["stage"] == "frame, search too"]
-    assert [row["picture"] for row in whole] == ["640x480", "960x540"]
+    assert [row["image"] for row in whole] == ["640x480", "960x540"]
     assert all(row["cores"] > 0 and row["frames_per_s"] > 0 for row in whole)
 
 

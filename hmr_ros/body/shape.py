@@ -35,8 +35,8 @@ def betas_from_bone_lengths(body: BodyModel, lengths: Floats) -> Floats:
     return np.clip(betas, -_MAX_BETA, _MAX_BETA)
 
 
-_SIGMA_BETAS = 1.0  # of a newcomer; the population's own spread
-_SIGMA_BETAS_LEAST = 0.1  # of somebody long known
+_SIGMA_BETAS = 1.0  # of a new track; the population's own spread
+_SIGMA_BETAS_LEAST = 0.1  # of an established track
 _FORGET_FRAMES = 300
 
 

@@ -42,17 +42,17 @@ def bench(
     `engines`: compare the posture stage on these as well (empty: on all); `with_roofline`: the
     networks against the machine; `sizes` of the image: what follows tracking is measured with the first one alone.
     """
-    pictures = [_frame(*parse_size(size)) for size in sizes]
+    images = [_frame(*parse_size(size)) for size in sizes]
     if repeats < 1 or not people or min(people) < 1:
         raise ConfigError("--repeats and --people must be 1 or more")
     config = replace(config, temporal=replace(config.temporal, lag=0))
     rows = []
-    for size, picture in zip(sizes, pictures, strict=True):
-        rows += [line | {"picture": size} for line in _pictures(build_pipeline(config), picture, repeats)]
-    pipeline, frame = build_pipeline(offline(config, as_live=True)), pictures[0]
+    for size, image in zip(sizes, images, strict=True):
+        rows += [line | {"image": size} for line in _images(build_pipeline(config), image, repeats)]
+    pipeline, frame = build_pipeline(offline(config, as_live=True)), images[0]
     tracks = pipeline.tracker.step(frame)
     if not tracks:
-        raise InputError("nobody found in the rendered test picture; run: hmr doctor")
+        raise InputError("nobody found in the rendered test image; run: hmr doctor")
     for count in people:
         crowd = [replace(tracks[0], track_id=i) for i in range(count)]
         rows += [row(name, count, t) for name, t in recovery_stages(pipeline, frame, crowd, repeats).items()]
@@ -80,7 +80,7 @@ def bench(
     return 0
 
 
-def _pictures(pipeline: Pipeline, frame: Frame, repeats: int) -> list[dict[str, Any]]:
+def _images(pipeline: Pipeline, frame: Frame, repeats: int) -> list[dict[str, Any]]:
     """Tracking one person, and the whole way with its search, as a node does it."""
 
     def whole(stamped: Frame) -> None:
@@ -102,19 +102,19 @@ def _frame(width: int, height: int) -> Frame:
     motion = demo_motion()
     view = look_at(camera, np.array([0.2, 1.1, 3.2]), np.array([0.2, 0.95, 0.0]))
     one = replace(motion, poses=motion.poses[:1], trans=motion.trans[:1])
-    picture, _ = next(render_motion(one, load_body(), view))
-    return Frame(image=picture, stamp_ns=0, index=0, camera=camera)
+    image, _ = next(render_motion(one, load_body(), view))
+    return Frame(image=image, stamp_ns=0, index=0, camera=camera)
 
 
 def _print(report: dict[str, Any]) -> None:
     print(f"{report['machine']}, {report['threads']} threads, {report['steps']} steps of the posture decoder")
     print(f"recover {report['recover']} on {report['engine']}, refine {report['refine']}")
-    print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'cores':>6}  picture, rate")
+    print(f"{'stage':<20} {'people':>6} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'cores':>6}  image, rate")
     for line in report["stages"]:
         ms = " ".join(f"{line[name]:>8.2f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
         cores = "" if line["cores"] is None else f"{line['cores']:.2f}"
         rate = f", {line['frames_per_s']} frames/s" if "frames_per_s" in line else ""
-        print(f"{line['stage']:<20} {line['people']:>6} {ms} {cores:>6}  {line.get('picture', '')}{rate}")
+        print(f"{line['stage']:<20} {line['people']:>6} {ms} {cores:>6}  {line.get('image', '')}{rate}")
     print(f"peak memory {report['peak_memory_mb']} MB")
 
 

@@ -1,4 +1,4 @@
-"""Rotated square crops around people and the way back to picture coordinates: the only place that does either."""
+"""Rotated square crops around people and the way back to image coordinates: the only place that does either."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hmr_ros.types import Floats, Image, Roi
 
 
 def crop_matrix(roi: Roi, side_px: int) -> Floats:
-    """Affine map [2,3] from picture pixels to the pixels of a `side_px` square crop of `roi`."""
+    """Affine map [2,3] from image pixels to the pixels of a `side_px` square crop of `roi`."""
     scale = side_px / roi.size_px
     c, s = np.cos(roi.angle_rad) * scale, np.sin(roi.angle_rad) * scale
     linear = np.array([[c, s], [-s, c]])
@@ -29,7 +29,7 @@ def transform_points(M: Floats, points: Floats) -> Floats:
 
 
 def crop(image: Image, roi: Roi, side_px: int) -> Image:
-    """Upright square [side,side,3] of `roi`; black where it leaves the picture."""
+    """Upright square [side,side,3] of `roi`; black where it leaves the image."""
     return np.asarray(cv2.warpAffine(image, crop_matrix(roi, side_px), (side_px, side_px)), np.uint8)
 
 

@@ -10,7 +10,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-MAX_LAG = 4  # frames; the prior of temporal refinement looks no further ahead
+MAX_LAG = 4  # frames; the prior of temporal refinement reads no further ahead
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ _EXPANSION = 4
 
 @dataclass(frozen=True)
 class HRNetSize:
-    """`width` channels at a quarter of the picture's size, twice as many at each further halving."""
+    """`width` channels at a quarter of the image's size, twice as many at each further halving."""
 
     width: int = 48
     modules: tuple[int, int, int] = (1, 4, 3)  # of the stages with 2, 3 and 4 branches
@@ -95,7 +95,7 @@ def _path(widths: list[int], source: int, target: int) -> nn.Module:
 
 
 class HRNet(nn.Module):
-    """Pictures [B,3,S,S] -> features [B,width,S/4,S/4]."""
+    """Images [B,3,S,S] -> features [B,width,S/4,S/4]."""
 
     def __init__(self, size: HRNetSize) -> None:
         super().__init__()
@@ -115,9 +115,9 @@ class HRNet(nn.Module):
             for branches, count in zip((2, 3, 4), size.modules, strict=True)
         )
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """[B,3,S,S] -> [B,width,S/4,S/4]; S a multiple of 32."""
-        x = self.layer(self.stem(picture))
+        x = self.layer(self.stem(image))
         branches = [branch(x) for branch in self.start]
         for i, stage in enumerate(self.stages):
             if i:

@@ -1,4 +1,4 @@
-"""BlazePose person detector on the whole picture or on a square window of it."""
+"""BlazePose person detector on the whole image or on a square window of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SAME_BODY = 0.5  # two proposals whose hips are closer than this share of their
 
 @dataclass(frozen=True)
 class Window:
-    """Square part of a picture to search; may reach beyond its border."""
+    """Square part of a image to search; may reach beyond its border."""
 
     left_px: int
     top_px: int
@@ -40,7 +40,7 @@ def anchors() -> Floats:
 
 
 class Detector:
-    """Stateless: where to look is the caller's choice (see stages/search.py)."""
+    """Stateless: where to look is the caller's choice (see perception/search.py)."""
 
     def __init__(self, model: Path, min_score: float, threads: int) -> None:
         self._model = LiteRtModel(model, threads)
@@ -48,7 +48,7 @@ class Detector:
         self._anchors = anchors()
 
     def __call__(self, image: Image, window: Window) -> list[Detection]:
-        """People in `window` of the BGR picture [H,W,3], best first, in picture coordinates."""
+        """People in `window` of the BGR image [H,W,3], best first, in image coordinates."""
         outputs = list(self._model(_network_input(image, window)).values())
         boxes, logits = sorted((o[0] for o in outputs), key=lambda o: -o.shape[-1])
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits[:, 0].astype(np.float64), -50, 50)))

@@ -19,8 +19,8 @@ from hmr_ros.types import Floats, Image, Ints, Keypoints, Roi
 INPUT_PX = 256
 NUM_LANDMARKS = 33
 _HEATMAP_PX = 64
-_WINDOW = 3  # refinement looks at 7 x 7 cells, as MediaPipe does
-_SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here looks at it
+_WINDOW = 3  # refinement reads 7 x 7 cells, as MediaPipe does
+_SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here reads it
 _MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
 _MIN_PEAK = 0.5  # heat maps below this do not move their landmark
 
@@ -28,8 +28,8 @@ _MIN_PEAK = 0.5  # heat maps below this do not move their landmark
 class Landmarker:
     """Stateless: crop -> Keypoints.
 
-    Every network of `models` looks at the crop, with `flip_test` at its mirror image too, and what is said of the same
-    landmark is averaged; the confidences, the score and the next crop are the first network's.
+    Every network of `models` sees the crop, with `flip_test` its mirror image too (test-time augmentation), and the
+    answers are averaged landmark by landmark; the confidences, the score and the next crop are the first network's.
     """
 
     def __init__(self, models: Sequence[Path], threads: int, flip_test: bool = False) -> None:
@@ -37,12 +37,12 @@ class Landmarker:
         self._flip_test = flip_test
 
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
-        """Landmarks of the person in `roi` of the BGR picture [H,W,3]; look at `score` before trusting them."""
-        picture = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
-        looks = [_answer(model(picture)) for model in self._models]
+        """Landmarks of the person in `roi` of the BGR image [H,W,3]; check `score` before trusting them."""
+        rgb = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
+        answers = [_answer(model(rgb)) for model in self._models]
         if self._flip_test:
-            looks += [_mirrored(_answer(model(picture[:, :, ::-1]))) for model in self._models]
-        seen = _averaged(looks, len(self._models)) if len(looks) > 1 else looks[0]
+            answers += [_mirrored(_answer(model(rgb[:, :, ::-1]))) for model in self._models]
+        seen = _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0]
         raw = seen.landmarks
         # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
         in_crop = np.concatenate([_refine(raw[:, :2], seen.heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
@@ -91,20 +91,20 @@ def _reordered(seen: _Answer, order: Ints) -> _Answer:
     return _Answer(seen.landmarks[order], seen.score, seen.heatmaps[..., order], seen.world[order])
 
 
-def _averaged(looks: list[_Answer], networks: int) -> _Answer:
+def _averaged(answers: list[_Answer], networks: int) -> _Answer:
     """The mean of several answers, of so many networks in turn; the auxiliary points and the score keep to the first
     answer, visibility and presence to the first network, for each means something else by them.
 
-    Where one takes left for right, which of them is right is for the memory of sides to find out (`stages.sides`): the
+    Where one takes left for right, which of them is right is for the memory of sides to find out (`perception.sides`): the
     others' limbs are taken as those of the first that they lie on.
     """
-    first = looks[0]
-    looks = [first, *(_reordered(other, _order(other, first)) for other in looks[1:])]
-    landmarks = np.mean([look.landmarks for look in looks], 0)
-    landmarks[:, 3:] = np.mean([look.landmarks[:, 3:] for look in looks[::networks]], 0)
+    first = answers[0]
+    answers = [first, *(_reordered(other, _order(other, first)) for other in answers[1:])]
+    landmarks = np.mean([a.landmarks for a in answers], 0)
+    landmarks[:, 3:] = np.mean([a.landmarks[:, 3:] for a in answers[::networks]], 0)
     landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
-    heatmaps = np.mean([look.heatmaps for look in looks], 0)
-    return _Answer(landmarks, first.score, heatmaps, np.mean([look.world for look in looks], 0))
+    heatmaps = np.mean([a.heatmaps for a in answers], 0)
+    return _Answer(landmarks, first.score, heatmaps, np.mean([a.world for a in answers], 0))
 
 
 def _order(other: _Answer, first: _Answer) -> Ints:
@@ -135,14 +135,14 @@ def _refine(points: Floats, heatmaps: Floats) -> Floats:
 
 
 def _camera_axes(world: Floats, angle_rad: float) -> Floats:
-    """World landmarks [N,3] of the upright crop turned back to the axes of the picture, origin at the mid hip."""
+    """World landmarks [N,3] of the upright crop turned back to the axes of the image, origin at the mid hip."""
     c, s = np.cos(angle_rad), np.sin(angle_rad)
     turned = world @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
     return turned - (turned[BLAZEPOSE["left_hip"]] + turned[BLAZEPOSE["right_hip"]]) / 2
 
 
 def _inside(points: Floats, width: int, height: int) -> Floats:
-    """1 inside the picture, 0 outside; points [N,2] px."""
+    """1 inside the image, 0 outside; points [N,2] px."""
     x, y = points[:, 0], points[:, 1]
     return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).astype(np.float64)
 

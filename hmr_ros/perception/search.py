@@ -1,4 +1,4 @@
-"""Which windows of the picture the detector looks at in each frame: the whole often, tiles in turn."""
+"""Which windows of the image the detector searches in each frame: the whole often, tiles in turn."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hmr_ros.config import DetectorConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.perception.detector import Window
 
-_WHOLE_PERIOD_S = 0.5  # between two looks at the whole picture while somebody is tracked
+_WHOLE_PERIOD_S = 0.5  # between two searches of the whole image while somebody is tracked
 _MIN_TILE_PX = 200  # below the 224 pixels of the detector a tile shows nothing new
 
 
 def tiles(width: int, height: int, fractions: tuple[float, ...]) -> list[Window]:
-    """Half-overlapping square windows that cover the picture, ordered so that neighbours are far apart in time."""
+    """Half-overlapping square windows that cover the image, ordered so that neighbours are far apart in time."""
     found = []
     for fraction in fractions:
         size = min(round(fraction * height), width, height)
@@ -26,7 +26,7 @@ def tiles(width: int, height: int, fractions: tuple[float, ...]) -> list[Window]
 
 
 def whole(width: int, height: int) -> Window:
-    """The smallest centred square that holds the whole picture."""
+    """The smallest centred square that holds the whole image."""
     size = max(width, height)
     return Window((width - size) // 2, (height - size) // 2, size)
 
@@ -54,7 +54,7 @@ class Search:
             self._last_ns = stamp_ns
 
     def windows(self, width: int, height: int, stamp_ns: int, idle: bool) -> list[Window]:
-        """Windows to search now; `idle` = nobody is tracked, so the whole picture is looked at every time."""
+        """Windows to search now; `idle` = nobody is tracked, so the whole image is searched every time."""
         first = self._last_ns is None
         if self._size != (width, height):
             self._size, self._tiles, self._next = (width, height), tiles(width, height, self._fractions), 0
@@ -67,7 +67,7 @@ class Search:
         if first and self._config.scan_first_frame:
             return chosen + self._tiles
         self._due = min(self._due + passed_s * len(self._tiles) / self._config.scan_period_s, len(self._tiles))
-        # the whole picture counts as a tile, so that the cost of frames stays even
+        # the whole image counts as a tile, so that the cost of frames stays even
         count = max(0, int(np.ceil(self._due - 1e-6)) - len(chosen))
         self._due -= count
         chosen += [self._tiles[(self._next + i) % len(self._tiles)] for i in range(count)]

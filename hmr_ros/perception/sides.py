@@ -22,12 +22,12 @@ _STATES = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])  # whether legs, arms are t
 _FARTHEST = 0.3  # of a jump: what is farther off is no nearer to one side than to the other
 _DISBELIEF = 0.2  # a second and group that the network shall have been wrong
 _TWISTED = 0.3  # a second, for hips and shoulders that face opposite ways
-_FIRST_S = 0.5  # so long the first picture counts
+_FIRST_S = 0.5  # so long the first image counts
 _MAX_GAP_S = 0.2  # over longer gaps a person can really have turned
 
 
 class SideMemory:
-    """Memory of one person. The landmark network judges every picture anew, and where a limb is hidden or the back is
+    """Memory of one person. The landmark network judges every image anew, and where a limb is hidden or the back is
     turned it takes left for right for a few frames; no person can do that.
 
     Which groups of limbs are the wrong way round is the cheapest path so far through four states a frame (Viterbi):

@@ -20,20 +20,20 @@ _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _BONE_HISTORY = 60  # frames over which bone lengths are averaged
 _SEEN = 0.5  # confidence from which a landmark counts as seen
 _SAME_BODY = 0.15  # mean landmark distance, as a share of the crop's side, below which two bodies are one
-_COVERED = 0.6  # share of a newcomer's box inside a known person's that makes it a part of that person
-_TRUNCATED = 1.5  # crop sides per picture side from which a person is near and largely out of sight
+_COVERED = 0.6  # share of a new person's box inside a known person's that makes it a part of that person
+_TRUNCATED = 1.5  # crop sides per image side from which a person is near and largely out of sight
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
 _FIRST_LOOK = 0.3  # landmark score in the detector's own crop that is worth a second look
 _REJECTED_FOR_S = 0.5  # a proposal that was no person is not checked again for this long
 _FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
-_STILL_THERE_S = 0.5  # for this long a person out of sight still explains what looks like a part of them
+_STILL_THERE_S = 0.5  # for this long a person out of sight still explains what seems to be a part of them
 _MAX_PUT_OFF = 10  # frames a search may be put off
 _MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
 
 
 class PersonTracker:
-    """picture -> people with identities; landmarks are followed from frame to frame, the detector finds newcomers."""
+    """image -> people with identities; landmarks are followed from frame to frame, the detector finds new people."""
 
     def __init__(
         self, detector: Detector, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig
@@ -50,7 +50,7 @@ class PersonTracker:
         self._people: list[_Person] = []
         self._rejected: list[tuple[int, Detection]] = []
         self._stamp_ns: int | None = None
-        self._put_off = 0  # frames since the last search, when pictures come faster than they can be answered
+        self._put_off = 0  # frames since the last search, when images come faster than they can be answered
         self._search.reset()
 
     def step(self, frame: Frame) -> list[Track]:
@@ -70,7 +70,7 @@ class PersonTracker:
         return [p.track(width, height) for p in seen]
 
     def search(self, frame: Frame, defer: bool) -> bool:
-        """Look for newcomers and lost people in `frame`, after its `step`; they are answered from the next frame on.
+        """Search `frame` for new and lost people, after its `step`; they are answered from the next frame on.
 
         With `defer` (the next image is due) it is put off, but not for ever, and not while nobody is tracked.
         Returns whether the search was made.
@@ -306,8 +306,8 @@ def _same_body(a: Keypoints, b: Keypoints) -> bool:
 def _covers(known: Keypoints, other: Keypoints, frame: Frame, near_only: bool = False) -> bool:
     """Whether `other` is made up of parts of a known person.
 
-    Of a person so near that most of the body is out of sight, the networks like to see a second, smaller one;
-    `near_only` asks for that case alone, which holds at any time and not only for newcomers.
+    Of a person so near that most of the body is out of sight, the networks tend to see a second, smaller one;
+    `near_only` asks for that case alone, which holds at any time and not only for new people.
     """
     height, width = frame.image.shape[:2]
     a, b = _box(known, width, height), _box(other, width, height)
@@ -324,7 +324,7 @@ def _roi_distance(a: Roi, b: Roi) -> float:
 
 
 def _box(keypoints: Keypoints, width: int, height: int) -> Floats:
-    """Box [4] around the visible landmarks with a margin for flesh and hair, clipped to the picture."""
+    """Box [4] around the visible landmarks with a margin for flesh and hair, clipped to the image."""
     points = keypoints.keypoints_2d
     visible = points[points[:, 2] > 0.3, :2]
     if len(visible) < 2:

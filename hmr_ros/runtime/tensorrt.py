@@ -1,4 +1,4 @@
-"""TensorRT plans on an NVIDIA GPU, with pycuda; `hmr build-engine` makes them (engines/tensorrt_build.py).
+"""TensorRT plans on an NVIDIA GPU, with pycuda; `hmr build-engine` makes them (runtime/tensorrt_build.py).
 
 Written against the Python interface of TensorRT 10. It has not run on a GPU yet.
 """

@@ -5,7 +5,7 @@ import numpy as np
 from hmr_ros.body.shape import TrackShapes
 
 
-def test_a_newcomer_is_average_with_wide_bounds():
+def test_a_new_track_is_average_with_wide_bounds():
     mean, sigma = TrackShapes().expected([5])
     assert (mean == 0).all()
     assert sigma[0] == 1.0

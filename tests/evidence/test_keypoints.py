@@ -1,4 +1,4 @@
-"""What the networks see does not depend on where in the picture or how near the person is."""
+"""What the networks see does not depend on where in the image or how near the person is."""
 
 import numpy as np
 

@@ -29,8 +29,8 @@ def test_the_coarsest_branch_sees_far():
     """A pixel answers to what lies further away than the finest branch's own convolutions reach."""
     torch.manual_seed(0)
     net = HRNet(HRNetSize(4, (1, 1, 1))).eval()
-    picture = torch.zeros(1, 3, 256, 256)
-    other = picture.clone()
+    image = torch.zeros(1, 3, 256, 256)
+    other = image.clone()
     other[..., 192:, 192:] = 1.0
     with torch.no_grad():
-        assert (net(picture)[..., 2, 2] - net(other)[..., 2, 2]).abs().max() > 0
+        assert (net(image)[..., 2, 2] - net(other)[..., 2, 2]).abs().max() > 0

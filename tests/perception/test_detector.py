@@ -1,4 +1,4 @@
-"""Detector: anchors, windows and people in rendered and real pictures."""
+"""Detector: anchors, windows and people in rendered and real images."""
 
 import numpy as np
 import pytest
@@ -21,15 +21,15 @@ def test_anchors_match_the_network():
 
 
 def test_the_rendered_person_is_found_at_the_pelvis(detector, rendered):
-    pictures, truths, camera = rendered
-    found = detector(pictures[0], whole(camera.width, camera.height))
+    images, truths, camera = rendered
+    found = detector(images[0], whole(camera.width, camera.height))
     assert len(found) == 1
     assert np.linalg.norm(found[0].roi.center_px - truths[0].joints_2d[:3].mean(0)) < 25
 
 
 def test_a_window_answers_in_picture_coordinates(detector, rendered):
-    pictures, truths, camera = rendered
-    shifted = detector(pictures[0], Window(-60, -40, camera.width))
+    images, truths, camera = rendered
+    shifted = detector(images[0], Window(-60, -40, camera.width))
     assert np.linalg.norm(shifted[0].roi.center_px - truths[0].joints_2d[:3].mean(0)) < 25
 
 

@@ -10,15 +10,15 @@ from hmr_ros.io.model_store import blazepose_models, landmark_models
 from hmr_ros.perception.landmarks import INPUT_PX, Landmarker
 from hmr_ros.types import Roi
 
-_WHOLE = Roi(np.full(2, INPUT_PX / 2), float(INPUT_PX), 0.0)  # the crop is the picture
+_WHOLE = Roi(np.full(2, INPUT_PX / 2), float(INPUT_PX), 0.0)  # the crop is the image
 
 
 @pytest.fixture(scope="module")
 def person(rendered):
-    """A picture that is its own crop, of somebody seen from the front."""
-    pictures, truths, _ = rendered
+    """A image that is its own crop, of somebody seen from the front."""
+    images, truths, _ = rendered
     middle = truths[0].joints_2d.mean(0)
-    return crop(pictures[0], Roi(middle, 1.4 * float(np.ptp(truths[0].joints_2d[:, 1])), 0.0), INPUT_PX)
+    return crop(images[0], Roi(middle, 1.4 * float(np.ptp(truths[0].joints_2d[:, 1])), 0.0), INPUT_PX)
 
 
 def test_a_flip_test_knows_no_left_and_right(person):

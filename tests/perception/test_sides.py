@@ -13,7 +13,7 @@ ROI = Roi(np.array([200.0, 200.0]), 250.0, 0.0)
 
 
 def person(seed=0):
-    """Somebody who stands before the camera, left on the right of the picture."""
+    """Somebody who stands before the camera, left on the right of the image."""
     rng = np.random.default_rng(seed)
     side = np.where(np.arange(33) % 2 == 1, 1.0, -1.0)
     xyz = np.c_[side * rng.uniform(0.1, 0.3, 33), np.linspace(-0.7, 0.9, 33), rng.normal(0, 0.05, 33)]

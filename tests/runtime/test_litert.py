@@ -12,8 +12,8 @@ _CUT = "Identity_2"  # the landmark network's segmentation
 
 def test_what_is_left_says_the_same():
     path = blazepose_models().landmarks
-    picture = np.random.default_rng(0).random((1, 256, 256, 3), np.float32)
-    whole, rest = LiteRtModel(path, 1)(picture), LiteRtModel(path, 1, frozenset({_CUT}))(picture)
+    image = np.random.default_rng(0).random((1, 256, 256, 3), np.float32)
+    whole, rest = LiteRtModel(path, 1)(image), LiteRtModel(path, 1, frozenset({_CUT}))(image)
     assert set(whole) - set(rest) == {_CUT}
     for name, value in rest.items():
         np.testing.assert_array_equal(value, whole[name])

@@ -29,7 +29,7 @@ class ImageSize:
     """Backbone and sizes; see `image_size` for the two that exist."""
 
     backbone: str = "small"  # or "hrnet"
-    crop_px: int = 128  # side of the picture the network sees
+    crop_px: int = 128  # side of the image the network sees
     width: int = 0  # hrnet: channels of its finest branch
     points: int = 448  # 17 joints and 431 vertices
     sparse: int = 81  # the first so many of them have heat maps
@@ -67,8 +67,8 @@ class ImageMesh(nn.Module):
     def forward(self, crops: Tensor, rows: int | None = None) -> Seen:
         """`rows` = only the first so many of the points."""
         # channels last: half the time of depthwise convolutions on a CPU
-        picture = (crops - 0.5).to(memory_format=torch.channels_last)
-        heat = log_heat(self.heat(self.backbone(picture)))
+        image = (crops - 0.5).to(memory_format=torch.channels_last)
+        heat = log_heat(self.heat(self.backbone(image)))
         points, confidence = soft_argmax(heat)
         # the mesh learns to live with the key points as they are; they do not give way to it
         coefficients, log_sigma = self.carry(confidence.detach(), rows)
@@ -130,7 +130,7 @@ def soft_argmax(log_heat: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SmallNet(nn.Module):
-    """Inverted residuals down to 1/32, then a light way up; pictures [B,3,S,S] -> features [B,48,S/2,S/2]."""
+    """Inverted residuals down to 1/32, then a light way up; images [B,3,S,S] -> features [B,48,S/2,S/2]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,9 +145,9 @@ class SmallNet(nn.Module):
         self.lateral = nn.ModuleList(_norm_conv(c, _DECODER, 1) for c in _CHANNELS)
         self.merge = nn.ModuleList(_separable(_DECODER) for _ in _CHANNELS[:-1])
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """[B,3,S,S] -> [B,48,S/2,S/2]; S a multiple of 32."""
-        x, lateral = self.stem(picture), []
+        x, lateral = self.stem(image), []
         for level, side in zip(self.levels, self.lateral, strict=True):
             x = level(x)
             lateral.append(side(x))

@@ -13,7 +13,7 @@ from torch.nn import functional
 from hmr_ros.networks.weights import read_weights
 
 NUM_LANDMARKS = 33
-CHANNELS = 6  # u, v, confidence, x, y, z; see posture.features
+CHANNELS = 6  # u, v, confidence, x, y, z; see evidence.keypoints
 MAX_LOG_SIGMA = 1.0
 
 
@@ -61,7 +61,7 @@ class Mesh2D(nn.Module):
         nn.init.zeros_(self.residual.bias)
 
     def forward(self, points: Tensor, log_scale: Tensor, rows: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """`points` [B,33,6] as in `posture.features`, `log_scale` [B]; `rows` = only the first so many points."""
+        """`points` [B,33,6] as in `evidence.keypoints`, `log_scale` [B]; `rows` = only the first so many points."""
         P = rows or self.size.points
         linear, residual = self.coefficients, self.residual
         C = functional.linear(points[..., 2], linear.weight[: P * NUM_LANDMARKS], linear.bias[: P * NUM_LANDMARKS])

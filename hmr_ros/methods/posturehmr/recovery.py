@@ -82,7 +82,7 @@ def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
 
     The limb joints from the landmarks themselves, neck and head from those of face and shoulders, the rest from the 2D
     mesh: trained on rendered people, the mesh carries over what the landmark network does wrong there, which is not
-    what it does wrong in real pictures (of a man seen from the waist up it drew the head on the chest).
+    what it does wrong in real images.
     """
     points, sigma = posture.points_2d.copy(), _DISCOUNT_2D * posture.sigma_2d
     landmarks = seen.points[:, BLAZEPOSE_LIMBS]

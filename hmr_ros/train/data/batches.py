@@ -39,7 +39,7 @@ class Batch:
 
     points: Tensor  # [B,33,6] as in evidence.keypoints
     log_scale: Tensor  # [B]
-    pose: Tensor  # [B,24,3] rad, first row as in posturehmr.forward
+    pose: Tensor  # [B,24,3] rad, first row as in posturehmr.process
     betas: Tensor  # [B,10]
     pelvis: Tensor  # [B,3] m
     scale: Tensor  # [B]

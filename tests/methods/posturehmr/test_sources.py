@@ -37,9 +37,9 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tracked(rendered):
     """Frames with their tracks and truths."""
-    pictures, truths, camera = rendered
+    images, truths, camera = rendered
     tracker = build_pipeline(offline(HmrConfig(refine="none"))).tracker
-    frames = [Frame(i, i * 66_000_000, picture, camera) for i, picture in enumerate(pictures)]
+    frames = [Frame(i, i * 66_000_000, image, camera) for i, image in enumerate(images)]
     return [(frame, tracker.step(frame), truth) for frame, truth in zip(frames, truths, strict=True)]
 
 

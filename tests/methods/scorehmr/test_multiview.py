@@ -30,8 +30,8 @@ def scene(tmp_path_factory, open_body):
         view = look_at(guess_camera(480, 360), np.array(eye), np.array([0.1, 0.95, 0.0]))
         video = cv2.VideoWriter(str(root / f"{name}.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (480, 360))
         joints = []
-        for picture, truth in render_motion(motion, open_body, view):
-            video.write(picture)
+        for image, truth in render_motion(motion, open_body, view):
+            video.write(image)
             joints.append(truth.joints)
         video.release()
         views.append(view)
