@@ -59,7 +59,7 @@ def test_report_matches_people_and_counts_misses(tmp_path, rendered, human):
     recorder = ResultRecorder()
     for i, t in enumerate(truths[:20]):
         known = {n: getattr(t, n) for n in ("global_orient", "body_pose", "betas", "transl", "joints", "joints_2d")}
-        far = replace(human, frame=i, joints_2d=human.joints_2d + 500)  # somebody else in the picture
+        far = replace(human, frame=i, joints_2d=human.joints_2d + 500)  # somebody else in the image
         recorder.add([far, replace(human, frame=i, track_id=1, **known)])
     recorder.save(tmp_path / "h.npz", camera.K, "open")
     result = evaluate(tmp_path / "h.npz", tmp_path / "t.npz")

@@ -1,4 +1,4 @@
-"""Rendered pictures and their truth belong together."""
+"""Rendered images and their truth belong together."""
 
 import numpy as np
 import pytest
@@ -40,10 +40,10 @@ def test_upright_and_facing_the_camera_is_half_a_turn_about_x():
 
 
 def test_the_person_is_where_the_truth_says(rendered):
-    pictures, truths, camera = rendered
+    images, truths, camera = rendered
     room = background(camera.width, camera.height, 0)
-    for picture, truth in zip(pictures[::8], truths[::8], strict=True):
-        changed = np.argwhere((picture != room).any(-1))
+    for image, truth in zip(images[::8], truths[::8], strict=True):
+        changed = np.argwhere((image != room).any(-1))
         box = np.r_[changed.min(0), changed.max(0)]
         px = project(truth.vertices, camera.K)[:, ::-1]
         np.testing.assert_allclose(box, np.r_[px.min(0), px.max(0)], atol=4)
