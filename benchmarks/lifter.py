@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from hmr_ros.body.coarse import NUM_SPARSE, coarse_of
 from hmr_ros.body.loading import load_body
 from hmr_ros.io.model_store import asset
-from hmr_ros.methods.posturehmr.forward import fk_state
 from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, load_mesh2d
+from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.synth.poses import load_recorded
 from hmr_ros.train.data.batches import Batch, Mix, PairBank, with_true_keypoints
 from hmr_ros.train.data.pairs import load_pairs

@@ -19,12 +19,12 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evidence.keypoints import Normalised, normalise
-from hmr_ros.evidence.posture import Posture
+from hmr_ros.evidence.record import Posture
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.model_store import asset
-from hmr_ros.methods.posturehmr.forward import fk_state
 from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
+from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.methods.posturehmr.recovery import evidence_2d
 from hmr_ros.synth.poses import load_recorded
 from hmr_ros.train.data.batches import Batch, Mix, PairBank, upright_views, with_true_keypoints

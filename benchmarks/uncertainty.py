@@ -1,9 +1,9 @@
-"""Is sigma what it says? Predicted against true errors of moving rendered people, for networks, recovery and refinement.
+"""Is sigma what it says? Predicted against true errors of moving rendered people: networks, recovery and refinement.
 
-`python benchmarks/uncertainty.py PAIRS`; PAIRS comes from `hmr train pairs --frames 12 --plain` on motion of people that
-no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma is one standard deviation;
-68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank = Spearman's correlation of
-sigma with the joint's error. Joints relative to the pelvis, camera axes.
+`python benchmarks/uncertainty.py PAIRS`; PAIRS comes from `hmr train pairs --frames 12 --plain` on motion of people
+that no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma is one standard
+deviation; 68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank = Spearman's
+correlation of sigma with the joint's error. Joints relative to the pelvis, camera axes.
 """
 
 import argparse
@@ -72,8 +72,8 @@ def report(name: str, errors: Errors) -> None:
         e, s = error[:, rows], sigma[:, rows]
         away = np.linalg.norm(e, axis=-1)
         rank = spearmanr(s.ravel(), away.ravel()).statistic
-        print(f"{group:<12} {1e3 * away.mean():6.1f} {ratio(e, s):6.2f} {inside(e, s, 1):6.1f} {inside(e, s, 1.96):6.1f}"
-              f" {rank:6.2f}")  # fmt: skip
+        shares = f"{inside(e, s, 1):6.1f} {inside(e, s, 1.96):6.1f}"
+        print(f"{group:<12} {1e3 * away.mean():6.1f} {ratio(e, s):6.2f} {shares} {rank:6.2f}")
 
 
 def ratio(error: Floats, sigma: Floats) -> float:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig, settings, validated
 from hmr_ros.errors import AssetError, ConfigError
-from hmr_ros.evidence.posture import PostureSource
-from hmr_ros.evidence.record import EvidenceMaker
+from hmr_ros.evidence.record import EvidenceMaker, PostureSource
 from hmr_ros.io.model_store import FETCH, HEAVY, asset, blazepose_models, cache_folder, find_model, landmark_models
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.conversion import BodyConversion

@@ -74,7 +74,6 @@ def test_nobody_in_the_video_is_a_result_too(tmp_path):
     ("arguments", "said"),
     [
         (["run", "nothing.mp4", "--out", "o"], "does not exist"),
-        (["run", "CLIP", "--out", "o", "--recover", "kinematic", "--quality"], "--quality refines recover 'posture'"),
         (["run", "CLIP", "--out", "o", "--engine", "tensorrt"], "use 'auto'"),
         (["run", "CLIP", "--out", "o", "--camera", "0,0,0,0"], "not a camera matrix"),
         (["run", "CLIP", "--out", "o", "--body", "no.npz"], "no.npz"),
@@ -125,7 +124,7 @@ def test_bench_prints_every_stage_and_writes_json(tmp_path, capsys):
     argv = ["bench", "--people", "1", "2", "--repeats", "2", "--sizes", "640x480", "960x540"]
     assert main([*argv, "--json", str(tmp_path / "bench.json")]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("track", "mesh2d + decoder", "fit", "refine", "recover, all", "peak memory"))
+    assert all(name in out for name in ("track", "evidence", "recover", "refine", "after tracking, all", "peak memory"))
     report = json.loads((tmp_path / "bench.json").read_text())
     assert {row["people"] for row in report["stages"]} == {1, 2}
     assert all(0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] for row in report["stages"])

@@ -9,7 +9,7 @@ import pytest
 
 from hmr_ros.api import Person
 from hmr_ros.config import HmrConfig
-from hmr_ros.evidence.posture import Posture
+from hmr_ros.evidence.record import Posture
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.types import Frame
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_PARENTS
-from hmr_ros.diffusion.linear import solve_spd
 from hmr_ros.diffusion.skeleton import Posed, to_6d
+from hmr_ros.diffusion.smoothing import solve_spd
 
 _PARENTS = [int(p) for p in SMPL_PARENTS]
 _MIN_DEPTH_M = 0.1

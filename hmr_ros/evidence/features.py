@@ -1,16 +1,19 @@
-"""The evidence of a frame as one vector: key points, 2D mesh and decoded posture, for the diffusion prior."""
+"""The evidence of a frame as one vector, and of a track on a grid of times: what the diffusion prior reads."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from hmr_ros.evidence.keypoints import Normalised
-from hmr_ros.evidence.posture import Posture
+from hmr_ros.evidence.record import Posture
 from hmr_ros.types import Floats, Ints
 
 # name -> (points, channels); the order of the vector
 _LAYOUT = {"landmarks": (33, 6), "scale": (1, 1), "aim": (1, 2), "mesh": (81, 3), "posture": (81, 4)}
 NUM_FEATURES = sum(points * channels for points, channels in _LAYOUT.values())  # 768
+SLOT_S = 1 / 30  # the frames around are read in steps of this time
 
 
 def evidence_features(seen: Normalised, posture: Posture) -> Floats:
@@ -66,3 +69,27 @@ _X2 = np.array(_columns("landmarks", 0) + _columns("aim", 0) + _columns("mesh", 
 _Y2 = np.array(_columns("landmarks", 1) + _columns("aim", 1) + _columns("mesh", 1))
 _X3 = np.array(_columns("landmarks", 3) + _columns("posture", 0))
 _Y3 = np.array(_columns("landmarks", 4) + _columns("posture", 1))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`count` slots; slot `past - 1` is the frame itself."""
+
+    past: int
+    count: int
+
+    def sampled(self, features: Floats, seconds: Floats, at: float) -> tuple[Floats, Floats]:
+        """Frames around the time `at` [s]: features [count,D] and presence [count].
+
+        `features` [F,D] seen at rising times `seconds` [F]. Between two frames they are interpolated; before the first
+        and after the last there is nothing.
+        """
+        grid = at + (np.arange(self.count) - (self.past - 1)) * SLOT_S
+        slack = 0.3 * SLOT_S  # a camera's stamps are never quite even
+        present = (grid >= seconds[0] - slack) & (grid <= seconds[-1] + slack)
+        right = np.clip(np.searchsorted(seconds, grid), 1, max(1, len(seconds) - 1))
+        left = right - 1
+        right = np.minimum(right, len(seconds) - 1)
+        span = np.maximum(seconds[right] - seconds[left], 1e-9)
+        weight = np.clip((grid - seconds[left]) / span, 0.0, 1.0)[:, None]
+        return (1 - weight) * features[left] + weight * features[right], present.astype(np.float64)

@@ -1,18 +1,35 @@
-"""What one frame says about one person, before any recovery: key points as rays, normalised, and the 81 body points."""
+"""What one frame says about one person, before any recovery: key points as rays, normalised, and 81 body points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from hmr_ros.evidence.keypoints import Normalised, normalise, rays_of
-from hmr_ros.evidence.posture import Posture, PostureSource
 from hmr_ros.types import Array, Frame, Track
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+@dataclass(frozen=True)
+class Posture:
+    """The 81 sparse points of N people, in the axes of a camera aimed at each."""
+
+    points_2d: Float[Array, "N 81 2"]  # in units of the person's size
+    sigma_2d: Float[Array, "N 81"]  # one standard deviation an axis, same units
+    points: Float[Array, "N 81 3"]  # m, pelvis near the origin
+    sigma: Float[Array, "N 81"]  # m, one standard deviation an axis
+
+
+class PostureSource(Protocol):
+    """Whoever estimates the 81 points of everybody in a frame."""
+
+    def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
+        """One row a track; `seen` holds their normalised key points, in the same order."""
+        ...
 
 
 @dataclass(frozen=True)

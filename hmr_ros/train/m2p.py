@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, CoarseMesh
 from hmr_ros.body.model import BodyModel
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.methods.posturehmr.forward import fk_state, vertex_state
 from hmr_ros.methods.posturehmr.m2p import M2P, M2PSize, condition, new_m2p, token_adjacency
 from hmr_ros.methods.posturehmr.mesh2d import Mesh2D
-from hmr_ros.methods.posturehmr.reverse import reverse, step_times
+from hmr_ros.methods.posturehmr.process import fk_state, reverse, step_times, vertex_state
 from hmr_ros.networks.kinematics import PosedPoints
 from hmr_ros.train.data.batches import Batch, Mix, PairBank, with_true_keypoints
 from hmr_ros.train.loop import Losses, Schedule, Validate, train

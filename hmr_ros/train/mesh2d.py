@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.methods.posturehmr.forward import fk_state
 from hmr_ros.methods.posturehmr.mesh2d import Mesh2D, Mesh2DSize
+from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.networks.kinematics import PosedPoints
 from hmr_ros.train.data.batches import Batch, Mix, PairBank
 from hmr_ros.train.loop import Losses, Schedule, train

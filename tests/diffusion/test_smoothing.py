@@ -4,8 +4,7 @@ import math
 
 import torch
 
-from hmr_ros.diffusion.linear import eliminate, solve_spd
-from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
+from hmr_ros.diffusion.smoothing import NewtonWindow, couplings, eliminate, solve_spd
 from hmr_ros.methods.scorehmr.settings import MotionSpread
 
 SPREAD = MotionSpread(change=0.1, speed=0.02)
@@ -27,7 +26,7 @@ def energy(x, mean, precision, A):
 
 def test_gradient_and_newton_step():
     seconds, present, mean, precision = window()
-    A = couplings(seconds, present, SPREAD)
+    A = couplings(seconds, present, *SPREAD)
     newton = NewtonWindow(mean, precision, A)
     x = torch.randn_like(mean).requires_grad_()
     found = torch.autograd.grad(energy(x, mean, precision, A), x)[0]
@@ -43,7 +42,7 @@ def test_gradient_and_newton_step():
 def test_the_newest_row_alone_knows_all_the_others():
     """Its minimum is the window's, and its curvature that of the energy with all others at their best."""
     seconds, present, mean, precision = window()
-    A = couplings(seconds, present, SPREAD)
+    A = couplings(seconds, present, *SPREAD)
     newton = NewtonWindow(mean, precision, A)
     newest, held = newton.newest()
     torch.testing.assert_close(newest, newton.minimum()[:, -1], rtol=1e-2, atol=1e-2)
@@ -63,20 +62,20 @@ def test_elimination_is_what_the_library_solves():
 def test_steady_motion_costs_nothing_but_its_speed():
     seconds, present, *_ = window()
     time = torch.cat([torch.zeros(3, 1), seconds.cumsum(1)], 1)
-    A = couplings(seconds, present, MotionSpread(math.inf, 0.02))
+    A = couplings(seconds, present, math.inf, 0.02)
     assert torch.einsum("pw,pwv,pv->p", time, A, time).abs().max() < 1e-2
-    moved = couplings(seconds, present, SPREAD)
+    moved = couplings(seconds, present, *SPREAD)
     assert (torch.einsum("pw,pwv,pv->p", time, moved, time) > 0).all()
 
 
 def test_a_gap_couples_less():
-    near, far = (couplings(torch.tensor([[gap, gap]]), torch.ones(1, 3), SPREAD).abs().sum() for gap in (1 / 30, 1.0))
+    near, far = (couplings(torch.tensor([[gap, gap]]), torch.ones(1, 3), *SPREAD).abs().sum() for gap in (1 / 30, 1.0))
     assert far < 0.1 * near
 
 
 def test_absent_rows_do_not_matter():
     seconds, present, mean, precision = window()
-    A = couplings(seconds, present, SPREAD)
+    A = couplings(seconds, present, *SPREAD)
     other = mean.clone()
     other[0, :4] += 5.0
     solved = [NewtonWindow(m, precision, A).minimum() for m in (mean, other)]

@@ -7,7 +7,7 @@ from hmr_ros.body.coarse import coarse_of, sparse_pairs
 from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
 from hmr_ros.evidence.features import NUM_FEATURES, evidence_features, mirrored, rolled
 from hmr_ros.evidence.keypoints import Normalised
-from hmr_ros.evidence.posture import Posture
+from hmr_ros.evidence.record import Posture
 
 
 @pytest.fixture

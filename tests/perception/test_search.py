@@ -1,4 +1,4 @@
-"""The round of search windows covers the picture in time."""
+"""The round of search windows covers the image in time."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def test_every_tile_is_searched_within_the_period(fps):
     seen = set()
     for i in range(1, fps + 2):
         seen |= set(search.windows(1280, 720, round(i * 1e9 / fps), idle=False))
-    # the whole picture takes the turn of a tile now and then
-    assert len(expected - seen) <= 4
+    # one frame more than the period, for the whole image takes the turn of a tile now and then
+    assert not expected - seen
 
 
 def test_the_work_is_spread_evenly():
@@ -41,7 +41,7 @@ def test_first_frame_can_be_searched_completely():
     assert set(first) == {whole(1280, 720), *tiles(1280, 720, (0.6, 0.4))}
 
 
-def test_while_nobody_is_tracked_the_whole_picture_is_looked_at_every_time():
+def test_while_nobody_is_tracked_the_whole_image_is_searched_every_time():
     search = Search(DetectorConfig())
     assert all(whole(640, 480) in search.windows(640, 480, i * 33_000_000, idle=True) for i in range(20))
 

@@ -26,13 +26,13 @@ def forget(pipeline):
 
 
 def frames(rendered, order):
-    pictures, _, camera = rendered
-    return [Frame(i, round(i * 1e9 / 15), pictures[p], camera) for i, p in enumerate(order)]
+    images, _, camera = rendered
+    return [Frame(i, round(i * 1e9 / 15), images[p], camera) for i, p in enumerate(order)]
 
 
 def follow(pipeline, source):
     """Rows of (frame, id, human) of a whole source."""
-    return [(frame.index, h.track_id, h) for frame in source for h in pipeline.step(frame)]
+    return [(frame.index, h.track_id, h) for frame in source for h in pipeline.step(frame).humans]
 
 
 def test_one_person_one_id_and_near_the_truth(pipeline, rendered):
@@ -60,7 +60,7 @@ def test_live_search_finds_the_person_one_frame_later(rendered):
     live = build_pipeline(HmrConfig())
     found = []
     for frame in frames(rendered, range(4)):
-        found.append(len(live.step(frame)))
+        found.append(len(live.step(frame).humans))
         live.search(frame)
     assert found == [0, 1, 1, 1]
 
@@ -72,9 +72,9 @@ def test_time_running_backwards_starts_over(pipeline, rendered):
 
 
 @pytest.mark.parametrize("image", [np.zeros((480, 640, 3)), np.zeros((1, 1, 3)), np.zeros((0, 0, 3))])
-def test_pictures_without_people(pipeline, image):
+def test_images_without_people(pipeline, image):
     camera = Camera(np.eye(3), 1, 1)
-    assert pipeline.step(Frame(0, 0, image.astype(np.uint8), camera)) == []
+    assert pipeline.step(Frame(0, 0, image.astype(np.uint8), camera)).humans == []
 
 
 def test_two_people_keep_their_ids(pipeline, shared):
@@ -85,11 +85,11 @@ def test_two_people_keep_their_ids(pipeline, shared):
 
 def test_four_people_in_the_street(pipeline, shared):
     source = list(open_source(str(shared / "footage/street_crowd.mp4"), None))
-    people = [pipeline.step(frame) for frame in source]
+    people = [pipeline.step(frame).humans for frame in source]
     assert len(people[-1]) >= 4
 
 
-def test_no_legs_are_made_up_below_the_picture(pipeline, shared):
+def test_no_legs_are_made_up_below_the_image(pipeline, shared):
     rows = follow(pipeline, open_source(str(shared / "footage/upper_body_indoor.mp4"), None))
     assert len({t for _, t, _ in rows}) == 1 and len(rows) >= 46
     legs = np.array([h.keypoints_2d[25:, 2] for _, _, h in rows])
@@ -99,7 +99,7 @@ def test_no_legs_are_made_up_below_the_picture(pipeline, shared):
 def test_unusual_pose_in_a_still(pipeline, shared):
     image = cv2.imread(str(shared / "footage/weightlifter.jpg"))
     source = next(iter(open_source(str(shared / "footage/weightlifter.jpg"), None)))
-    assert len(pipeline.step(replace(source, image=image))) == 1
+    assert len(pipeline.step(replace(source, image=image)).humans) == 1
 
 
 @pytest.mark.parametrize("view", [0, 1])
@@ -109,7 +109,7 @@ def test_recovery_is_no_worse_than_the_landmarks_on_real_video(pipeline, shared,
     index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
     K, R, t = (reference[k][view] for k in ("K", "R", "t"))
     source = open_source(str(shared / f"balance/cam0{view + 1}.mp4"), Camera(K, 1080, 1920))
-    rows = [r for r in follow(pipeline, source) if r[1] == min(u for _, u, _ in [r])]
+    rows = follow(pipeline, source)
     main = max({u for _, u, _ in rows}, key=lambda u: sum(u == v for _, v, _ in rows))
     errors = []
     for i, track, human in rows:
@@ -118,4 +118,5 @@ def test_recovery_is_no_worse_than_the_landmarks_on_real_video(pipeline, shared,
             truth = reference["joints3d"][i][index] @ R.T + t
             errors.append(procrustes_errors(human.joints[None, SMPL_LIMBS][:, reliable], truth[None, reliable]).mean())
             assert np.isfinite(project(human.joints, K)).all()
-    assert sum(track == main for _, track, _ in rows) >= 95 and np.median(errors) <= 80
+    assert [i for i, track, _ in rows if track == main] == list(range(len(reference["joints3d"])))
+    assert len(errors) > 50 and np.median(errors) <= 70

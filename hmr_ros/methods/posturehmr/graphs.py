@@ -14,11 +14,10 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.body.points import BodyPoints
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import asset
-from hmr_ros.methods.posturehmr.forward import FACING
 from hmr_ros.methods.posturehmr.heatmaps import ImageMesh, load_image
 from hmr_ros.methods.posturehmr.m2p import M2P, condition, load_m2p
 from hmr_ros.methods.posturehmr.mesh2d import AXIS_2D, AXIS_3D, Mesh2D, load_mesh2d
-from hmr_ros.methods.posturehmr.reverse import reverse, step_times
+from hmr_ros.methods.posturehmr.process import FACING, reverse, step_times
 from hmr_ros.methods.posturehmr.sources import DECODER, POSTURE, PostureNetwork, image_signature
 from hmr_ros.runtime.contract import Graph
 from hmr_ros.runtime.torch import TorchEngine
@@ -52,8 +51,8 @@ class PostureModule(nn.Module):
 def decoded(
     m2p: M2P, bound: Tensor, log_scale: Tensor, template: Tensor, times: list[float]
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """The 81 points [B,81,3] m and their standard deviation an axis [B,81] after all steps from the `template` [P,3]; `bound` [B,...] is
-    what the decoder is conditioned on."""
+    """The 81 points [B,81,3] m and their standard deviation an axis [B,81] after all steps from the `template` [P,3];
+    `bound` [B,...] is what the decoder is conditioned on."""
 
     def decoder(x: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         change, log_spread = m2p(x, bound, log_scale, t, s)

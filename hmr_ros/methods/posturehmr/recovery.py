@@ -10,8 +10,7 @@ from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SM
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.evidence.keypoints import Normalised
-from hmr_ros.evidence.posture import Posture
-from hmr_ros.evidence.record import Evidence, keypoints_of, posture_of
+from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
 from hmr_ros.methods.contract import Estimate
 from hmr_ros.types import Floats, Frame, Track
 
@@ -48,7 +47,9 @@ class PostureRecovery:
         ids = [t.track_id for t in tracks]
         betas, sigma_betas = self._shapes.expected(ids)
         rays, sigma_rays = evidence_2d(seen, posture)
-        fitted = self._fitter(Observed(posture.points, _DISCOUNT_3D * posture.sigma, rays, sigma_rays, betas, sigma_betas))
+        fitted = self._fitter(
+            Observed(posture.points, _DISCOUNT_3D * posture.sigma, rays, sigma_rays, betas, sigma_betas)
+        )
         self._shapes.learn(ids, fitted.betas, frame.index)
         return self._estimates(seen, fitted, joint_sigma(posture.sigma))
 

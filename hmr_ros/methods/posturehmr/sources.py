@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hmr_ros.evidence.keypoints import Normalised, rays_of
-from hmr_ros.evidence.posture import Posture
+from hmr_ros.evidence.record import Posture
 from hmr_ros.geometry.crops import crop_matrix, invert_affine, smooth_crop, transform_points
 from hmr_ros.runtime.contract import Engine, Signature
 from hmr_ros.types import Camera, Floats, Frame, Image, Roi, Track

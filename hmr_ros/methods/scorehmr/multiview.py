@@ -13,11 +13,12 @@ from hmr_ros.diffusion.reprojection import keypoint_step
 from hmr_ros.diffusion.sampler import spread
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
-from hmr_ros.methods.contract import Observation, estimate_at
+from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.guidance import LIMBS, PELVIS_FREE, keypoints_at, stiffness, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.settings import OFFLINE, Guidance
 from hmr_ros.methods.scorehmr.track_batch import TrackBatch, track_batch
+from hmr_ros.methods.scorehmr.uncertainty import moved
 from hmr_ros.methods.scorehmr.window_sampler import Target, held, sample_windows, skeleton_of
 from hmr_ros.types import Floats
 
@@ -49,16 +50,16 @@ def refine_views(views: list[View], prior: TorchPrior, body: BodyModel, guidance
     target = CommonPose(together, views, betas, body, guidance)
     x = sample_windows(together, target, prior, guidance)
     rotations, pelvis = rotations_from_6d(x).double().numpy(), target.pelvis.double().numpy()
+    precision = together.precision.sum(0).double().numpy()  # of all views
     out = []
     for v, view in enumerate(views):
-        moved = []
+        common = []
         for k, frame in enumerate(frames):
             if target.calibrated or seen[v][k]:
                 person = people[v][nearest[v][k]]
-                sigma = person.estimate.joint_sigma
-                estimate = estimate_at(body, rotations[v, k], betas, pelvis[v, k], sigma)
-                moved.append(replace(person, frame=frame, stamp_ns=stamps[k], estimate=estimate))
-        out.append(replace(view, people=moved))
+                estimate = moved(person.estimate, body, rotations[v, k], pelvis[v, k], precision[k])
+                common.append(replace(person, frame=frame, stamp_ns=stamps[k], estimate=estimate))
+        out.append(replace(view, people=common))
     return out
 
 

@@ -10,10 +10,11 @@ import torch
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.skeleton import rotations_from_6d
-from hmr_ros.methods.contract import Estimate, Observation, estimate_at
+from hmr_ros.methods.contract import Estimate, Observation
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.settings import OFFLINE, Guidance
 from hmr_ros.methods.scorehmr.track_batch import taken, track_batch
+from hmr_ros.methods.scorehmr.uncertainty import moved
 from hmr_ros.methods.scorehmr.window_sampler import Target, sample_windows
 
 _PIECE, _OVERLAP = 160, 24  # frames refined at once, and how many of them on either side only lend context
@@ -54,7 +55,8 @@ def _refine_run(run: list[Observation], prior: TorchPrior, body: BodyModel, guid
         target = Target(seen, betas[None], body, guidance)
         poses = sample_windows(seen, target, prior, guidance)[0]
         rotations, pelvis = rotations_from_6d(poses).double().numpy(), target.pelvis.double().numpy()
+        precision = seen.precision[0].double().numpy()
         for k in range(start, min(start + _PIECE, len(run))):
-            sigma = run[k].estimate.joint_sigma
-            out.append(estimate_at(body, rotations[k - low], betas, pelvis[k - low], sigma))
+            row = k - low
+            out.append(moved(run[k].estimate, body, rotations[row], pelvis[row], precision[row]))
     return out

@@ -39,5 +39,5 @@ class Guidance:
 KEYPOINTS = Guidance(sigma_ray=0.0044, floor=128.6, history=False)
 
 OFFLINE = Guidance(
-    steps=10, loops=2, sigma_ray=0.0132, outlier=0.2, motion=MotionSpread(math.inf, 0.088), depth=MotionSpread(0.05, 0.004)
+    steps=10, loops=2, sigma_ray=0.0132, motion=MotionSpread(math.inf, 0.088), depth=MotionSpread(0.05, 0.004)
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import TemporalConfig
-from hmr_ros.evidence.grid import Grid
-from hmr_ros.methods.contract import Answer, Estimate, Observation, estimate_at
+from hmr_ros.evidence.features import Grid
+from hmr_ros.methods.contract import Answer, Estimate, Observation
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
+from hmr_ros.methods.scorehmr.uncertainty import moved
 from hmr_ros.methods.scorehmr.window import TrackWindow, evidence_vectors, refine_inputs
 from hmr_ros.runtime.contract import Arrays, Engine, Signature
 from hmr_ros.types import Floats
@@ -83,10 +84,9 @@ class ScoreRefinement:
         found = self._network(refine_inputs(windows, people, seconds, self._body, self._guidance))
         answer = []
         for i, (person, window) in enumerate(zip(people, windows, strict=True)):
-            window.remember(seconds, person, found["mean"][i], found["precision"][i])
-            sigma = person.estimate.joint_sigma
-            betas = person.estimate.betas
-            answer.append(estimate_at(self._body, found["rotations"][i], betas, found["pelvis"][i], sigma))
+            precision = found["precision"][i]
+            window.remember(seconds, person, found["mean"][i], precision)
+            answer.append(moved(person.estimate, self._body, found["rotations"][i], found["pelvis"][i], precision))
         return answer
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
-from hmr_ros.evidence.grid import Grid
+from hmr_ros.evidence.features import Grid
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.guidance import turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior

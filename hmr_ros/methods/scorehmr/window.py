@@ -9,8 +9,7 @@ import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.body.model import BodyModel
-from hmr_ros.evidence.features import evidence_features
-from hmr_ros.evidence.grid import Grid
+from hmr_ros.evidence.features import Grid, evidence_features
 from hmr_ros.evidence.record import keypoints_of, posture_of
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.settings import Guidance

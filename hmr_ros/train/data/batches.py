@@ -18,7 +18,7 @@ from hmr_ros.body.joints import BLAZEPOSE_MIRRORED, SMPL, SMPL_JOINTS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.evidence.keypoints import normalise
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.methods.posturehmr.forward import fk_state
+from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.networks.kinematics import PosedPoints
 from hmr_ros.synth.poses import MIRRORED, Recorded, widened
 from hmr_ros.train.data.pairs import PairSet

@@ -19,8 +19,7 @@ from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
-from hmr_ros.evidence.features import NUM_FEATURES, evidence_features, mirrored, rolled
-from hmr_ros.evidence.grid import SLOT_S
+from hmr_ros.evidence.features import NUM_FEATURES, SLOT_S, evidence_features, mirrored, rolled
 from hmr_ros.evidence.keypoints import Normalised, normalise
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.io.model_store import asset

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.posturehmr.forward import fk_state
+from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.synth.poses import mirror
 from hmr_ros.train.data.batches import Mix, fit_landmarks, with_true_keypoints
 from hmr_ros.train.mesh2d import true_points_2d

@@ -8,7 +8,7 @@ from hmr_ros.body.coarse import coarse_of
 from hmr_ros.cli import main
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.errors import InputError
-from hmr_ros.evidence.grid import SLOT_S, Grid
+from hmr_ros.evidence.features import SLOT_S, Grid
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
 from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.networks.kinematics import kinematics

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.geometry.camera import project
-from hmr_ros.geometry.translation import translation_from_points
+from hmr_ros.methods.kinematic import translation_from_points
 
 K = np.array([[600.0, 0, 300], [0, 620, 250], [0, 0, 1]])
 POINTS = np.random.default_rng(0).normal(scale=0.4, size=(12, 3))

@@ -1,4 +1,4 @@
-"""Laws of the forward process (PostureHMR 3.2)."""
+"""Laws of the forward and the reverse process (PostureHMR 3.2, 3.3)."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.body.model import pose_matrices
 from hmr_ros.body.points import points_of
-from hmr_ros.methods.posturehmr.forward import FACING, fk_state, vertex_state
+from hmr_ros.methods.posturehmr.process import FACING, fk_state, reverse, step_times, vertex_state
 from hmr_ros.networks.kinematics import PosedPoints, matrix_from_axis_angle
 
 TIMES = (0.0, 0.2, 0.5, 0.8, 1.0)
@@ -99,3 +99,25 @@ def test_pose_correctives_shrink_too(points, pose_betas):
     plain = PosedPoints(points)
     torch.testing.assert_close(fk_state(posed, pose, betas, ones), fk_state(plain, pose, betas, ones))
     assert (fk_state(posed, pose, betas, 0 * ones) - fk_state(plain, pose, betas, 0 * ones)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 10])
+def test_times_run_from_the_t_pose_to_the_person(steps):
+    times = step_times(steps)
+    assert len(times) == steps + 1
+    assert (times[0], times[-1]) == (1.0, 0.0)
+    assert sorted(times, reverse=True) == times
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 10])
+def test_an_exact_decoder_arrives_whatever_the_step_count(steps):
+    template, person = torch.randn(3, 81, 3), torch.randn(3, 81, 3)
+
+    def decoder(x, t, s):
+        assert (t > s).all()
+        truth = person + s[:, None, None] * (template - person)
+        return truth - x, x[..., 0] * 0 + s[:, None]
+
+    found, log_sigma = reverse(decoder, template, step_times(steps))
+    torch.testing.assert_close(found, person)
+    assert (log_sigma == 0).all()

@@ -1,0 +1,49 @@
+"""How uncertain joints are after refinement: from what the recovery says and what the evidence leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
+from hmr_ros.body.model import BodyModel
+from hmr_ros.methods.contract import Estimate, estimate_at
+from hmr_ros.types import Floats
+
+# of both together, so that errors have the size that sigma says: root mean square error over sigma, by joint group, on
+# rendered motion of people that no network was trained on (benchmarks/uncertainty.py)
+_SCALES = {
+    "neck": 0.73, "head": 0.73, "left_shoulder": 0.74, "right_shoulder": 0.74, "left_elbow": 0.93,
+    "right_elbow": 0.93, "left_wrist": 0.90, "right_wrist": 0.90, "left_hand": 0.90, "right_hand": 0.90,
+    "left_knee": 0.87, "right_knee": 0.87, "left_ankle": 0.78, "right_ankle": 0.78, "left_foot": 0.78,
+    "right_foot": 0.78,
+}  # fmt: skip
+_TRUNK_SCALE = 0.93
+_SCALE = np.array([_SCALES.get(name, _TRUNK_SCALE) for name in SMPL_JOINTS])
+_LEAST_M = 1e-3
+
+
+def moved(estimate: Estimate, body: BodyModel, rotations: Floats, pelvis: Floats, precision: Floats) -> Estimate:
+    """The same person with refined local rotations [24,3,3] and pelvis [3] m; `precision` as in `refined_sigma`."""
+    there = estimate_at(body, rotations, estimate.betas, pelvis, estimate.joint_sigma)
+    return replace(there, joint_sigma=refined_sigma(estimate.joint_sigma, precision, there.joints))
+
+
+def refined_sigma(recovered: Floats, precision: Floats, joints: Floats) -> Floats:
+    """Standard deviation an axis [24] m of the joints [24,3] m, relative to the pelvis.
+
+    `recovered` [24] m is the recovery's, `precision` [24] that of the six numbers of each joint's rotation as the
+    evidence of the frames around leaves it: a turn w moves the six numbers by 4 w^2 in all, and every joint below by
+    its lever. The geometric mean of both, scaled.
+    """
+    turn = 1.5 / precision  # variance of a rotation about an axis, rad^2
+    variance = np.zeros(len(joints))
+    for joint in range(1, len(joints)):
+        above = int(SMPL_PARENTS[joint])
+        while above >= 0:
+            lever = joints[joint] - joints[above]
+            variance[joint] += turn[above] * 2 / 3 * (lever @ lever)
+            above = int(SMPL_PARENTS[above])
+    open_m = np.maximum(np.sqrt(variance), _LEAST_M)
+    return np.where(variance > 0, _SCALE * np.sqrt(recovered * open_m), recovered)
