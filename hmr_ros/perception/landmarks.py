@@ -95,8 +95,8 @@ def _averaged(answers: list[_Answer], networks: int) -> _Answer:
     """The mean of several answers, of so many networks in turn; the auxiliary points and the score keep to the first
     answer, visibility and presence to the first network, for each means something else by them.
 
-    Where one takes left for right, which of them is right is for the memory of sides to find out (`perception.sides`): the
-    others' limbs are taken as those of the first that they lie on.
+    Where one takes left for right, which of them is right is for the memory of sides to find out
+    (`perception.sides`): the others' limbs are taken as those of the first that they lie on.
     """
     first = answers[0]
     answers = [first, *(_reordered(other, _order(other, first)) for other in answers[1:])]

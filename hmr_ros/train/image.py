@@ -168,7 +168,7 @@ def iou_loss(predicted: Tensor, true: Tensor, region: Tensor | None = None) -> T
 
 
 def trimap_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """The part of Eq. 6 that compares the band around the true outline alone; [B]."""
+    """The part of Eq. 6 that sees the band around the true outline alone; [B]."""
     return iou_loss(predicted, true, trimap(true))
 
 

@@ -132,7 +132,7 @@ def test_true_answers_have_the_least_loss():
 
 @pytest.fixture
 def trained(crops, open_body):
-    """Trains on crops as they are, so that they can be learned by heart."""
+    """Trains on crops as they are, so that they can be memorised."""
     mesh, size = coarse_of(open_body), image_size("small")
     bank, held_back = (CropBank(load_crops(crops), mesh, size.crop_px) for _ in range(2))
 

@@ -140,8 +140,8 @@ def _target_files(names: set[str]) -> Iterator[tuple[tuple[str, ...], str, float
 def random_adult(rng: np.random.Generator) -> dict[str, float]:
     """Phenotype of one adult, every value 0..1; spreads chosen so that statures vary as in a population."""
 
-    def around(mean: float, spread: float) -> float:
-        return float(np.clip(mean + spread * rng.standard_normal(), 0, 1))
+    def around(mean: float, deviation: float) -> float:
+        return float(np.clip(mean + deviation * rng.standard_normal(), 0, 1))
 
     return {
         "gender": rng.random(),

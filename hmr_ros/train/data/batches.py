@@ -56,7 +56,7 @@ class Mix:
     synthetic_share: float = 0.5  # of the people: in other poses than rendered, with landmarks from the noise model
     without_depth: float = 0.25  # share whose world landmarks are left out
     augment: bool = True
-    jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is learned by heart
+    jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is memorised
 
 
 class PairBank:
