@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from hmr_ros.errors import InputError
-from hmr_ros.geometry.rotations import rotation_between
 from hmr_ros.types import Camera, Floats
 
 GUESSED_FOV_DEG = 60.0  # of the longer image side: between a webcam (55-78) and a phone (65)
@@ -97,8 +96,3 @@ def distort_points(points_px: Floats, camera: Camera) -> Floats:
         return np.asarray(cv2.fisheye.distortPoints(np.ascontiguousarray(rays[:, None, :2]), K, D)).reshape(-1, 2)
     out, _ = cv2.projectPoints(np.ascontiguousarray(rays[:, None]), np.zeros(3), np.zeros(3), K, D)
     return np.asarray(out).reshape(-1, 2)
-
-
-def viewing_rotation(center_px: Floats, K: Floats) -> Floats:
-    """Shortest rotation [3,3] that takes the optical axis to the ray through the pixel `center_px` [2]."""
-    return rotation_between(np.array([0.0, 0.0, 1.0]), unproject(center_px, K))
