@@ -120,7 +120,8 @@ class Pipeline:
 
     def _next(self) -> Result:
         frame, people, answer = self._waiting.popleft()
-        return Result(frame, self.humans(people, self._timed("refine", answer)))
+        estimates = self._timed("refine", answer) if self.stages.refinement else answer()
+        return Result(frame, self.humans(people, estimates))
 
     def _timed(self, stage: str, work: Callable[[], T]) -> T:
         start = time.perf_counter()
