@@ -60,6 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(
         args.source, args.out, configuration(args),
         camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
+        depth=args.depth,
     )  # fmt: skip
 
 
@@ -230,6 +231,10 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("source", help="video file, image, folder of images, or camera index (0) or device")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
+    p.add_argument(
+        "--depth", type=Path, metavar="DIR",
+        help="registered depth, one image a frame: folder of 16 bit .png (mm) or .npy (m), a single one, or FFV1 video",
+    )  # fmt: skip
     p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
