@@ -91,7 +91,7 @@ def _render(args: argparse.Namespace) -> int:
 
     return render_file(
         args.motion, args.out, args.truth, camera=args.camera, size=args.size, fps=args.fps, seed=args.seed,
-        max_frames=args.max_frames, vertices=args.vertices, body=args.body,
+        max_frames=args.max_frames, vertices=args.vertices, body=args.body, depth=args.depth,
     )  # fmt: skip
 
 
@@ -178,6 +178,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("motion", type=Path, help=".npz with poses [F,72], trans [F,3] (y up)")
     p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
     p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
+    p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
     p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
     p.add_argument("--size", default="640x480", metavar="WxH")
     p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
