@@ -70,6 +70,7 @@ def _bag(args: argparse.Namespace) -> int:
     return bag(
         args.input, args.output, configuration(args),
         topic=args.topic, max_frames=args.max_frames, camera_text=args.camera, quality=args.quality,
+        depth_topic=args.depth_topic,
     )  # fmt: skip
 
 
@@ -245,6 +246,9 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
     p.add_argument("output", type=Path, help="folder of the new bag")
     p.add_argument("--topic", help="image topic (needed only where the bag has several)")
+    p.add_argument(
+        "--depth-topic", metavar="TOPIC", help="depth registered to the images: 16UC1, 32FC1, compressedDepth"
+    )
     p.add_argument("--camera", metavar="K", help="intrinsics instead of the bag's CameraInfo: YAML file or fx,fy,cx,cy")
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)

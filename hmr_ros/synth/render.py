@@ -97,7 +97,7 @@ def render_file(
     if truth_path is not None:
         _make_folder(truth_path)
     depths = None if depth is None else DepthFolder(depth, view, seed)
-    floor_y = floor_height(motion, model)
+    floor_y = 0.0 if depth is None else floor_height(motion, model)
     try:
         with VideoWriter(out, fps) as video:
             for image, truth in tqdm(
