@@ -87,8 +87,9 @@ class ImagePeriod:
 class DepthQueue:
     """The last messages of a depth topic, to be found by the stamp of an image."""
 
-    def __init__(self) -> None:
-        self._messages: deque[tuple[int, Any]] = deque(maxlen=_KEPT)
+    def __init__(self, kept: int = _KEPT) -> None:
+        """`kept`: messages that are remembered."""
+        self._messages: deque[tuple[int, Any]] = deque(maxlen=kept)
 
     def add(self, stamp_ns: int, message: Any) -> None:
         """The next message of the topic; the oldest one goes."""
