@@ -70,6 +70,7 @@ def _bag(args: argparse.Namespace) -> int:
     return bag(
         args.input, args.output, configuration(args),
         topic=args.topic, max_frames=args.max_frames, camera_text=args.camera, quality=args.quality,
+        depth_topic=args.depth_topic,
     )  # fmt: skip
 
 
@@ -91,7 +92,7 @@ def _render(args: argparse.Namespace) -> int:
 
     return render_file(
         args.motion, args.out, args.truth, camera=args.camera, size=args.size, fps=args.fps, seed=args.seed,
-        max_frames=args.max_frames, vertices=args.vertices, body=args.body,
+        max_frames=args.max_frames, vertices=args.vertices, body=args.body, depth=args.depth,
     )  # fmt: skip
 
 
@@ -178,6 +179,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("motion", type=Path, help=".npz with poses [F,72], trans [F,3] (y up)")
     p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
     p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
+    p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
     p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
     p.add_argument("--size", default="640x480", metavar="WxH")
     p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
@@ -244,6 +246,9 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
     p.add_argument("output", type=Path, help="folder of the new bag")
     p.add_argument("--topic", help="image topic (needed only where the bag has several)")
+    p.add_argument(
+        "--depth-topic", metavar="TOPIC", help="depth registered to the images: 16UC1, 32FC1, compressedDepth"
+    )
     p.add_argument("--camera", metavar="K", help="intrinsics instead of the bag's CameraInfo: YAML file or fx,fy,cx,cy")
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)

@@ -44,8 +44,13 @@ class InputConfig:
 
     image_topic: str = option("/camera/image_raw", "image topic; sensor_msgs/Image, or CompressedImage if `compressed`")
     camera_info_topic: str = option("/camera/camera_info", "topic of the intrinsics that belong to the image")
+    depth_topic: str = option(
+        "", "topic of depth registered to the image: 16UC1, 32FC1, or compressedDepth by its name; empty: none"
+    )
     compressed: bool = option(False, "subscribe sensor_msgs/CompressedImage instead of Image")
-    reliability: str = option("best_effort", "QoS of the image subscription", ("best_effort", "reliable"))
+    reliability: str = option(
+        "best_effort", "QoS of the subscriptions of images and depth", ("best_effort", "reliable")
+    )
     rectified: str = option(
         "auto",
         "whether images are rectified already: projected with P, no distortion; auto: topics named image_rect*",
