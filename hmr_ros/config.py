@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from hmr_ros.errors import ConfigError
-from hmr_ros.methods.registry import MAX_LAG, RECOVERIES, REFINEMENTS
+from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEMENTS
 
 T = TypeVar("T")
 
@@ -30,6 +30,7 @@ def option(
 
 
 RECOVER = tuple(RECOVERIES)
+CALIBRATE = ("none", "auto", *CALIBRATIONS)
 REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
@@ -149,6 +150,12 @@ class HmrConfig:
     """The whole configuration; file layout = this tree."""
 
     recover: str = option("posture", "how the SMPL pose is found", RECOVER)
+    calibrate: str = option(
+        "auto",
+        "how people are moved to what a depth image says of their joints: bone by bone, or by another fit; auto: the"
+        " better one, where there is depth",
+        CALIBRATE,
+    )
     refine: str = option(
         "temporal", "how the pose is refined: by its key points alone, or over a window of frames", REFINE
     )
