@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,14 +47,15 @@ def surface_depths(depth: Floats, pixels: Floats, size_px: float) -> tuple[Float
         if len(known) < _LEAST_PIXELS:
             continue
         nearest = known[int(_NEAREST_SHARE * len(known))]
-        reach_m = _MODE_BEHIND_M + 2 * float(sensor_sigma(nearest))
-        mode = known[(known > nearest - reach_m) & (known < nearest + reach_m)]
-        found[k] = np.median(mode)
-        spread = 0.5 * (np.quantile(mode, 0.84) - np.quantile(mode, 0.16))
-        sigma[k] = np.hypot(_SENSOR_SHARE * sensor_sigma(found[k]), _SPREAD_SHARE * spread)
+        reach_m = _MODE_BEHIND_M + 2 * _sensor(nearest)
+        mode = known[np.searchsorted(known, nearest - reach_m) : np.searchsorted(known, nearest + reach_m)]
+        count = len(mode)  # sorted
+        found[k] = mode[count // 2]
+        spread = 0.5 * (mode[int(0.84 * count)] - mode[int(0.16 * count)])
+        sigma[k] = math.hypot(_SENSOR_SHARE * _sensor(found[k]), _SPREAD_SHARE * spread)
     return found, sigma
 
 
-def sensor_sigma(depth: Floats) -> Floats:
-    """Standard deviation [...] m of a depth camera's pixels at so many metres."""
-    return np.asarray(_SIGMA_SENSOR_M + _SIGMA_SENSOR_FAR * (depth - 0.4) ** 2)
+def _sensor(z: float) -> float:
+    """Standard deviation [m] of a depth camera's pixel at `z` m."""
+    return float(_SIGMA_SENSOR_M + _SIGMA_SENSOR_FAR * (z - 0.4) ** 2)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hmr_ros.evidence.depth import sensor_sigma, surface_depths
+from hmr_ros.evidence.depth import surface_depths
+from hmr_ros.synth.depth import depth_sigma
 
 PIXEL = np.array([[50.0, 40.0]])
 
@@ -33,7 +34,7 @@ def test_noise_averages_out(depth):
 def test_far_surfaces_are_as_noisy_as_the_sensor_says_and_not_biased(depth):
     rng = np.random.default_rng(0)
     far = depth + 6.0
-    noisy = far + rng.normal(size=far.shape) * sensor_sigma(far)
+    noisy = far + rng.normal(size=far.shape) * depth_sigma(far)
     z, sigma = surface_depths(noisy, np.tile([[20.0, 40.0]], (1, 1)), 6)  # the wall
     assert abs(z[0] - 9.0) < 0.05
     assert sigma[0] > 0.03
