@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from hmr_ros import __version__
 from hmr_ros.commands.train_options import add_stages
-from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
+from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
-    options = {name: name for name in ("recover", "refine", "engine", "body")} | {"steps": "posture.steps"}
+    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {"steps": "posture.steps"}
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
@@ -309,6 +309,7 @@ def _engine_commands(commands: Any) -> None:
 def _pipeline_options(p: argparse.ArgumentParser) -> None:
     """Options that stay stable for every command that runs the pipeline."""
     p.add_argument("--recover", choices=RECOVER)
+    p.add_argument("--calibrate", choices=CALIBRATE, help="with depth: where the joints are measured to be")
     p.add_argument("--refine", choices=REFINE)
     p.add_argument("--engine", choices=ENGINES)
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")

@@ -103,7 +103,7 @@ class ParallelCalibration:
 
 def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estimate]) -> list[Estimate]:
     """`found` for those who have targets, `recovered` for the others."""
-    known = np.isfinite(targets.sigma).any(1).tolist()
+    known: list[bool] = np.asarray(np.isfinite(targets.sigma).any(1)).tolist()
     return [f if has else r for has, f, r in zip(known, found, recovered, strict=True)]
 
 

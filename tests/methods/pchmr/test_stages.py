@@ -120,3 +120,26 @@ def test_the_pipeline_calibrates_only_frames_with_depth(open_body, wrong, camera
 )
 def test_the_setting_chooses(settings, kind):
     assert type(build_stages(with_values(HmrConfig(), settings)).calibration) is kind
+
+
+def test_refinement_keeps_the_distance(open_body, wrong, camera):
+    """Over frames of somebody who stands still, with the recovery a third too far away in all of them."""
+    track, evidence, estimate, truth = wrong()
+
+    class Replay:
+        def step(self, frame):
+            return [track]
+
+        def make(self, frame, tracks):
+            return [evidence]
+
+        def __call__(self, frame, tracks, evidence):
+            return [estimate]
+
+    built = build_stages(HmrConfig())
+    replay = Replay()
+    pipeline = Pipeline(open_body, replay, Stages(replay.make, replay, built.refinement, built.calibration))
+    blank = np.zeros((240, 320, 3), np.uint8)
+    for i in range(6):
+        result = pipeline.step(Frame(i, i * 33_000_000, blank, camera))
+        assert abs(result.humans[0].joints[0, 2] - truth.joints[0, 2]) < 0.05
