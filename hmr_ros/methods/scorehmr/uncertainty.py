@@ -38,12 +38,20 @@ def refined_sigma(recovered: Floats, precision: Floats, joints: Floats) -> Float
     its lever. The geometric mean of both, scaled.
     """
     turn = 1.5 / precision  # variance of a rotation about an axis, rad^2
-    variance = np.zeros(len(joints))
-    for joint in range(1, len(joints)):
-        above = int(SMPL_PARENTS[joint])
-        while above >= 0:
-            lever = joints[joint] - joints[above]
-            variance[joint] += turn[above] * 2 / 3 * (lever @ lever)
-            above = int(SMPL_PARENTS[above])
+    levers = np.square(joints[:, None] - joints).sum(-1)
+    variance = (2 / 3 * levers * _ABOVE) @ turn
     open_m = np.maximum(np.sqrt(variance), _LEAST_M)
-    return np.where(variance > 0, _SCALE * np.sqrt(recovered * open_m), recovered)
+    return np.where(_ABOVE.any(1), _SCALE * np.sqrt(recovered * open_m), recovered)
+
+
+def _ancestors() -> Floats:
+    """[24,24] 1 where the second joint turns the first."""
+    above = np.zeros((len(SMPL_PARENTS), len(SMPL_PARENTS)))
+    for joint, parent in enumerate(SMPL_PARENTS):
+        if parent >= 0:
+            above[joint] = above[parent]
+            above[joint, parent] = 1.0
+    return above
+
+
+_ABOVE = _ancestors()
