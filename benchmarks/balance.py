@@ -64,8 +64,8 @@ def main() -> None:
         report("landmarks", seen, frames, limbs, [k.keypoints_2d[BLAZEPOSE_LIMBS, :2] for k in landmarks])
         report_bodies("kinematic", seen, seen.people, seen.kinematic)
         report_bodies("refine: none", seen, seen.people, [p.estimate for p in seen.people])
-        for name, guidance in (("keypoints", KEYPOINTS), ("temporal", Guidance())):
-            refined = live(seen.people, ScoreRefinement(network, body, guidance))
+        for name, guidance, lag in (("keypoints", KEYPOINTS, 0), ("temporal", Guidance(), 0), ("lag 4", Guidance(), 4)):
+            refined = live(seen.people, ScoreRefinement(network, body, guidance, lag))
             report_bodies(f"refine: {name}", seen, seen.people, refined)
         report_bodies("--quality", seen, seen.people, refine_tracks(seen.people, prior, body))
         for name, views_of in (("two views, calibrated", together), ("two views, pose alone", apart)):

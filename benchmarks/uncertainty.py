@@ -1,9 +1,9 @@
 """Is sigma what it says? Predicted against true errors of moving rendered people: networks, recovery and refinement.
 
-`python benchmarks/uncertainty.py PAIRS`; PAIRS comes from `hmr train pairs --frames 12 --plain` on motion of people
-that no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma is one standard
-deviation; 68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank = Spearman's
-correlation of sigma with the joint's error. Joints relative to the pelvis, camera axes.
+`python benchmarks/uncertainty.py PAIRS [--recover kinematic]`; PAIRS comes from `hmr train pairs --frames 12 --plain`
+on motion of people that no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma
+is one standard deviation; 68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank =
+Spearman's correlation of sigma with the joint's error. Joints relative to the pelvis, camera axes.
 """
 
 import argparse
@@ -14,13 +14,14 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from hmr_ros.body.coarse import JOINT_IDS, coarse_of
-from hmr_ros.body.joints import SMPL_JOINTS
+from hmr_ros.body.joints import MEASURED_BONES_BLAZEPOSE, SMPL_JOINTS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.config import HmrConfig
 from hmr_ros.factory import build_stages
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.contract import Observation
+from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.train.data.pairs import PairSet, load_pairs
 from hmr_ros.types import Camera, Floats, Frame, Keypoints, Roi, Track, TrackingState
 
@@ -54,8 +55,9 @@ def main() -> None:
     """Tables for the networks' points, the recovered and the refined joints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=Path)
+    parser.add_argument("--recover", choices=tuple(RECOVERIES), default=HmrConfig().recover)
     args = parser.parse_args()
-    found = measured(load_pairs(args.pairs))
+    found = measured(load_pairs(args.pairs), args.recover)
     for name, points in (("2D mesh", found["points_2d"]), ("decoder", found["points_3d"])):
         e, s = np.array(points.error), np.array(points.sigma)
         print(f"{name:<12} ratio {ratio(e, s):.2f}, 68 % {inside(e, s, 1):.1f}, 95 % {inside(e, s, 1.96):.1f}")
@@ -86,11 +88,11 @@ def inside(error: Floats, sigma: Floats, width: float) -> float:
     return float(100 * np.mean(np.abs(error) <= width * sigma[..., None]))
 
 
-def measured(pairs: PairSet) -> dict[str, Errors]:
+def measured(pairs: PairSet, recover: str) -> dict[str, Errors]:
     """Every sequence of `pairs` in which nobody is lost, through evidence, recovery and live refinement."""
     body = load_body(None)
     mesh = coarse_of(body)
-    stages = build_stages(HmrConfig())
+    stages = build_stages(HmrConfig(recover=recover))
     refinement = stages.refinement
     assert refinement is not None
     found = {name: Errors([], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
@@ -121,7 +123,9 @@ def _observed(pairs: PairSet, row: int, number: int, stages) -> Observation:
     roi = Roi(keypoints[[23, 24], :2].mean(0), size, 0.0)
     seen = Keypoints(keypoints, pairs.keypoints_3d[row].astype(float), float(pairs.score[row]), roi)
     box = np.r_[keypoints[:, :2].min(0), keypoints[:, :2].max(0)]
-    track = Track(number, TrackingState.TRACKED, seen, box, np.full(20, np.nan))
+    ends = seen.keypoints_3d[MEASURED_BONES_BLAZEPOSE]
+    bones = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
+    track = Track(number, TrackingState.TRACKED, seen, box, bones)
     camera = Camera(K, 1000, 1000)
     frame = Frame(row, 10**9 + round(float(pairs.time[row]) * 1e9), np.zeros((2, 2, 3), np.uint8), camera)
     evidence = stages.evidence(frame, [track])

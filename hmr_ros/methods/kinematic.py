@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_JOINTS, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.body.shape import betas_from_bone_lengths
 from hmr_ros.evidence.record import Evidence
@@ -35,8 +35,15 @@ _MAX_ANGLE_RAD = {  # what these joints can do at most; landmark noise asks for 
 _FRONT, _LEFT = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
 
 
-# standard deviation of a joint against the confidence of its landmark, see docs/experiments.md ("joint_sigma")
+# standard deviation an axis of a joint whose landmark has confidence 1 and 0, scaled by joint so that errors have that
+# size (benchmarks/uncertainty.py --recover kinematic)
 _SIGMA_SEEN_M, _SIGMA_UNSEEN_M = 0.05, 0.20
+_SIGMA_SCALES = {
+    "neck": 1.3, "head": 1.3, "left_shoulder": 1.2, "right_shoulder": 1.2, "left_elbow": 1.2, "right_elbow": 1.2,
+    "left_wrist": 1.7, "right_wrist": 1.7, "left_hand": 1.7, "right_hand": 1.7, "left_knee": 1.3, "right_knee": 1.3,
+    "left_ankle": 1.9, "right_ankle": 1.9, "left_foot": 1.9, "right_foot": 1.9,
+}  # fmt: skip
+_SIGMA_SCALE = np.array([_SIGMA_SCALES.get(name, 0.7) for name in SMPL_JOINTS])
 
 
 class KinematicRecovery:
@@ -202,7 +209,7 @@ def joint_sigma(confidence: Floats) -> Floats:
     sigma[0] = sigma[SMPL_LIMBS[:2]].mean()
     for joint in np.flatnonzero(np.isnan(sigma)):
         sigma[joint] = sigma[SMPL_PARENTS[joint]]
-    return sigma
+    return sigma * _SIGMA_SCALE
 
 
 def _stand(joints: Floats, keypoints_2d: Floats, camera: Camera) -> Floats:

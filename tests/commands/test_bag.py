@@ -20,6 +20,10 @@ from hmr_ros.pipeline import Pipeline
 STAMPS = [100 * 10**9 + i * 66_000_000 for i in range(8)]
 
 
+def header(t, stamp):
+    return t["std_msgs/msg/Header"](t["builtin_interfaces/msg/Time"](stamp // 10**9, stamp % 10**9), "optical")
+
+
 def write_bag(path, images, depth_topic=None):
     """A bag of the walking person without CameraInfo; with depth, there is some beside every second image."""
     types = get_typestore(Stores.ROS2_JAZZY)
@@ -29,16 +33,14 @@ def write_bag(path, images, depth_topic=None):
         connection = writer.add_connection("/cam/image", kind, typestore=types)
         depths = writer.add_connection(depth_topic, depth_kind, typestore=types) if depth_topic else None
         for i, (stamp, image) in enumerate(zip(STAMPS, images, strict=False)):
-            header = t["std_msgs/msg/Header"](
-                t["builtin_interfaces/msg/Time"](stamp // 10**9, stamp % 10**9), "optical"
-            )
-            message = t[kind](header, 360, 480, "bgr8", 0, 3 * 480, image.reshape(-1))
+            message = t[kind](header(t, stamp), 360, 480, "bgr8", 0, 3 * 480, image.reshape(-1))
             writer.write(connection, stamp, types.serialize_cdr(message, kind))
             if depths and i % 2 == 0:
                 png = cv2.imencode(".png", np.full((360, 480), 3000 + i, np.uint16))[1].tobytes()
                 data = np.frombuffer(bytes(12) + png, np.uint8)
-                message = t[depth_kind](header, "16UC1; compressedDepth png", data)
-                writer.write(depths, stamp + 10**7, types.serialize_cdr(message, depth_kind))
+                late = header(t, stamp + 30_000_000)  # less than half of the 66 ms of a frame
+                message = t[depth_kind](late, "16UC1; compressedDepth png", data)
+                writer.write(depths, stamp + 31_000_000, types.serialize_cdr(message, depth_kind))
     return path
 
 

@@ -7,7 +7,7 @@ from hmr_ros.body.joints import BLAZEPOSE, MEASURED_BONES_SMPL, SMPL, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import forward_kinematics, pose_matrices
 from hmr_ros.body.shape import betas_from_bone_lengths
-from hmr_ros.methods.kinematic import pose_from_landmarks
+from hmr_ros.methods.kinematic import joint_sigma, pose_from_landmarks
 
 FACING = np.array([np.pi, 0.0, 0.0])  # upright, facing the camera
 
@@ -98,3 +98,10 @@ def test_legs_out_of_sight_stay_straight():
     _, body_pose = pose_from_landmarks(points, confidence, load_body().rest_joints(np.zeros(10)))
     legs = [SMPL[f"{s}_{n}"] for s in ("left", "right") for n in ("hip", "knee", "ankle")]
     assert not body_pose.reshape(23, 3)[np.array(legs) - 1].any()
+
+
+def test_less_confident_landmarks_are_less_certain_joints():
+    sure, unsure = joint_sigma(np.ones(33)), joint_sigma(np.where(np.arange(33) == BLAZEPOSE["left_wrist"], 0.2, 1.0))
+    changed = np.flatnonzero(~np.isclose(sure, unsure))
+    assert changed.tolist() == [SMPL["left_wrist"], SMPL["left_hand"]] and (unsure[changed] > 2 * sure[changed]).all()
+    assert sure[SMPL["left_ankle"]] > sure[SMPL["left_knee"]] > sure[SMPL["spine1"]]
