@@ -30,4 +30,6 @@ def main(photo: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    if len(sys.argv) != 3:
+        sys.exit("usage: image_to_bodies.py PHOTO OUT.png")
+    main(*sys.argv[1:])

@@ -26,4 +26,6 @@ def main(video: str, table: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    if len(sys.argv) != 3:
+        sys.exit("usage: video_to_table.py VIDEO OUT.csv")
+    main(*sys.argv[1:])

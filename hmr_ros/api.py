@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hmr_ros.config import HmrConfig, flattened, read_config, with_values
+from hmr_ros.config import HmrConfig, flattened, read_config, validated, with_values
 from hmr_ros.errors import InputError
-from hmr_ros.geometry.camera import check_intrinsics, guess_camera
+from hmr_ros.geometry.camera import fit_camera
 from hmr_ros.types import Array, Camera, Frame, Human, Image, Result
 
 if TYPE_CHECKING:
@@ -53,22 +53,25 @@ class HumanMeshRecovery:
         """`config`: a configuration or a YAML file; `settings` override it, groups as mappings:
         `HumanMeshRecovery(refine="none", tracker={"max_people": 2})`. Raises ConfigError."""
         base = read_config(config) if isinstance(config, (str, Path)) else config or HmrConfig()
-        self.config = with_values(base, dict(flattened(settings)))
+        self.config = validated(with_values(base, dict(flattened(settings))))
 
     def __call__(
         self,
         image: Image,
         K: Float[Array, "3 3"] | None = None,
         distortion: Float[Array, " D"] | None = None,
+        fisheye: bool = False,
         depth: Array | None = None,
     ) -> list[Person]:
         """People in one image [H,W,3] BGR uint8, the most certain first; nobody is remembered.
 
         `K` in pixels; without it the focal length is guessed (60 degrees across the longer side), and distances scale
-        with the guess. `distortion` in OpenCV's order. `depth` [H,W] registered to the image: uint16 millimetres (0 =
-        unknown) or floating-point metres (NaN = unknown). Raises InputError.
+        with the guess. `distortion` belongs to K, in OpenCV's order; `fisheye`: its four equidistant terms. `depth`
+        [H,W] registered to the image: uint16 millimetres (0 = unknown) or floating-point metres (NaN = unknown).
+        Raises InputError.
         """
-        frame = Frame(0, 0, _checked(image), _camera(K, distortion, image))
+        camera = _camera(K, distortion, fisheye)
+        frame = Frame(0, 0, _checked(image), fit_camera(camera, image.shape[1], image.shape[0]))
         if depth is not None:
             from hmr_ros.io.depth import open_depth, with_depth
 
@@ -83,6 +86,7 @@ class HumanMeshRecovery:
         source: str | Path | int | Iterable[Image],
         K: Float[Array, "3 3"] | None = None,
         distortion: Float[Array, " D"] | None = None,
+        fisheye: bool = False,
         fps: float = 30.0,
         depth: str | Path | Iterable[Array] | None = None,
     ) -> Iterator[tuple[Frame, list[Person]]]:
@@ -95,9 +99,9 @@ class HumanMeshRecovery:
         from hmr_ros.io.depth import FramesWithDepth, open_depth, with_depth
         from hmr_ros.io.video import open_source
 
+        camera = _camera(K, distortion, fisheye)
         depths = None if depth is None else open_depth(depth)
         if isinstance(source, (str, Path, int)):
-            camera = None if K is None else Camera(check_intrinsics(np.asarray(K, float)), 0, 0, distortion)
             frames = open_source(str(source), camera)
             if depths is not None:
                 frames = FramesWithDepth(frames, depths)
@@ -112,7 +116,7 @@ class HumanMeshRecovery:
             raise InputError(f"fps is {fps}; give the images' rate, above 0")
         pipeline = self._pipeline(live=False)
         stamped: Iterable[Frame] = (
-            Frame(i, round(i * 1e9 / fps), _checked(image), _camera(K, distortion, image))
+            Frame(i, round(i * 1e9 / fps), _checked(image), fit_camera(camera, image.shape[1], image.shape[0]))
             for i, image in enumerate(source)
         )
         if depths is not None:
@@ -137,11 +141,15 @@ def _people(result: Result, body: BodyModel) -> list[Person]:
     return [Person(**{name: getattr(h, name) for name in names}, body=body) for h in result.humans]
 
 
-def _camera(K: Any, distortion: Any, image: Image) -> Camera:
-    height, width = image.shape[:2]
+def _camera(K: Any, distortion: Any, fisheye: bool) -> Camera | None:
+    """The camera that was given, for images of any size; None: it is guessed."""
+    from hmr_ros.io.calibration import camera_of_arrays
+
     if K is None:
-        return guess_camera(width, height)
-    return Camera(check_intrinsics(np.asarray(K, float)), width, height, distortion)
+        if distortion is not None:
+            raise InputError("distortion belongs to a camera matrix; give K too")
+        return None
+    return camera_of_arrays(K, distortion, fisheye)
 
 
 def _checked(image: Any) -> Image:

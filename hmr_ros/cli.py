@@ -208,7 +208,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("--repeats", type=int, default=100)
     p.add_argument("--sizes", nargs="+", default=["640x480"], metavar="WxH", help="of the image")
     p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
-    p.add_argument("--roofline", action="store_true", help="each network against the machine's measured peak (torch)")
+    p.add_argument("--roofline", action="store_true", help="each network compared with the measured roofline (torch)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     _pipeline_options(p)
     p.set_defaults(command=_bench)

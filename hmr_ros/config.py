@@ -214,6 +214,8 @@ def with_values(config: HmrConfig, values: Mapping[str, Any]) -> HmrConfig:
     known = {s.name: s for s in settings(config)}
     for name, value in values.items():
         if name not in known:
+            if any(n.startswith(f"{name}.") for n in known):
+                raise ConfigError(f"setting '{name}' is a group; give its settings by name, such as '{name}: {{...}}'")
             near = difflib.get_close_matches(name, known, 1) or [n for n in known if n.split(".")[-1] == name]
             hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"
             raise ConfigError(f"unknown setting '{name}'; {hint}")

@@ -116,6 +116,8 @@ def test_settings_come_from_a_file_too(tmp_path):
         ({"refine": "magic"}, "choose one of"),
         ({"trackr": {"max_people": 1}}, "did you mean 'tracker.max_people'"),
         ({"tracker": {"max_people": 0}}, "give 1 to 64"),
+        ({"tracker": 3}, "'tracker' is a group"),
+        ({"config": HmrConfig(threads=0)}, "give 1 to 256"),
     ],
 )
 def test_bad_settings_are_explained(settings, said):
@@ -130,6 +132,15 @@ def test_bad_images_and_cameras_are_explained(hmr, rendered):
             hmr(bad)
     with pytest.raises(InputError, match="not a camera matrix"):
         hmr(image, K=np.zeros((3, 3)))
+    for distortion, fisheye, said in (
+        ([0.1, 0, 0], False, "3 terms"),
+        (np.full(5, np.nan), False, "finite"),
+        ([0.1] * 5, True, "4 finite"),
+    ):
+        with pytest.raises(InputError, match=said):
+            hmr(image, K=rendered[2].K, distortion=distortion, fisheye=fisheye)
+    with pytest.raises(InputError, match="give K too"):
+        list(hmr.track([image], distortion=np.zeros(5)))
     with pytest.raises(InputError, match="does not exist"):
         list(hmr.track("nothing.mp4"))
     with pytest.raises(InputError, match="fps"):

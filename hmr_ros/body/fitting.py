@@ -32,11 +32,11 @@ class Observed:
     """What N people are fitted to, in the axes of one camera each."""
 
     points: Floats  # [N,P,3] m, pelvis at the origin
-    sigma: Floats  # [N,P] m
+    sigma: Floats  # [N,P] m, one standard deviation an axis
     rays: Floats  # [N,P,2] on the plane z = 1
-    sigma_rays: Floats  # [N,P]; inf = no 2D evidence
+    sigma_rays: Floats  # [N,P] standard deviation of the rays; inf = no 2D evidence
     betas: Floats  # [N,10] expected shape
-    sigma_betas: Floats  # [N] how far it may be off
+    sigma_betas: Floats  # [N] standard deviation of each beta around it
     depths: Floats | None = None  # [N,P] m, third coordinate of the points from the camera; None = no depth known
     sigma_depths: Floats | None = None  # [N,P] m; inf = unknown
 

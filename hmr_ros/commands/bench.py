@@ -40,7 +40,7 @@ def bench(
     """Print a table of p50/p95/p99 in milliseconds and busy cores a stage and number of people; optionally as JSON.
 
     `engines`: compare the posture stage on these as well (empty: on all); `with_roofline`: the
-    networks against the machine; `sizes` of the image: what follows tracking is measured with the first one alone.
+    measured roofline of the networks; `sizes` of the image: what follows tracking is measured with the first one alone.
     """
     images = [_frame(*parse_size(size)) for size in sizes]
     if repeats < 1 or not people or min(people) < 1:

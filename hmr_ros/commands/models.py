@@ -16,7 +16,7 @@ def list_models() -> int:
     for model in MODELS.values():
         path = find_model(model)
         complete &= path is not None or not model.required
-        state = f"{path}, {path.stat().st_size / 1e6:.1f} MB" if path else f"missing; run `{FETCH}`"
+        state = f"present, {path}, {path.stat().st_size / 1e6:.1f} MB" if path else f"missing; run `{FETCH}`"
         need = "needed" if model.required else "optional"
         print(f"{model.name:<28} {need:<9} {model.purpose}, of {model.package}: {state}")
     return 0 if complete else 1

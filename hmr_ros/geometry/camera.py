@@ -25,7 +25,7 @@ def check_intrinsics(K: Floats) -> Floats:
     K = np.asarray(K, dtype=np.float64)
     if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
         raise InputError(
-            f"not a camera matrix: {np.round(K, 3).tolist()}; calibrate the camera or give --camera fx,fy,cx,cy"
+            f"not a camera matrix: {np.round(K, 3).tolist()}; it takes finite numbers, focal lengths above 0"
         )
     return K
 

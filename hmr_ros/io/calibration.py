@@ -37,6 +37,19 @@ def read_camera(text: str) -> Camera:
     return _from_tree(tree, text)
 
 
+def camera_of_arrays(K: Any, distortion: Any = None, fisheye: bool = False) -> Camera:
+    """Camera of K [3,3] px and distortion in OpenCV's order (`fisheye`: the four equidistant terms); InputError where
+    they cannot be used. Width and height are 0."""
+    K = check_intrinsics(np.asarray(K, np.float64))
+    if distortion is None:
+        return Camera(K, 0, 0)
+    D = np.asarray(distortion, np.float64).reshape(-1)
+    counts = (4,) if fisheye else _COUNTS
+    if D.size not in counts or not np.isfinite(D).all():
+        raise InputError(f"distortion has {D.size} terms; give {' or '.join(map(str, counts))} finite numbers")
+    return Camera(K, 0, 0, D, fisheye)
+
+
 def _from_numbers(text: str) -> Camera:
     try:
         fx, fy, cx, cy = (float(part) for part in text.split(","))

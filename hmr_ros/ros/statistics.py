@@ -91,11 +91,10 @@ class LiveStatistics:
     def _values(self, new: dict[str, int], seconds: float) -> dict[str, str]:
         values = {name: str(count) for name, count in self._counts.items()}
         values |= {f"{name}_hz": f"{count / seconds:.1f}" for name, count in new.items()}
-        for q in (50, 95):
-            if self._latency_ms:
-                values[f"latency_ms_p{q}"] = f"{np.percentile(self._latency_ms, q):.1f}"
-            for stage, times in self._stages.items():
-                values[f"{stage}_ms_p{q}"] = f"{np.percentile(times, q):.1f}"
+        for name, times in {"latency": self._latency_ms, **self._stages}.items():
+            if times:
+                p50, p95 = np.percentile(times, (50, 95))
+                values |= {f"{name}_ms_p50": f"{p50:.1f}", f"{name}_ms_p95": f"{p95:.1f}"}
         values["people"] = str(self._people)
         values["camera_guessed"] = str(bool(self._camera_problem)).lower()
         return values
