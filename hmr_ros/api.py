@@ -12,7 +12,7 @@ for frame, people in hmr.track("clip.mp4"):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -61,17 +61,23 @@ class HumanMeshRecovery:
         K: Float[Array, "3 3"] | None = None,
         distortion: Float[Array, " D"] | None = None,
         fisheye: bool = False,
+        depth: Array | None = None,
     ) -> list[Person]:
         """People in one image [H,W,3] BGR uint8, the most certain first; nobody is remembered.
 
         `K` in pixels; without it the focal length is guessed (60 degrees across the longer side), and distances scale
-        with the guess. `distortion` belongs to K, in OpenCV's order; `fisheye`: its four equidistant terms. Raises
-        InputError.
+        with the guess. `distortion` belongs to K, in OpenCV's order; `fisheye`: its four equidistant terms. `depth`
+        [H,W] registered to the image: uint16 millimetres (0 = unknown) or floating-point metres (NaN = unknown).
+        Raises InputError.
         """
-        pipeline = self._image_pipeline
-        pipeline.reset()
         camera = _camera(K, distortion, fisheye)
         frame = Frame(0, 0, _checked(image), fit_camera(camera, image.shape[1], image.shape[0]))
+        if depth is not None:
+            from hmr_ros.io.depth import open_depth, with_depth
+
+            (frame,) = with_depth([frame], open_depth([depth]))
+        pipeline = self._image_pipeline
+        pipeline.reset()
         (result,) = pipeline.results([frame])
         return _people(result, pipeline.body)
 
@@ -82,17 +88,23 @@ class HumanMeshRecovery:
         distortion: Float[Array, " D"] | None = None,
         fisheye: bool = False,
         fps: float = 30.0,
+        depth: str | Path | Iterable[Array] | None = None,
     ) -> Iterator[tuple[Frame, list[Person]]]:
         """Every frame of `source` with its people, who keep their `track_id` and are refined over time.
 
         `source`: video file, image, folder of images, camera index, or images [H,W,3] BGR uint8 at `fps`. A file's
-        answers wait for `temporal.lag` frames to come; a camera's do not. Raises InputError.
+        answers wait for `temporal.lag` frames to come; a camera's do not. `depth`: one image for each frame, as a
+        folder or video (see `hmr run --depth`) or as arrays as in a call. Raises InputError.
         """
+        from hmr_ros.io.depth import FramesWithDepth, open_depth, with_depth
         from hmr_ros.io.video import open_source
 
         camera = _camera(K, distortion, fisheye)
+        depths = None if depth is None else open_depth(depth)
         if isinstance(source, (str, Path, int)):
             frames = open_source(str(source), camera)
+            if depths is not None:
+                frames = FramesWithDepth(frames, depths)
             pipeline = self._pipeline(live=frames.is_live)
             try:
                 for result in pipeline.results(frames):
@@ -103,10 +115,13 @@ class HumanMeshRecovery:
         if not 0 < fps < np.inf:
             raise InputError(f"fps is {fps}; give the images' rate, above 0")
         pipeline = self._pipeline(live=False)
-        stamped = (
+        stamped: Iterable[Frame] = (
             Frame(i, round(i * 1e9 / fps), _checked(image), fit_camera(camera, image.shape[1], image.shape[0]))
             for i, image in enumerate(source)
         )
+        if depths is not None:
+            depths.check_count(len(source) if isinstance(source, Sized) else None)
+            stamped = with_depth(stamped, depths)
         for result in pipeline.results(stamped):
             yield result.frame, _people(result, pipeline.body)
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from hmr_ros import __version__
 from hmr_ros.commands.train_options import add_stages
-from hmr_ros.config import ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
+from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
-    options = {name: name for name in ("recover", "refine", "engine", "body")} | {"steps": "posture.steps"}
+    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {"steps": "posture.steps"}
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
@@ -60,6 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(
         args.source, args.out, configuration(args),
         camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
+        depth=args.depth,
     )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ def _bag(args: argparse.Namespace) -> int:
     return bag(
         args.input, args.output, configuration(args),
         topic=args.topic, max_frames=args.max_frames, camera_text=args.camera, quality=args.quality,
+        depth_topic=args.depth_topic,
     )  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def _render(args: argparse.Namespace) -> int:
 
     return render_file(
         args.motion, args.out, args.truth, camera=args.camera, size=args.size, fps=args.fps, seed=args.seed,
-        max_frames=args.max_frames, vertices=args.vertices, body=args.body,
+        max_frames=args.max_frames, vertices=args.vertices, body=args.body, depth=args.depth,
     )  # fmt: skip
 
 
@@ -177,6 +179,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("motion", type=Path, help=".npz with poses [F,72], trans [F,3] (y up)")
     p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
     p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
+    p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
     p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
     p.add_argument("--size", default="640x480", metavar="WxH")
     p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
@@ -230,6 +233,10 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("source", help="video file, image, folder of images, or camera index (0) or device")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
+    p.add_argument(
+        "--depth", type=Path, metavar="DIR",
+        help="registered depth, one image a frame: folder of 16 bit .png (mm) or .npy (m), a single one, or FFV1 video",
+    )  # fmt: skip
     p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
@@ -239,6 +246,9 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
     p.add_argument("output", type=Path, help="folder of the new bag")
     p.add_argument("--topic", help="image topic (needed only where the bag has several)")
+    p.add_argument(
+        "--depth-topic", metavar="TOPIC", help="depth registered to the images: 16UC1, 32FC1, compressedDepth"
+    )
     p.add_argument("--camera", metavar="K", help="intrinsics instead of the bag's CameraInfo: YAML file or fx,fy,cx,cy")
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
@@ -299,6 +309,7 @@ def _engine_commands(commands: Any) -> None:
 def _pipeline_options(p: argparse.ArgumentParser) -> None:
     """Options that stay stable for every command that runs the pipeline."""
     p.add_argument("--recover", choices=RECOVER)
+    p.add_argument("--calibrate", choices=CALIBRATE, help="with depth: where the joints are measured to be")
     p.add_argument("--refine", choices=REFINE)
     p.add_argument("--engine", choices=ENGINES)
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from hmr_ros.errors import ConfigError
-from hmr_ros.methods.registry import MAX_LAG, RECOVERIES, REFINEMENTS
+from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEMENTS
 
 T = TypeVar("T")
 
@@ -30,6 +30,7 @@ def option(
 
 
 RECOVER = tuple(RECOVERIES)
+CALIBRATE = ("none", "auto", *CALIBRATIONS)
 REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
@@ -44,8 +45,13 @@ class InputConfig:
 
     image_topic: str = option("/camera/image_raw", "image topic; sensor_msgs/Image, or CompressedImage if `compressed`")
     camera_info_topic: str = option("/camera/camera_info", "topic of the intrinsics that belong to the image")
+    depth_topic: str = option(
+        "", "topic of depth registered to the image: 16UC1, 32FC1, or compressedDepth by its name; empty: none"
+    )
     compressed: bool = option(False, "subscribe sensor_msgs/CompressedImage instead of Image")
-    reliability: str = option("best_effort", "QoS of the image subscription", ("best_effort", "reliable"))
+    reliability: str = option(
+        "best_effort", "QoS of the subscriptions of images and depth", ("best_effort", "reliable")
+    )
     rectified: str = option(
         "auto",
         "whether images are rectified already: projected with P, no distortion; auto: topics named image_rect*",
@@ -144,6 +150,12 @@ class HmrConfig:
     """The whole configuration; file layout = this tree."""
 
     recover: str = option("posture", "how the SMPL pose is found", RECOVER)
+    calibrate: str = option(
+        "auto",
+        "how people are moved to what a depth image says of their joints: bone by bone, or by another fit; auto: the"
+        " better one, where there is depth",
+        CALIBRATE,
+    )
     refine: str = option(
         "temporal", "how the pose is refined: by its key points alone, or over a window of frames", REFINE
     )

@@ -17,7 +17,7 @@ from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.posturehmr.sources import ImagePosture, KeypointPosture
-from hmr_ros.methods.registry import MAX_LAG, NETWORKS, RECOVERIES, REFINEMENTS, load
+from hmr_ros.methods.registry import AUTO_CALIBRATION, CALIBRATIONS, MAX_LAG, NETWORKS, RECOVERIES, REFINEMENTS, load
 from hmr_ros.perception.detector import Detector
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
@@ -53,13 +53,17 @@ def build_stages(config: HmrConfig, *, whole_tracks: bool = False) -> Stages:
     """
     recovery = RECOVERIES[config.recover]
     refinement = None if whole_tracks else REFINEMENTS.get(config.refine)
-    direct = recovery.any_body and refinement is None and not whole_tracks
+    chosen = None if config.calibrate in ("none", "auto") else CALIBRATIONS[config.calibrate]
+    direct = recovery.any_body and refinement is None and chosen is None and not whole_tracks
     body = load_body(config.body or None) if direct else load_body(None)
-    posture = whole_tracks or recovery.needs_posture or (refinement is not None and refinement.needs_posture)
+    posture = whole_tracks or any(m.needs_posture for m in (recovery, refinement, chosen) if m)
+    if config.calibrate == "auto" and posture:
+        chosen = CALIBRATIONS[AUTO_CALIBRATION]
     return Stages(
         EvidenceMaker(_posture_source(config) if posture else None),
         load(recovery.build)(body),
         load(refinement.build)(config.temporal, body, _warm_engine(config, "refine")) if refinement else None,
+        load(chosen.build)(body) if chosen else None,
         BodyConversion(load_body(config.body)) if config.body and not direct else None,
     )
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.evidence.record import EvidenceMaker
-from hmr_ros.methods.contract import Answer, Estimate, Observation, Recovery, Refinement, human_of
+from hmr_ros.methods.contract import Answer, Calibration, Estimate, Observation, Recovery, Refinement, human_of
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.types import Frame, Human, Result, Track
 
@@ -40,11 +40,12 @@ class Stages:
     evidence: EvidenceMaker
     recovery: Recovery
     refinement: Refinement | None = None
+    calibration: Calibration | None = None  # for people of whom a depth image says something
     conversion: BodyConversion | None = None  # where the answer shall belong to another body than the methods'
 
 
 class Pipeline:
-    """image -> tracks -> evidence -> recovery -> refinement -> people.
+    """image -> tracks -> evidence -> recovery -> calibration -> refinement -> people.
 
     Frames are given in the order of their stamps. Not safe to call from several threads at once.
     """
@@ -98,6 +99,8 @@ class Pipeline:
         """Forget all tracks, as at the start of another video."""
         self.tracker.reset()
         self.stages.recovery.reset()
+        if self.stages.calibration:
+            self.stages.calibration.reset()
         if self.stages.refinement:
             self.stages.refinement.reset()
         if self.stages.conversion:
@@ -113,6 +116,10 @@ class Pipeline:
     def _observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:
         evidence = self._timed("evidence", lambda: self.stages.evidence(frame, tracks))
         estimates = self._timed("recover", lambda: self.stages.recovery(frame, tracks, evidence))
+        calibration = self.stages.calibration
+        if calibration and any(e.depth for e in evidence):
+            recovered = estimates
+            estimates = self._timed("calibrate", lambda: calibration(frame.index, tracks, evidence, recovered))
         return [
             Observation(frame.index, frame.stamp_ns, frame.camera, *row)
             for row in zip(tracks, evidence, estimates, strict=True)

@@ -5,7 +5,7 @@ Camera frame everywhere: x right, y down, z forward (ROS optical frame, REP-103)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class Frame:
-    """One image with its time and camera."""
+    """One image with its time and camera, and the depth image that belongs to it where there is one."""
 
     index: int  # counts from 0
     stamp_ns: int  # acquisition time
     image: UInt8[Array, "H W 3"]  # BGR
     camera: Camera
+    # m along the optical axis, float32, registered to the image pixel by pixel; NaN where unknown
+    depth: Float[Array, "H W"] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ def generate_launch_description():
             DeclareLaunchArgument("input", description="rosbag2 folder, .mcap or ROS 1 .bag"),
             DeclareLaunchArgument("output", description="folder of the new bag"),
             DeclareLaunchArgument("image_topic", default_value="", description="image topic; empty: the only one"),
+            DeclareLaunchArgument("depth_topic", default_value="", description="registered depth; empty: none"),
             DeclareLaunchArgument("config", default_value=config, description="parameter file"),
             OpaqueFunction(function=_process),
         ]
@@ -31,4 +32,6 @@ def _process(context):
     command += ["--config", value("config")]
     if value("image_topic"):
         command += ["--topic", value("image_topic")]
+    if value("depth_topic"):
+        command += ["--depth-topic", value("depth_topic")]
     return [ExecuteProcess(cmd=command, output="screen")]

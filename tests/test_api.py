@@ -147,6 +147,37 @@ def test_bad_images_and_cameras_are_explained(hmr, rendered):
         list(hmr.track([image], fps=0.0))
 
 
+def test_depth_of_an_image_reaches_its_frame(hmr, rendered, monkeypatch):
+    images, _, camera = rendered
+    pipeline, seen = hmr._image_pipeline, []
+    monkeypatch.setattr(
+        pipeline, "results", lambda frames: (seen.extend(frames), type(pipeline).results(pipeline, seen))[1]
+    )
+    depth = np.full(images[0].shape[:2], 2500, np.uint16)
+    assert len(hmr(images[0], K=camera.K, depth=depth)) == 1
+    np.testing.assert_allclose(seen[0].depth, 2.5)
+    for bad, said in ((depth[:-1], "register it to the colour image"), (depth.astype(np.uint8), "16 bit millimetres")):
+        with pytest.raises(InputError, match=said):
+            hmr(images[0], depth=bad)
+
+
+def test_depth_of_a_video_reaches_its_frames(rendered, tmp_path):
+    images, _, camera = rendered
+    hmr = HumanMeshRecovery(threads=1, recover="kinematic", refine="none")
+    (tmp_path / "d").mkdir()
+    for i, image in enumerate(images[:3]):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+        cv2.imwrite(str(tmp_path / f"d/{i}.png"), np.full(image.shape[:2], 2000 + i, np.uint16))
+    depths = [np.full(images[0].shape[:2], 2 + 1e-3 * i, np.float32) for i in range(3)]
+    for source in (lambda: tmp_path, lambda: images[:3], lambda: iter(images[:3])):
+        for depth in (lambda: tmp_path / "d", lambda: depths, lambda: iter(depths)):
+            frames = [frame for frame, _ in hmr.track(source(), K=camera.K, depth=depth())]
+            assert [round(float(f.depth[7, 9]), 3) for f in frames] == [2.0, 2.001, 2.002]
+    for source, depth in ((tmp_path, depths[:2]), (images[:2], depths), (images[:2], tmp_path / "d")):
+        with pytest.raises(InputError, match="give one for each frame"):
+            next(hmr.track(source, K=camera.K, depth=depth))
+
+
 def test_the_import_needs_no_ros_torch_or_networks():
     code = "import sys; from hmr_ros import HumanMeshRecovery; HumanMeshRecovery(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

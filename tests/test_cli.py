@@ -15,6 +15,7 @@ from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.cli import main
 from hmr_ros.io.results import load_humans, save_arrays
 from hmr_ros.io.video import VideoWriter, open_source
+from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.render import truth_arrays
 
 
@@ -62,6 +63,38 @@ def test_options_limit_the_work(tmp_path, clip):
     assert main(["run", str(clip[0] / "clip.mp4"), "--out", str(tmp_path / "o"), *options]) == 0
     assert load_humans(tmp_path / "o/humans.npz").frame.max() == 3
     assert not (tmp_path / "o/overlay.mp4").exists()
+
+
+def write_depth(folder, count, size=(480, 360)):
+    folder.mkdir()
+    for i in range(count):
+        cv2.imwrite(str(folder / f"{i}.png"), np.full(size[::-1], 3000 + i, np.uint16))
+    return folder
+
+
+def test_depth_reaches_the_frames_of_a_run(tmp_path, clip, monkeypatch):
+    seen, step = [], Pipeline.step
+    monkeypatch.setattr(Pipeline, "step", lambda self, frame: seen.append(frame) or step(self, frame))
+    options = ["--recover", "kinematic", "--max-frames", "3", "--no-overlay"]
+    depth = str(write_depth(tmp_path / "d", 25))
+    assert main(["run", str(clip[0] / "clip.mp4"), "--out", str(tmp_path / "o"), "--depth", depth, *options]) == 0
+    assert [round(1e3 * float(f.depth[0, 0])) for f in seen] == [3000, 3001, 3002]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "said"),
+    [
+        (24, (480, 360), "has 24 depth images for 25 frames; give one for each frame"),
+        (26, (480, 360), "has 26 depth images for 25 frames; give one for each frame"),
+        (25, (424, 240), "is 424x240, the colour image is 480x360; register it to the colour image"),
+    ],
+)
+def test_depth_that_does_not_fit_is_refused_at_the_start(tmp_path, clip, capsys, count, size, said):
+    depth = write_depth(tmp_path / "d", count, size)
+    assert main(["run", str(clip[0] / "clip.mp4"), "--out", str(tmp_path / "o"), "--depth", str(depth)]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("hmr: ") and said in line
+    assert not (tmp_path / "o").exists()
 
 
 def test_nobody_in_the_video_is_a_result_too(tmp_path):

@@ -35,7 +35,7 @@ def wrong_arrays(record):
 def way(rendered):
     images, _, camera = rendered
     pipeline = build_pipeline(offline(HmrConfig(threads=1), as_live=True))
-    frame = Frame(0, 10**9, images[0], camera)
+    frame = Frame(0, 10**9, images[0], camera, depth=np.full(images[0].shape[:2], 3.0, np.float32))
     people = pipeline.observe(frame)
     pipeline.reset()
     return people, pipeline.step(frame), pipeline.body
@@ -51,6 +51,8 @@ def test_records_on_the_way(way):
 
 
 def test_a_wrong_shape_is_noticed(way):
+    frame = way[1].frame
+    assert [w[1] for w in wrong_arrays(replace(frame, depth=frame.depth[..., None]))] == ["depth"]
     human = way[1].humans[0]
     for name, value in (("joints", np.zeros((23, 3))), ("betas", np.zeros((1, 10))), ("K", np.zeros((3, 3), int))):
         assert [w[1] for w in wrong_arrays(replace(human, **{name: value}))] == [name]

@@ -37,6 +37,8 @@ class Observed:
     sigma_rays: Floats  # [N,P] standard deviation of the rays; inf = no 2D evidence
     betas: Floats  # [N,10] expected shape
     sigma_betas: Floats  # [N] standard deviation of each beta around it
+    depths: Floats | None = None  # [N,P] m, third coordinate of the points from the camera; None = no depth known
+    sigma_depths: Floats | None = None  # [N,P] m; inf = unknown
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,19 @@ class PointFitter:
         spread[0] = 1e3
         self._prior = 1.0 / spread**2
 
-    def __call__(self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None) -> Fitted:
+    def __call__(
+        self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None, start: Floats | None = None
+    ) -> Fitted:
         """Most probable parameters under Gaussian errors of the given sizes.
 
-        `near` [N,24,3,3]: local rotations to start from and to stay close to, instead of the T-pose.
+        `near` [N,24,3,3]: local rotations to start from and to stay close to, instead of the T-pose; `start`
+        [N,24,3,3]: to start from alone.
         """
         betas = seen.betas.copy()
-        rotations = self._start(seen, betas) if near is None else near
+        start = near if start is None else start
+        rotations = self._start(seen, betas) if start is None else start
         placed = self._pose(rotations, betas)
-        pelvis = place(placed.points, seen.rays, seen.sigma_rays)
+        pelvis = _moved_to_depths(place(placed.points, seen.rays, seen.sigma_rays), placed.points, seen)
         for _ in range(iterations):
             step = self._step(seen, _deviation(rotations, near, placed.world), betas, pelvis, placed)
             turn = step[:, :_POSE].reshape(-1, NUM_JOINTS, 3)
@@ -121,8 +127,9 @@ class PointFitter:
         J = self._jacobian(at)  # [N,P,3,82]
         N, P = J.shape[:2]
         inverse = 1.0 / seen.sigma[..., None]
-        A = np.zeros((N, P, 5, _UNKNOWNS))
-        r = np.zeros((N, P, 5))
+        per_point = 5 if seen.depths is None else 6
+        A = np.zeros((N, P, per_point, _UNKNOWNS))
+        r = np.zeros((N, P, per_point))
         A[:, :, :3, :-3] = J * inverse[..., None]
         r[:, :, :3] = (seen.points - at.points) * inverse
         xyz = at.points + pelvis[:, None]
@@ -133,10 +140,14 @@ class PointFitter:
             A[:, :, 3 + c, :-3] = (J[:, :, c] - plane[..., c, None] * J[:, :, 2]) * gain
             A[:, :, 3 + c, _UNKNOWNS - 3 + c] = gain[..., 0]
             A[:, :, 3 + c, -1] = -plane[..., c] * gain[..., 0]
-        r[:, :, 3:] = (seen.rays - plane) / seen.sigma_rays[..., None]
-        rows = A.reshape(N, P * 5, _UNKNOWNS)
+        r[:, :, 3:5] = (seen.rays - plane) / seen.sigma_rays[..., None]
+        if seen.depths is not None and seen.sigma_depths is not None:
+            A[:, :, 5, :-3] = J[:, :, 2] / seen.sigma_depths[..., None]
+            A[:, :, 5, -1] = 1.0 / seen.sigma_depths
+            r[:, :, 5] = (seen.depths - xyz[..., 2]) / seen.sigma_depths
+        rows = A.reshape(N, P * per_point, _UNKNOWNS)
         normal = np.swapaxes(rows, 1, 2) @ rows
-        right = (np.swapaxes(rows, 1, 2) @ r.reshape(N, P * 5, 1))[..., 0]
+        right = (np.swapaxes(rows, 1, 2) @ r.reshape(N, P * per_point, 1))[..., 0]
         self._add_priors(normal, right, seen, deviation, betas)
         return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
 
@@ -196,6 +207,18 @@ def place(points: Floats, rays: Floats, sigma: Floats) -> Floats:
         position = np.linalg.solve(normal, right[..., None])[..., 0]
         weight = 1.0 / (sigma * np.maximum(points[..., 2] + position[:, None, 2], _MIN_DEPTH_M))
     return position
+
+
+def _moved_to_depths(position: Floats, points: Floats, seen: Observed) -> Floats:
+    """`position` [N,3] m moved along its own ray to where the known depths are."""
+    if seen.depths is None or seen.sigma_depths is None:
+        return position
+    weight = seen.sigma_depths**-2
+    total = weight.sum(1)
+    z = (weight * (seen.depths - points[..., 2])).sum(1) / np.maximum(total, 1e-12)
+    known = (total > 0) & (z > _MIN_DEPTH_M) & (position[:, 2] > _MIN_DEPTH_M)
+    scale = np.where(known, z / np.where(known, position[:, 2], 1.0), 1.0)
+    return position * scale[:, None]
 
 
 def _parts(points: BodyPoints) -> Floats:

@@ -20,18 +20,20 @@ from hmr_ros.types import Frame, Human
 
 def bag(
     source: Path, target: Path, config: HmrConfig, *, topic: str | None, max_frames: int | None,
-    camera_text: str | None = None, quality: bool = False,
+    camera_text: str | None = None, quality: bool = False, depth_topic: str | None = None,
 ) -> int:  # fmt: skip
     """Process every image of `source`: nothing is dropped, stamps are kept, Ctrl-C keeps what is done.
 
+    `depth_topic`: depth that is registered to the images.
     `quality`: people are found in a first pass and refined with the frames before and after them.
     """
     camera = read_camera(camera_text) if camera_text else None
     whole = build_quality(config) if quality else None
     pipeline = whole.pipeline if whole else build_pipeline(offline(config))
     bag_images = BagImages(
-        source, topic, camera=camera, rectified=config.input.rectified, fallback=convert_with_cv_bridge
-    )
+        source, topic, camera=camera, rectified=config.input.rectified, fallback=convert_with_cv_bridge,
+        depth_topic=depth_topic,
+    )  # fmt: skip
     with bag_images as images, HumanBagWriter(target) as writer:
         total = images.count if max_frames is None else min(images.count, max_frames)
         frames = tqdm(itertools.islice(images, max_frames), total=total, unit="frame", desc="people")
@@ -41,6 +43,7 @@ def bag(
         else:
             session.process(frames, pipeline)
     skipped = f", {images.skipped} images left out" if images.skipped else ""
+    skipped += f", {images.without_depth} frames without depth" if images.without_depth else ""
     print(f"{session.frames} frames, {session.humans} people found{skipped} -> {target}")
     return 130 if session.interrupted else 0
 

@@ -18,6 +18,7 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
 from hmr_ros.factory import build_pipeline, build_quality, offline
 from hmr_ros.io.calibration import read_camera
+from hmr_ros.io.depth import FramesWithDepth, open_depth
 from hmr_ros.io.results import ResultRecorder
 from hmr_ros.io.video import FrameSource, VideoWriter, open_source
 from hmr_ros.methods.contract import Observation
@@ -28,14 +29,17 @@ from hmr_ros.view.overlay import draw_humans
 
 def run(
     source: str, out: Path, config: HmrConfig, *, camera_text: str | None, max_frames: int | None, overlay: bool,
-    quality: bool = False,
+    quality: bool = False, depth: Path | None = None,
 ) -> int:  # fmt: skip
     """Write humans.npz, overlay.mp4 (or .png) and summary.json to `out`; Ctrl-C keeps what is done.
 
+    `depth`: folder, file or 16 bit video with one registered depth image for each frame.
     `quality`: people are found in a first pass, refined with the frames before and after them, and drawn in a second.
     """
     camera = read_camera(camera_text) if camera_text else None
     frames = open_source(source, camera)
+    if depth is not None:
+        frames = FramesWithDepth(frames, open_depth(depth))
     if quality and frames.is_live:
         raise InputError("--quality needs a file: it reads the frames to come; leave it out for a camera")
     whole = build_quality(config) if quality else None

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS
+from hmr_ros.evidence.depth import PATCH_M, SurfaceDepths, surface_depths
 from hmr_ros.evidence.keypoints import Normalised, normalise, rays_of
-from hmr_ros.types import Array, Frame, Track
+from hmr_ros.types import Array, Floats, Frame, Track
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+_PERSON_M = 0.5  # what `Evidence.scale` measures, on the average person
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Evidence:
     scale: float  # size of the person on the plane z = 1 of the aimed camera
     R_camera_aimed: Float[Array, "3 3"]  # aimed camera -> real camera
     posture: Posture | None  # the 81 points, N = 1; None where no method asked for them
+    depth: SurfaceDepths | None = None  # at the limb landmarks; None without a depth image
 
 
 class EvidenceMaker:
@@ -59,9 +64,12 @@ class EvidenceMaker:
         seen = normalise(rays, keypoints[..., 2], np.array([t.keypoints.keypoints_3d for t in tracks]))
         posture = self._source(frame, tracks, seen) if self._source else None
         return [
-            Evidence(rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i))
+            Evidence(
+                rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i),
+                depths_of(frame, keypoints[i], float(seen.scale[i])),
+            )
             for i in range(len(tracks))
-        ]
+        ]  # fmt: skip
 
 
 def keypoints_of(evidence: list[Evidence]) -> Normalised:
@@ -81,6 +89,14 @@ def posture_of(evidence: list[Evidence]) -> Posture:
         np.concatenate([r.points_2d for r in rows]), np.concatenate([r.sigma_2d for r in rows]),
         np.concatenate([r.points for r in rows]), np.concatenate([r.sigma for r in rows]),
     )  # fmt: skip
+
+
+def depths_of(frame: Frame, keypoints: Floats, scale: float) -> SurfaceDepths | None:
+    """At the limb landmarks of one person's `keypoints` [33,3] px; `scale` as in `Evidence`."""
+    if frame.depth is None:
+        return None
+    size_px = PATCH_M / _PERSON_M * scale * float(frame.camera.K[0, 0])
+    return SurfaceDepths(*surface_depths(frame.depth, keypoints[BLAZEPOSE_LIMBS, :2], size_px))
 
 
 def _row(posture: Posture | None, i: int) -> Posture | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,15 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera, guess_camera
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
+from hmr_ros.io.depth import registered
+from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth
 from hmr_ros.io.encodings import Fallback, decode_compressed, decode_image
 from hmr_ros.io.model_store import share_file
 from hmr_ros.types import Camera, Frame, Human, Image
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 _MESSAGES = ("Human", "HumanArray")
+_FIRST_IMAGES = 10  # that say how long a frame is
 _GUESS = "the focal length is guessed; give --camera"
 _log = logging.getLogger(__name__)
 
@@ -30,12 +36,13 @@ class BagImages:
 
     Intrinsics are those of `camera`, or those recorded last on the camera_info beside the topic; where there are none
     that can be used the focal length is guessed, with a warning. Images that cannot be decoded are left out, with a
-    warning. `rectified` is input.rectified; `fallback` decodes encodings that are not in our own table.
+    warning. `rectified` is input.rectified; `fallback` decodes encodings that are not in our own table. A frame has the
+    depth of `depth_topic` whose stamp is nearest, if that is within half a frame; `without_depth` counts the others.
     """
 
     def __init__(
         self, path: Path, topic: str | None = None, *, camera: Camera | None = None, rectified: str = "auto",
-        fallback: Fallback | None = None,
+        fallback: Fallback | None = None, depth_topic: str | None = None,
     ) -> None:  # fmt: skip
         if not path.exists():
             raise InputError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap or a ROS 1 .bag")
@@ -45,11 +52,12 @@ class BagImages:
         except Exception as error:  # the library raises its own kinds, and others on damaged files
             raise InputError(f"cannot read bag {path}: {_one_line(error)}") from error
         self._path, self._given, self._fallback = path, camera, fallback
-        self._connections = self._choose(topic)
+        self._depths = self._choose_depth(depth_topic) if depth_topic else []
+        self._connections = self._choose(topic, depth_topic)
         self.topic: str = self._connections[0].topic
         self.count: int = sum(c.msgcount for c in self._connections)
         self.frame_id = "camera"
-        self.skipped = 0
+        self.skipped = self.without_depth = 0
         self._rectified = is_rectified(self.topic, rectified)
         self._warned: set[str] = set()
         wanted = info_topic(self.topic)
@@ -64,9 +72,23 @@ class BagImages:
         self._reader.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames with the stamp of their header. InputError where the bag breaks off."""
+        """Frames with the stamp of their header. InputError where the bag breaks off, or depth is not registered."""
+        if not self._depths:
+            yield from (item for item in self._recorded() if isinstance(item, Frame))
+            return
+        matching = DepthMatching(self._period())
+        for item in self._recorded():
+            if isinstance(item, Frame):
+                matching.frame(item)
+            else:
+                matching.depth(stamp_of(item), item)
+            yield from (self._with_depth(*pair) for pair in matching.matched())
+        yield from (self._with_depth(*pair) for pair in matching.matched(end=True))
+
+    def _recorded(self) -> Iterator[Frame | Any]:
+        """Frames and depth messages in order of recording."""
         info, index = self._first(self._infos), 0
-        messages = self._messages([*self._connections, *self._infos])
+        messages = self._messages([*self._connections, *self._infos, *self._depths])
         while True:
             try:
                 connection, message = next(messages)
@@ -77,12 +99,39 @@ class BagImages:
             if connection.msgtype == _INFO:
                 info = message
                 continue
+            if connection in self._depths:
+                yield message
+                continue
             image = self._decoded(connection, message)
             if image is not None:
-                stamp = message.header.stamp
                 self.frame_id = message.header.frame_id
-                yield Frame(index, stamp.sec * 1_000_000_000 + stamp.nanosec, image, self._camera(info, image))
+                yield Frame(index, stamp_of(message), image, self._camera(info, image))
                 index += 1
+
+    def _period(self) -> ImagePeriod:
+        """Known from the first images already; where the bag is damaged, that is reported where they are read."""
+        period = ImagePeriod()
+        with contextlib.suppress(Exception):
+            for _, message in itertools.islice(self._messages(self._connections), _FIRST_IMAGES):
+                period.image(stamp_of(message))
+        return period
+
+    def _with_depth(self, frame: Frame, message: Any | None) -> Frame:
+        depth = None
+        if message is not None:
+            if message.header.frame_id != self.frame_id:
+                self._warn(
+                    f"depth is in frame '{message.header.frame_id}', the image in '{self.frame_id}': is it registered?"
+                )
+            try:
+                depth = decode_depth(message)
+            except InputError as error:
+                self._warn(f"depth left out: {error}")
+        if depth is None:
+            self.without_depth += 1
+            return frame
+        height, width = frame.image.shape[:2]
+        return replace(frame, depth=registered(depth, width, height, f"depth of {self._depths[0].topic}"))
 
     def _messages(self, connections: list[Any]) -> Iterator[tuple[Any, Any]]:
         for connection, _, raw in self._reader.messages(connections=connections):
@@ -122,9 +171,17 @@ class BagImages:
             self._warned.add(text)
             _log.warning("%s", text)
 
-    def _choose(self, topic: str | None) -> list[Any]:
+    def _choose_depth(self, topic: str) -> list[Any]:
+        depths = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED) and c.topic == topic]
+        if not depths:
+            names = sorted({c.topic for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED)})
+            self._reader.close()
+            raise InputError(f"bag {self._path} has no depth topic {topic}; it has {', '.join(names) or 'no images'}")
+        return depths
+
+    def _choose(self, topic: str | None, depth_topic: str | None) -> list[Any]:
         """The connections of one image topic; a topic that was recorded from two publishers has two."""
-        images = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED)]
+        images = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED) and c.topic != depth_topic]
         names = sorted({c.topic for c in images})
         if topic is not None:
             images = [c for c in images if c.topic == topic]
@@ -181,6 +238,12 @@ class HumanBagWriter:
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,
             tracking_state=int(human.state), **arrays,
         )  # fmt: skip
+
+
+def stamp_of(message: Any) -> int:
+    """Stamp of a message's header in ns."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _one_line(error: BaseException) -> str:

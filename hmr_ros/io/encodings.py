@@ -78,6 +78,16 @@ def decode_image(message: Any, fallback: Fallback | None = None) -> Image:
             return fallback(message)
         except InputError as error:
             raise InputError(f"{unknown}; {error}") from error
+    try:
+        return np.asarray(encoding.to_bgr(pixels(message, encoding)), np.uint8)
+    except cv2.error as error:
+        raise InputError(
+            f"image of {message.width}x{message.height} cannot be {message.encoding}: odd size?"
+        ) from error
+
+
+def pixels(message: Any, encoding: Encoding) -> Any:
+    """Values of a sensor_msgs/Image as the encoding says, [H,W] or [H,W,channels]; InputError for short data."""
     dtype = np.dtype(encoding.dtype).newbyteorder(">" if message.is_bigendian else "<")
     row_bytes = message.width * encoding.channels * dtype.itemsize
     step = message.step or row_bytes
@@ -88,14 +98,10 @@ def decode_image(message: Any, fallback: Fallback | None = None) -> Image:
             f"{max(step, row_bytes) * message.height} bytes and has {data.size}; check the driver"
         )
     rows = data[: step * message.height].reshape(message.height, step)[:, :row_bytes]
-    pixels = np.ascontiguousarray(rows).view(dtype).astype(encoding.dtype, copy=False)
-    shape = (message.height, message.width, encoding.channels) if encoding.channels > 1 else (-1, message.width)
-    try:
-        return np.asarray(encoding.to_bgr(pixels.reshape(shape)), np.uint8)
-    except cv2.error as error:
-        raise InputError(
-            f"image of {message.width}x{message.height} cannot be {message.encoding}: odd size?"
-        ) from error
+    values = np.ascontiguousarray(rows).view(dtype).astype(encoding.dtype, copy=False)
+    return values.reshape(
+        (message.height, message.width, encoding.channels) if encoding.channels > 1 else (-1, message.width)
+    )
 
 
 def decode_compressed(message: Any) -> Image:

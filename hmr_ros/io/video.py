@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -40,6 +40,10 @@ class FrameSource:
 
     def __iter__(self) -> Iterator[Frame]:
         raise NotImplementedError
+
+    def counted(self) -> int | None:
+        """How many frames an iteration gives, where containers may be wrong by one or two; None = not known."""
+        return self.count
 
     def close(self) -> None:
         """Release the device or file."""
@@ -90,7 +94,7 @@ class _ImageSource(FrameSource):
 class _CaptureSource(FrameSource):
     def __init__(self, source: str, camera: Camera | None, live: bool) -> None:
         super().__init__()
-        _quiet_opencv()
+        quiet_opencv()
         self._source, self.is_live = source, live
         self._wall_ns = time.time_ns() - time.monotonic_ns()  # live stamps are wall time that never steps back
         first = self._open()
@@ -116,6 +120,16 @@ class _CaptureSource(FrameSource):
             image = self._read()
         # a camera ends only when it breaks; containers count a frame more or less than they hold, a break is larger
         self.truncated = self.is_live or (self.count is not None and index < 0.98 * self.count - 1)
+
+    def counted(self) -> int | None:
+        """Frames of a file, by decoding it once; the next iteration starts anew."""
+        if self.is_live:
+            return None
+        self._open()
+        self._first, count = None, 1
+        while self._capture.grab():
+            count += 1
+        return count
 
     def _open(self) -> Image:
         """Open the stream at its start; its first image."""
@@ -167,7 +181,7 @@ class VideoWriter:
     def write(self, image: Image) -> None:
         """Append a BGR image [H,W,3]; images of another size are fitted to the first one's."""
         if self._writer is None:
-            _quiet_opencv()
+            quiet_opencv()
             self._size = (image.shape[1], image.shape[0])
             fourcc = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), fourcc, self._fps, self._size)
@@ -190,18 +204,24 @@ def _writable_fps(fps: float) -> float:
     return round(fps, decimals)
 
 
-def _quiet_opencv() -> None:
+def quiet_opencv() -> None:
     """Errors are said once, by us: OpenCV and FFmpeg would print theirs between the lines of the progress bar."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2, "utils") and hasattr(cv2.utils, "logging"):
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _images_in(folder: Path) -> list[Path]:
+def files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Files of `folder` with one of these suffixes (lower case) in natural order: frame2 before frame10. OSError."""
+
     def natural(path: Path) -> list[tuple[int, int, str]]:
         return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in re.split(r"(\d+)", path.name)]
 
-    found = sorted((p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES), key=natural)
+    return sorted((p for p in folder.iterdir() if p.suffix.lower() in suffixes), key=natural)
+
+
+def _images_in(folder: Path) -> list[Path]:
+    found = files_in(folder, _IMAGE_SUFFIXES)
     if not found:
         raise InputError(f"folder {folder} holds no images ({', '.join(sorted(_IMAGE_SUFFIXES))})")
     return found

@@ -51,6 +51,20 @@ class Recovery(Protocol):
         ...
 
 
+class Calibration(Protocol):
+    """Moves recovered people to target joints that were measured, frame by frame, before refinement (PC-HMR)."""
+
+    def __call__(
+        self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]
+    ) -> list[Estimate]:
+        """One estimate a track, in the same order; who has no target joints stays where the recovery put them."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what was learned about tracks."""
+        ...
+
+
 Answer = Callable[[], list[Estimate]]  # called once, when the frame's answer is due
 
 

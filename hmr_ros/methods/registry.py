@@ -1,4 +1,4 @@
-"""What there is to choose from: recoveries, refinements and networks, each under its name in the configuration.
+"""What there is to choose from: recoveries, calibrations, refinements and networks, by their names.
 
 Imports no method: an entry names the function that builds it, which is loaded when the entry is chosen. A new method or
 network is one entry here.
@@ -15,7 +15,7 @@ MAX_LAG = 4  # frames; the prior of temporal refinement reads no further ahead
 
 @dataclass(frozen=True)
 class Method:
-    """A recovery or a refinement."""
+    """A recovery, a calibration or a refinement."""
 
     build: str  # "module:function"
     needs_posture: bool  # whether it reads the 81 points of the posture networks from the evidence
@@ -52,6 +52,11 @@ REFINEMENTS = {
     "keypoints": Method(f"{_SCORE}.streaming:build_keypoints", needs_posture=True),
     "temporal": Method(f"{_SCORE}.streaming:build_temporal", needs_posture=True),
 }
+CALIBRATIONS = {
+    "parallel": Method("hmr_ros.methods.pchmr.stages:build_parallel", needs_posture=False),
+    "fit": Method("hmr_ros.methods.pchmr.stages:build_fit", needs_posture=True),
+}
+AUTO_CALIBRATION = "fit"  # the better one, see docs/results.md
 _M2P = ("mesh2d", "m2p")
 NETWORKS = {
     "posture": Network(f"{_POSTURE}.graphs:posture_graph", "steps", _M2P, "posture.steps", option="--steps"),

@@ -10,6 +10,7 @@ from hmr_ros.ros.statistics import Period
 _FAILED_ERROR = 0.5  # of the images that were looked at: an error from here on, a warning below
 _DROPPED_WARN = 0.1  # of the images that came
 _DROPPED_ERROR = 0.9
+_NO_DEPTH_WARN = 0.1  # of the answers
 
 
 def diagnosis(name: str, period: Period, config: InputConfig) -> DiagnosticArray:
@@ -25,7 +26,7 @@ def judge(period: Period, config: InputConfig) -> tuple[bytes, str]:
     """Level of DiagnosticStatus and message: STALE without images, else the worst of what is wrong, worst first."""
     if not period.received:
         return DiagnosticStatus.STALE, _silence(period, config)
-    found = [*_failures(period), *_drops(period)]
+    found = [*_failures(period), *_drops(period), *_missing_depth(period, config)]
     if period.camera_problem:
         found.append((DiagnosticStatus.WARN, f"distances are a guess: {period.camera_problem}"))
     if not found:
@@ -57,3 +58,12 @@ def _drops(period: Period) -> list[tuple[bytes, str]]:
     level = DiagnosticStatus.ERROR if share >= _DROPPED_ERROR else DiagnosticStatus.WARN
     cure = "lower its rate or resolution, raise `threads`, or set refine: keypoints"
     return [(level, f"{period.dropped} of {period.received} images dropped, the camera is too fast: {cure}")]
+
+
+def _missing_depth(period: Period, config: InputConfig) -> list[tuple[bytes, str]]:
+    answered = max(period.published, period.without_depth)
+    if not period.without_depth or period.without_depth < _NO_DEPTH_WARN * answered:
+        return []
+    cure = "check that the depth camera runs, is synchronised, and registers depth to the colour image"
+    found = f"{period.without_depth} of {answered} images had no depth of {config.depth_topic}: {cure}"
+    return [(DiagnosticStatus.WARN, found)]

@@ -23,11 +23,13 @@ from hmr_ros.io.encodings import decode_compressed, decode_image
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.bridge import convert_with_cv_bridge
 from hmr_ros.ros.convert import stamp_ns
+from hmr_ros.ros.depth import DepthTopic
 from hmr_ros.ros.environment import subscription_event_callbacks
 from hmr_ros.ros.parameters import declare_settings
 from hmr_ros.ros.publishers import Publishers
 from hmr_ros.ros.statistics import LiveStatistics, Pace
-from hmr_ros.types import Camera, Frame, Result
+from hmr_ros.types import Camera, Floats, Frame, Result
+from hmr_ros.types import Image as ImageArray
 
 _WARM_UP_FRAMES = 3
 _REPEAT_WARNING_S = 10.0
@@ -49,7 +51,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._config = declare_settings(self)
         self._pipeline = pipeline_factory(self._config)
         self._statistics = LiveStatistics()
-        self._slot: Any = None
+        self._slot: tuple[Any, float] | None = None  # the newest image and when it came, time.monotonic()
         self._slot_changed = threading.Condition()
         self._stopping = False
         self._camera_info: CameraInfo | None = None
@@ -90,11 +92,17 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         images = self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)
         self._rectified = is_rectified(images.topic_name, config.rectified)  # the name after remapping
         self.create_subscription(CameraInfo, config.camera_info_topic, self._on_camera_info, qos)
+        self._depths = None
+        if config.depth_topic:
+            qos = QoSProfile(depth=5, reliability=qos.reliability)  # none is dropped that an image may wait for
+            self._depths = DepthTopic(self, config.depth_topic, qos)
 
     def _on_image(self, message: Any) -> None:
+        if self._depths is not None:
+            self._depths.image(stamp_ns(message.header.stamp))
         with self._slot_changed:
             self._statistics.received(dropped=self._slot is not None)
-            self._slot = message
+            self._slot = message, time.monotonic()
             self._slot_changed.notify()
 
     def _on_camera_info(self, message: CameraInfo) -> None:
@@ -112,9 +120,9 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
                 self._slot_changed.wait_for(lambda: self._slot is not None or self._stopping)
                 if self._stopping:
                     return
-                message, self._slot = self._slot, None
+                slot, self._slot = self._slot, None
             try:
-                self._answer(message)
+                self._answer(*cast("tuple[Any, float]", slot))
             except HmrError as error:
                 self._skip(str(error))
             except Exception as error:  # a bad image must not end the node
@@ -124,7 +132,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._statistics.failed(reason)
         self._warn(reason)
 
-    def _answer(self, message: Any) -> None:
+    def _answer(self, message: Any, came_s: float) -> None:
         image = (
             decode_compressed(message)
             if self._config.input.compressed
@@ -132,7 +140,8 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         )
         camera, problem = self._camera(image.shape[1], image.shape[0])
         stamp = stamp_ns(message.header.stamp)
-        frame = TopicFrame(self._next_index, stamp, image, camera, message.header, problem)
+        depth = self._depth(message, image, came_s)
+        frame = TopicFrame(self._next_index, stamp, image, camera, message.header, problem, depth=depth)
         self._next_index += 1
         result = self._pipeline.step(frame)
         if result is not None:
@@ -156,6 +165,16 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         start = time.monotonic()
         if self._pipeline.search(frame, defer=waiting or self._pace.is_short(self._age_ns(frame) * 1e-9)):
             self._pace.worked(time.monotonic() - start)
+
+    def _depth(self, message: Any, image: ImageArray, came_s: float) -> Floats | None:
+        if self._depths is None:
+            return None
+        depth, problem = self._depths.depth_of(message.header, image.shape[1], image.shape[0], came_s)
+        if problem:
+            self._warn(problem)
+        if depth is None:
+            self._statistics.without_depth()
+        return depth
 
     def _camera(self, width: int, height: int) -> tuple[Camera, str]:
         """Intrinsics for an image of this size, and why they are a guess where they are."""

@@ -30,6 +30,9 @@ START_ARGUMENTS = (
     StartArgument(
         "camera_info_topic", "", "topic of the intrinsics; empty: as the parameter file says", "input.camera_info_topic"
     ),
+    StartArgument(
+        "depth_topic", "", "topic of registered depth; empty: as the parameter file says", "input.depth_topic"
+    ),
     StartArgument("config", "", "parameter file; empty: the defaults of config/live.yaml"),
     StartArgument("namespace", "", "namespace of the node"),
     StartArgument("use_sim_time", "", "true: take the time from /clock; empty: as the parameter file says", SIM_TIME),

@@ -27,6 +27,7 @@ class Period:
     failure: str  # why the last image failed that did
     camera_problem: str  # why the intrinsics had to be guessed for the last answer; empty: they are calibrated
     values: dict[str, str]  # everything worth reading, totals included
+    without_depth: int = 0  # images to which no depth belonged, where depth was asked for
 
 
 class LiveStatistics:
@@ -36,7 +37,7 @@ class LiveStatistics:
         """`clock` in seconds."""
         self._lock = threading.Lock()
         self._clock = clock
-        self._counts = {"received": 0, "published": 0, "dropped": 0, "failed": 0}
+        self._counts = {"received": 0, "published": 0, "dropped": 0, "failed": 0, "without_depth": 0}
         self._earlier = deque([(clock(), dict(self._counts))])  # counts at the last reports
         self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
@@ -56,6 +57,11 @@ class LiveStatistics:
         with self._lock:
             self._counts["failed"] += 1
             self._failure = reason
+
+    def without_depth(self) -> None:
+        """An image is answered without the depth that was asked for."""
+        with self._lock:
+            self._counts["without_depth"] += 1
 
     def published(self, latency_ns: int, people: int, camera_problem: str, stage_seconds: dict[str, float]) -> None:
         """An image was answered `latency_ns` after its stamp; `camera_problem` as in `Period`."""
@@ -79,7 +85,7 @@ class LiveStatistics:
             return Period(
                 seconds, new["received"], new["published"], new["dropped"], new["failed"],
                 None if self._last_image is None else now - self._last_image,
-                self._failure, self._camera_problem, self._values(new, seconds),
+                self._failure, self._camera_problem, self._values(new, seconds), new["without_depth"],
             )  # fmt: skip
 
     def _values(self, new: dict[str, int], seconds: float) -> dict[str, str]:

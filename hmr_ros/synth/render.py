@@ -18,6 +18,7 @@ from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import Motion, load_motion, save_arrays
 from hmr_ros.io.video import VideoWriter
+from hmr_ros.synth.depth import DepthFolder, floor_height, true_depth
 from hmr_ros.synth.scene import View, background, clothes, view_of_motion
 from hmr_ros.types import Camera, Floats, Image
 from hmr_ros.view.raster import draw_mesh
@@ -75,9 +76,9 @@ def truth_arrays(truths: list[Truth], camera: Camera, fps: float, body_name: str
 
 def render_file(
     motion_path: Path, out: Path, truth_path: Path | None, *, camera: str | None, size: str, fps: float | None,
-    seed: int, max_frames: int | None, vertices: bool, body: str | None,
+    seed: int, max_frames: int | None, vertices: bool, body: str | None, depth: Path | None = None,
 ) -> int:  # fmt: skip
-    """`hmr render`: a motion file to a video and its truth."""
+    """`hmr render`: a motion file to a video, its truth, and folders of true and noisy depth."""
     if max_frames is not None and max_frames < 1:
         raise ConfigError(f"--max-frames {max_frames} leaves nothing to render; give 1 or more")
     if fps is not None and not 0 < fps < np.inf:
@@ -95,12 +96,16 @@ def render_file(
     _make_folder(out)
     if truth_path is not None:
         _make_folder(truth_path)
+    depths = None if depth is None else DepthFolder(depth, view, seed)
+    floor_y = 0.0 if depth is None else floor_height(motion, model)
     try:
         with VideoWriter(out, fps) as video:
             for image, truth in tqdm(
                 render_motion(motion, model, view, seed), total=len(motion.poses), unit="frame", desc="render"
             ):
                 video.write(image)
+                if depths is not None:
+                    depths.write(true_depth(truth.vertices, model, view, floor_y))
                 truths.append(truth if vertices else replace(truth, vertices=np.zeros(0)))
     finally:
         if truth_path is not None and truths:

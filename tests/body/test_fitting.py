@@ -68,9 +68,10 @@ def test_fit_is_nearer_to_the_truth_than_noisy_points_are(sparse):
 
 
 def test_each_person_is_fitted_alone(sparse):
-    seen = observe(sparse, 4, noise=0.02)[0]
-    together = PointFitter(sparse)(seen)
+    seen, points, _, _ = observe(sparse, 4, noise=0.02)
+    seen = replace(seen, depths=(points + PELVIS)[..., 2], sigma_depths=np.full(seen.sigma.shape, 0.05))
     order = [2, 0, 3, 1]
+    together = PointFitter(sparse)(seen)
     shuffled = replace(seen, **{k: getattr(seen, k)[order] for k in seen.__dataclass_fields__})
     np.testing.assert_allclose(PointFitter(sparse)(shuffled).points, together.points[order], atol=1e-9)
 
@@ -86,3 +87,23 @@ def test_the_closed_form_start_is_already_close(sparse):
     seen, points, _, _ = observe(sparse, 10)
     fitted = PointFitter(sparse)(replace(seen, betas=np.zeros((10, 10))), 0)
     assert np.linalg.norm(fitted.points - points, axis=-1).mean() < 0.08
+
+
+def test_known_depths_say_how_far_away_and_how_tall(sparse):
+    """Rays fit a person of any size; depths of a few joints say which, and shape and pelvis follow."""
+    seen, points, _, _ = observe(sparse, 6, noise=0.0)
+    nearer = 1.12 * points  # what the points say is an eighth too tall
+    vague = replace(seen, points=nearer, sigma=np.full(seen.sigma.shape, 0.2), sigma_rays=seen.sigma_rays / 4)
+    known = np.full(seen.sigma.shape, np.inf)
+    known[:, [0, 1, 2, 5, 6, 11, 12]] = 0.01
+    measured = replace(vague, depths=(points + PELVIS)[..., 2], sigma_depths=known)
+    without, depths = (np.abs(PointFitter(sparse)(s).pelvis[:, 2] - PELVIS[2]) for s in (vague, measured))
+    assert without.max() > 0.05
+    assert depths.max() < 0.02
+
+
+def test_unknown_depths_change_nothing(sparse):
+    seen = observe(sparse, 3, noise=0.01)[0]
+    shape = seen.sigma.shape
+    unknown = replace(seen, depths=np.zeros(shape), sigma_depths=np.full(shape, np.inf))
+    np.testing.assert_allclose(PointFitter(sparse)(unknown).rotations, PointFitter(sparse)(seen).rotations, atol=1e-9)

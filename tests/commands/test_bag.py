@@ -2,6 +2,7 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
@@ -14,25 +15,39 @@ from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.bags import BagImages, HumanBagWriter
 from hmr_ros.io.model_store import share_file
+from hmr_ros.pipeline import Pipeline
 
 STAMPS = [100 * 10**9 + i * 66_000_000 for i in range(8)]
 
 
-@pytest.fixture
-def bag(tmp_path, rendered):
-    """A bag of the walking person, without CameraInfo."""
+def header(t, stamp):
+    return t["std_msgs/msg/Header"](t["builtin_interfaces/msg/Time"](stamp // 10**9, stamp % 10**9), "optical")
+
+
+def write_bag(path, images, depth_topic=None):
+    """A bag of the walking person without CameraInfo; with depth, there is some beside every second image."""
     types = get_typestore(Stores.ROS2_JAZZY)
     t = types.types
-    with Writer(tmp_path / "in", version=8) as writer:
-        kind = "sensor_msgs/msg/Image"
+    kind, depth_kind = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+    with Writer(path, version=8) as writer:
         connection = writer.add_connection("/cam/image", kind, typestore=types)
-        for stamp, image in zip(STAMPS, rendered[0], strict=False):
-            header = t["std_msgs/msg/Header"](
-                t["builtin_interfaces/msg/Time"](stamp // 10**9, stamp % 10**9), "optical"
-            )
-            message = t[kind](header, 360, 480, "bgr8", 0, 3 * 480, image.reshape(-1))
+        depths = writer.add_connection(depth_topic, depth_kind, typestore=types) if depth_topic else None
+        for i, (stamp, image) in enumerate(zip(STAMPS, images, strict=False)):
+            message = t[kind](header(t, stamp), 360, 480, "bgr8", 0, 3 * 480, image.reshape(-1))
             writer.write(connection, stamp, types.serialize_cdr(message, kind))
-    return tmp_path / "in"
+            if depths and i % 2 == 0:
+                png = cv2.imencode(".png", np.full((360, 480), 3000 + i, np.uint16))[1].tobytes()
+                data = np.frombuffer(bytes(12) + png, np.uint8)
+                late = header(t, stamp + 30_000_000)  # less than half of the 66 ms of a frame
+                message = t[depth_kind](late, "16UC1; compressedDepth png", data)
+                writer.write(depths, stamp + 31_000_000, types.serialize_cdr(message, depth_kind))
+    return path
+
+
+@pytest.fixture
+def bag(tmp_path, rendered):
+    """A bag of the walking person."""
+    return write_bag(tmp_path / "in", rendered[0])
 
 
 def read_humans(path):
@@ -62,6 +77,19 @@ def test_a_given_camera_is_used(bag, tmp_path, rendered, caplog):
     assert main([*argv[:2], str(tmp_path / "guess"), *argv[3:]]) == 0
     far, near = (read_humans(tmp_path / name)[0][1].humans[0].transl[2] for name in ("out", "guess"))
     assert far > 1.1 * near  # the same image through a longer lens
+
+
+def test_depth_reaches_the_frames_beside_it(tmp_path, rendered, monkeypatch, capsys):
+    topic, seen, step = "/cam/depth/compressedDepth", [], Pipeline.step
+    monkeypatch.setattr(Pipeline, "step", lambda self, frame: seen.append(frame.depth) or step(self, frame))
+    path = write_bag(tmp_path / "in", rendered[0], topic)
+    argv = ["bag", str(path), str(tmp_path / "out"), "--recover", "kinematic", "--depth-topic"]
+    assert main([*argv, topic]) == 0
+    assert "8 frames, 8 people found, 4 frames without depth ->" in capsys.readouterr().out
+    assert [d is None for d in seen] == [False, True] * 4
+    assert [round(1e3 * float(d[0, 0])) for d in seen[::2]] == [3000, 3002, 3004, 3006]
+    assert main([*argv[:2], str(tmp_path / "other"), *argv[3:], "/cam/no_depth"]) == 1
+    assert "has no depth topic /cam/no_depth; it has /cam/depth/compressedDepth, /cam/image" in capsys.readouterr().err
 
 
 def test_an_interruption_keeps_what_is_done(bag, tmp_path):

@@ -1,5 +1,6 @@
 """Bags: images of all three formats in, people with the original stamps out."""
 
+import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
@@ -145,6 +146,82 @@ def test_a_topic_with_two_publishers_is_read_whole(shared):
     with BagImages(shared / "faulty_inputs/t18_two_connections") as images:
         stamps = [f.stamp_ns for f in images]
         assert len(stamps) == images.count == 6 and stamps == sorted(stamps)
+
+
+def write_depth_bag(path, depths, size=(64, 48), frame_id="optical", compressed=False):
+    """Images at STAMPS, and depth messages of (ms after the stamp of image i, encoding, value) with `depths[i]`."""
+    types = get_typestore(Stores.ROS2_JAZZY)
+    t = types.types
+
+    def header(stamp, frame):
+        return t["std_msgs/msg/Header"](t["builtin_interfaces/msg/Time"](stamp // 10**9, stamp % 10**9), frame)
+
+    with Writer2(path, version=8) as writer:
+        kind, depth_kind = "sensor_msgs/msg/Image", f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
+        color = writer.add_connection("/camera/color/image_raw", kind, typestore=types)
+        depth = writer.add_connection("/camera/depth/image", depth_kind, typestore=types)
+        for i, stamp in enumerate(STAMPS):
+            message = t[kind](header(stamp, "optical"), 48, 64, "bgr8", 0, 192, np.full(48 * 192, i, np.uint8))
+            writer.write(color, stamp, types.serialize_cdr(message, kind))
+            if depths[i] is None:
+                continue
+            after_ms, encoding, value = depths[i]
+            array = np.full(size[::-1], value, np.uint16 if encoding == "16UC1" else np.float32)
+            head = header(stamp + round(after_ms * 1e6), frame_id)
+            if compressed:
+                data = np.frombuffer(bytes(12) + cv2.imencode(".png", array)[1].tobytes(), np.uint8)
+                message = t[depth_kind](head, f"{encoding}; compressedDepth png", data)
+            else:
+                data = array.view(np.uint8).ravel()
+                message = t[depth_kind](head, *array.shape, encoding, 0, array.strides[0], data)
+            writer.write(depth, stamp + 20_000_000, types.serialize_cdr(message, depth_kind))
+    return path
+
+
+COLOR, DEPTH = "/camera/color/image_raw", "/camera/depth/image"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_depth_comes_with_its_image(tmp_path, caplog, compressed):
+    last = (3, "16UC1", 3000) if compressed else (3, "32FC1", 3.0)
+    path = write_depth_bag(tmp_path / "b", [(0, "16UC1", 1000), (-15, "16UC1", 2000), last], compressed=compressed)
+    with BagImages(path, depth_topic=DEPTH, camera=read_camera("300,300,32,24")) as images:
+        assert images.topic == COLOR  # the depth topic is no choice of it
+        frames = list(images)
+        assert images.without_depth == 0
+    assert [f.stamp_ns for f in frames] == STAMPS and [f.index for f in frames] == [0, 1, 2]
+    assert [int(f.image[0, 0, 0]) for f in frames] == [0, 1, 2]
+    np.testing.assert_allclose([f.depth[20, 20] for f in frames], [1, 2, 3])
+    assert frames[0].depth.shape == (48, 64) and not caplog.text
+
+
+def test_images_without_near_depth_have_none(tmp_path):
+    path = write_depth_bag(tmp_path / "b", [(-19, "16UC1", 1000), None, (16, "16UC1", 3000)])
+    with BagImages(path, depth_topic=DEPTH) as images:  # frames are 33 and 37 ms long
+        assert [f.depth is None for f in images] == [True, True, False]
+        assert images.without_depth == 2
+
+
+def test_depth_that_is_not_registered_is_refused_with_the_cure(tmp_path, caplog):
+    path = write_depth_bag(tmp_path / "b", [(0, "16UC1", 1000)] * 3, size=(32, 24))
+    with pytest.raises(InputError, match="/camera/depth/image is 32x24, the colour image is 64x48; register it to"):
+        frames_of(path, depth_topic=DEPTH)
+    frames_of(write_depth_bag(tmp_path / "c", [(0, "16UC1", 1000)] * 3, frame_id="ir"), depth_topic=DEPTH)
+    assert caplog.text.count("depth is in frame 'ir', the image in 'optical': is it registered?") == 1
+
+
+def test_depth_that_cannot_be_decoded_leaves_the_image(tmp_path, caplog):
+    path = write_depth_bag(tmp_path / "b", [(0, "16UC1", 1000), (0, "8UC4", 1.0), (0, "16UC1", 1000)])
+    assert [f.depth is None for f in frames_of(path, depth_topic=DEPTH)] == [False, True, False]
+    assert "depth left out: depth encoding '8UC4'" in caplog.text
+
+
+def test_a_depth_topic_that_is_not_there(tmp_path):
+    path = write_depth_bag(tmp_path / "b", [None] * 3)
+    with pytest.raises(InputError, match="no depth topic /other; it has /camera/color/image_raw, /camera/depth/image"):
+        BagImages(path, depth_topic="/other")
+    with BagImages(path, COLOR, depth_topic=DEPTH) as images:
+        assert [f.depth for f in images] == [None] * 3 and images.without_depth == 3
 
 
 def read_humans(path):

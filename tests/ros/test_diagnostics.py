@@ -10,8 +10,11 @@ from hmr_ros.ros.statistics import Period
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
 
-def period(received=30, published=30, dropped=0, failed=0, silent_s=0.0, camera_problem=""):
-    return Period(1.0, received, published, dropped, failed, silent_s, "bad data", camera_problem, {"received": "7"})
+def period(received=30, published=30, dropped=0, failed=0, silent_s=0.0, camera_problem="", without_depth=0):
+    values = {"received": "7"}
+    return Period(
+        1.0, received, published, dropped, failed, silent_s, "bad data", camera_problem, values, without_depth
+    )
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,8 @@ def period(received=30, published=30, dropped=0, failed=0, silent_s=0.0, camera_
         (period(published=29, failed=1), WARN, "1 of 30 images could not be processed: bad data"),
         (period(published=15, failed=15), ERROR, "15 of 30 images could not be processed"),
         (period(published=0, failed=30), ERROR, "30 of 30 images"),
+        (period(without_depth=2), OK, "running"),
+        (period(without_depth=3), WARN, "3 of 30 images had no depth of : check that the depth camera runs"),
         (period(camera_problem="no CameraInfo"), WARN, "distances are a guess: no CameraInfo"),
     ],
 )

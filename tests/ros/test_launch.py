@@ -87,9 +87,16 @@ def test_a_profile_of_the_users_stays(monkeypatch):
     assert event.env[PROFILE_VARIABLES[0]] == "/mine.xml" and PROFILE_VARIABLES[1] not in event.env
 
 
-@pytest.mark.parametrize("topic", ["", "/camera/image_raw"])
-def test_a_bag_goes_through_hmr_bag(tmp_path, topic):
+@pytest.mark.parametrize(
+    ("topics", "options"),
+    [
+        ({}, []),
+        ({"image_topic": "/camera/image_raw"}, ["--topic", "/camera/image_raw"]),
+        ({"depth_topic": "/camera/depth"}, ["--depth-topic", "/camera/depth"]),
+    ],
+)
+def test_a_bag_goes_through_hmr_bag(tmp_path, topics, options):
     given = {"input": f"{tmp_path}/in", "output": f"{tmp_path}/out", "config": "mine.yaml"}
-    event = start("bag", **given, **({"image_topic": topic} if topic else {}))
-    expected = [given["input"], given["output"], "--config", "mine.yaml", *(["--topic", topic] if topic else [])]
+    event = start("bag", **given, **topics)
+    expected = [given["input"], given["output"], "--config", "mine.yaml", *options]
     assert event.cmd[0].endswith("lib/hmr_ros/bag") and event.cmd[1:] == expected

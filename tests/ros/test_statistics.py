@@ -41,6 +41,17 @@ def test_a_period_counts_what_happened_in_it(clock):
     assert period.values["dropped_hz"] == "10.0" and period.values["latency_ms_p95"] == "30.0"
 
 
+def test_images_without_depth_are_counted(clock):
+    statistics = LiveStatistics(clock)
+    for _ in range(3):
+        statistics.without_depth()
+    clock.now += 1
+    period = statistics.take()
+    assert period.without_depth == 3 and period.values["without_depth"] == "3"
+    clock.now += 1
+    assert statistics.take().without_depth == 0
+
+
 def test_a_camera_that_died_is_silent_whatever_came_before(clock):
     statistics = LiveStatistics(clock)
     assert statistics.take().silent_s is None

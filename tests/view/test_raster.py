@@ -4,7 +4,7 @@ import numpy as np
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.view.overlay import draw_humans, track_color
-from hmr_ros.view.raster import draw_mesh, mesh_mask
+from hmr_ros.view.raster import draw_mesh, mesh_depth, mesh_mask
 
 K = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
 SQUARE = np.array([[-0.2, -0.2, 1], [0.2, -0.2, 1], [0.2, 0.2, 1], [-0.2, 0.2, 1]])
@@ -68,6 +68,47 @@ def test_the_lit_side_is_brighter():
         for light in ([0, 0, -1], [1, 0, 0])
     )
     assert lit == 200 and grazed == 70
+
+
+def test_depth_of_a_slanted_plane_is_exact():
+    """Every pixel's ray meets the plane z = 1 + x / 2 where the geometry says."""
+    slanted = SQUARE + np.stack([0 * SQUARE[:, 0], 0 * SQUARE[:, 0], SQUARE[:, 0] / 2], 1)
+    depth = mesh_depth(slanted, FACES, K, 100, 100)
+    rows, columns = np.nonzero(np.isfinite(depth))
+    ray = (columns - 50) / 100
+    np.testing.assert_allclose(depth[rows, columns], 1 / (1 - ray / 2), rtol=1e-9)
+    assert abs(len(rows) - (mesh_mask(slanted, FACES, K, 100, 100) > 0).sum()) < 120
+
+
+def test_depth_covers_the_mesh_without_gaps():
+    depth = mesh_depth(SQUARE, FACES, K, 100, 100)
+    inside = np.zeros((100, 100), bool)
+    inside[30:71, 30:71] = True  # both faces meet on the diagonal
+    np.testing.assert_array_equal(np.isfinite(depth), inside)
+    np.testing.assert_allclose(depth[inside], 1)
+
+
+def test_depth_of_the_nearest_counts_in_any_order():
+    vertices = np.concatenate([SQUARE, SQUARE * [1, 1, 2], SQUARE * [1, 1, -1]])
+    for faces in (np.concatenate([FACES, FACES + 4, FACES + 8]), np.concatenate([FACES + 4, FACES])):
+        depth = mesh_depth(vertices, faces, K, 100, 100)
+        assert depth[50, 50] == 1
+    assert mesh_depth(vertices, FACES + 4, K, 100, 100)[50, 50] == 2
+
+
+def test_crossing_planes_meet_where_they_are():
+    """Where the painter's algorithm must choose one face, the z-buffer has the nearer at each pixel."""
+    left, right = (SQUARE + np.outer(s * SQUARE[:, 0], [0, 0, 1]) for s in (0.5, -0.5))
+    depth = mesh_depth(np.concatenate([left, right]), np.concatenate([FACES, FACES + 4]), K, 100, 100)
+    assert depth[50, 40] < 1 and depth[50, 60] < 1 and abs(depth[50, 50] - 1) < 1e-9
+
+
+def test_depth_of_a_mesh_partly_or_wholly_outside():
+    square = SQUARE + np.array([0.4, 0, 0])
+    whole = mesh_depth(square, FACES, K, 200, 100)
+    np.testing.assert_array_equal(mesh_depth(square, FACES, K, 100, 100), whole[:, :100])
+    for shift in ([0, 0, -3], [50, 0, 0], [0, np.nan, 0]):
+        assert np.isnan(mesh_depth(SQUARE + shift, FACES, K, 100, 100)).all()
 
 
 def test_overlay_covers_the_person_and_leaves_the_rest(human):

@@ -51,30 +51,31 @@ class PostureRecovery:
             Observed(posture.points, _DISCOUNT_3D * posture.sigma, rays, sigma_rays, betas, sigma_betas)
         )
         self._shapes.learn(ids, fitted.betas, frame.index)
-        return self._estimates(seen, fitted, joint_sigma(posture.sigma))
+        return estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma))
 
     def reset(self) -> None:
         """Forget all shapes."""
         self._shapes = TrackShapes()
 
-    def _estimates(self, seen: Normalised, fitted: Fitted, sigma: Floats) -> list[Estimate]:
-        """From the axes of the aimed cameras to the real one's."""
-        rotations = fitted.rotations.copy()
-        rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
-        pelvis = (seen.R_camera_aimed @ fitted.pelvis[..., None])[..., 0]
-        rest = self._body.rest_joints(fitted.betas)
-        transl = pelvis - rest[:, 0]
-        joints = forward_kinematics(rotations, rest)[1] + transl[:, None]
-        too_near = np.minimum(joints[..., 2].min(1) - _MIN_DEPTH_M, 0.0)
-        transl[:, 2] -= too_near
-        joints[..., 2] -= too_near[:, None]
-        rows = zip(rotations, fitted.betas, transl, joints, sigma, strict=True)
-        return [Estimate(*row) for row in rows]
-
 
 def build(body: BodyModel) -> PostureRecovery:
     """`recover: posture`."""
     return PostureRecovery(body)
+
+
+def estimates_of(body: BodyModel, seen: Normalised, fitted: Fitted, sigma: Floats) -> list[Estimate]:
+    """From the axes of the aimed cameras to the real one's; `sigma` [N,24] m of the joints."""
+    rotations = fitted.rotations.copy()
+    rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
+    pelvis = (seen.R_camera_aimed @ fitted.pelvis[..., None])[..., 0]
+    rest = body.rest_joints(fitted.betas)
+    transl = pelvis - rest[:, 0]
+    joints = forward_kinematics(rotations, rest)[1] + transl[:, None]
+    too_near = np.minimum(joints[..., 2].min(1) - _MIN_DEPTH_M, 0.0)
+    transl[:, 2] -= too_near
+    joints[..., 2] -= too_near[:, None]
+    rows = zip(rotations, fitted.betas, transl, joints, sigma, strict=True)
+    return [Estimate(*row) for row in rows]
 
 
 def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:

@@ -1,0 +1,189 @@
+"""What a depth image gives: rendered clips with and without it, as live.
+
+`python benchmarks/depth.py CLIP...`; a CLIP.mp4 is one of benchmarks/clips.py, with its truth CLIP.npz and its motion
+beside it. Depth is that of `hmr render --depth`. Columns, means over the clips: PA-MPJPE (12 limb joints), MPJPE (24
+joints) and PVE after the pelvises coincide, mm; median error of the pelvis in absolute position and of its depth, mm;
+root mean square error over `joint_sigma`; ms a person of the calibration. The last lines are the paper's own measure:
+PVE of the calibrated mesh before SMPL is refitted to it, with depth joints and with true ones.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from refinement import refine_network
+
+from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import NUM_JOINTS, BodyModel
+from hmr_ros.body.points import points_of
+from hmr_ros.config import HmrConfig
+from hmr_ros.evaluate.metrics import joint_errors, procrustes_errors
+from hmr_ros.evidence.record import depths_of
+from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from hmr_ros.io.results import HumansTable, load_humans, load_motion
+from hmr_ros.io.video import open_source
+from hmr_ros.methods.contract import Calibration, Estimate, Observation
+from hmr_ros.methods.pchmr.calibration import all_targets, blend_of, bone_motion, calibrated
+from hmr_ros.methods.pchmr.stages import FitCalibration, ParallelCalibration
+from hmr_ros.methods.pchmr.targets import DepthTargets
+from hmr_ros.methods.scorehmr.settings import Guidance
+from hmr_ros.methods.scorehmr.streaming import RefineNetwork, ScoreRefinement
+from hmr_ros.synth.depth import floor_height, measured_depth, true_depth
+from hmr_ros.synth.scene import View
+from hmr_ros.types import Camera, Floats, Frame
+
+_BLOCK_PX = 24  # what is missing is missing in blocks
+_MESH_STEP = 8  # whole meshes are slow; every eighth frame
+_WRONG_FOCAL = 0.75  # share of the true focal length that an uncalibrated camera is taken to have
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One person in one frame, and the truth."""
+
+    person: Observation
+    joints: Floats  # [24,3] m
+    vertices: Floats  # [V,3] m
+
+
+def main() -> None:
+    """Print one line a way to go."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, nargs="+")
+    args = parser.parse_args()
+    body, network = load_body(None), refine_network()
+    full, holes, wrong = [], [], []
+    for clip in args.clips:
+        rows = list(seen_with_depth(clip, body))
+        full.append([s for s, _ in rows])
+        holes.append([s for _, s in rows])
+        wrong.append(list(seen_without(clip, body, _WRONG_FOCAL)))
+    ways = {
+        "none": (full, None), "none, wrong focal length": (wrong, None),
+        "fit": (full, lambda: FitCalibration(body)), "parallel": (full, lambda: ParallelCalibration(body)),
+        "parallel, rigid": (full, lambda: ParallelCalibration(body, rigid=True)),
+        "fit, 30 % missing": (holes, lambda: FitCalibration(body)),
+        "parallel, 30 % missing": (holes, lambda: ParallelCalibration(body)),
+    }  # fmt: skip
+    for name, (clips, make) in ways.items():
+        for refined in (False, True):
+            label = f"{name}{', temporal' if refined else ''}"
+            figures = [measured(rows, make() if make else None, body, network if refined else None) for rows in clips]
+            report(label, figures)
+    for label, true in (("depth joints", False), ("true joints", True)):
+        recovered, rigid, calibrated_ = np.mean([mesh_errors(rows[::_MESH_STEP], body, true) for rows in full], axis=0)
+        print(f"mesh, {label}: recovered {recovered:.1f}, rigid {rigid:.1f}, non-rigid {calibrated_:.1f}", flush=True)
+
+
+def seen_with_depth(clip: Path, body: BodyModel) -> Iterator[tuple[Seen, Seen]]:
+    """The longest track with its depth evidence, and the same where 30 % of the depth image is missing."""
+    truth, motion = load_humans(clip.with_suffix(".npz")), load_motion(clip.with_name(f"motion_{clip.stem[5:]}.npz"))
+    camera = Camera(truth.K, 640, 480)
+    view, floor = _view(truth, motion.poses[0], motion.trans[0], camera, body), floor_height(motion, body)
+    rng = np.random.default_rng(0)
+    for seen in seen_without(clip, body):
+        depth = measured_depth(true_depth(seen.vertices, body, view, floor), truth.K, rng)
+        blocks = rng.random((camera.height // _BLOCK_PX + 1, camera.width // _BLOCK_PX + 1)) < 0.3
+        gone = np.kron(blocks, np.ones((_BLOCK_PX, _BLOCK_PX), bool))[: camera.height, : camera.width]
+        yield _with_depth(seen, depth), _with_depth(seen, np.where(gone, np.nan, depth))
+
+
+def seen_without(clip: Path, body: BodyModel, focal: float = 1.0) -> Iterator[Seen]:
+    """The longest track of the clip before refinement; `focal`: the assumed focal length over the true one."""
+    truth = load_humans(clip.with_suffix(".npz"))
+    K = truth.K * np.array([[focal, 1, 1], [1, focal, 1], [1, 1, 1]])
+    pipeline = build_pipeline(offline(HmrConfig(refine="none", calibrate="none"), as_live=True))
+    people = [p for frame in open_source(str(clip), Camera(K, 0, 0)) for p in pipeline.observe(frame)]
+    ids = [p.track.track_id for p in people]
+    for person in people:
+        if person.track.track_id == max(set(ids), key=ids.count):
+            i = int(np.flatnonzero(truth.frame == person.frame)[0])
+            pose = (truth.global_orient[i], truth.body_pose[i], truth.betas[i], truth.transl[i])
+            yield Seen(person, truth.joints[i], body.vertices(*pose))
+
+
+def _view(truth: HumansTable, pose: Floats, trans: Floats, camera: Camera, body: BodyModel) -> View:
+    """Where the camera of a rendered clip stood, from the first frame's truth and motion."""
+    R = matrix_from_axis_angle(truth.global_orient[0]) @ matrix_from_axis_angle(pose[:3]).T
+    pelvis = body.rest_joints(truth.betas[0])[0]
+    return View(camera, R, truth.transl[0] + pelvis - R @ (pelvis + trans))
+
+
+def _with_depth(seen: Seen, depth: Floats) -> Seen:
+    p = seen.person
+    frame = Frame(p.frame, p.stamp_ns, np.zeros((1, 1, 3), np.uint8), p.camera, depth=depth)
+    evidence = replace(p.evidence, depth=depths_of(frame, p.track.keypoints.keypoints_2d, p.evidence.scale))
+    return replace(seen, person=replace(p, evidence=evidence))
+
+
+def measured(
+    rows: list[Seen], calibration: Calibration | None, body: BodyModel, network: RefineNetwork | None
+) -> Floats:
+    """[7] the columns for one clip."""
+    refinement = ScoreRefinement(network, body, Guidance()) if network else None
+    figures, seconds = [], []
+    for seen in rows:
+        person = seen.person
+        start = time.perf_counter()
+        if calibration:
+            moved = calibration(person.frame, [person.track], [person.evidence], [person.estimate])[0]
+            person = replace(person, estimate=moved)
+        seconds.append(time.perf_counter() - start)
+        answer = refinement.observe(person.stamp_ns, [person])()[0] if refinement else person.estimate
+        figures.append(errors(answer, seen, body))
+    table = np.array(figures)
+    ratio = np.sqrt(table[:, 5].mean() / table[:, 6].mean())
+    return np.array([*table[:, :3].mean(0), *np.median(table[:, 3:5], axis=0), ratio, 1e3 * np.median(seconds)])
+
+
+def mesh_errors(rows: list[Seen], body: BodyModel, true: bool) -> Floats:
+    """[3] PVE mm of the recovered mesh, of it moved rigidly bone by bone, and with the non-rigid rest; `true`: towards
+    the true limb joints."""
+    points = points_of(body, np.arange(NUM_JOINTS), np.arange(len(body.v_template)))
+    blend, find = blend_of(points), DepthTargets(body)
+    figures = []
+    for seen in rows:
+        estimate = seen.person.estimate
+        targets = all_targets(find([seen.person.evidence], [estimate]))
+        if true:
+            targets[:, SMPL_LIMBS] = seen.joints[SMPL_LIMBS]
+        motion = bone_motion(estimate.joints[None], targets)
+        recovered = (points.posed(estimate.rotations, estimate.betas) + estimate.transl)[None]
+        meshes = [recovered, calibrated(recovered, motion, blend, rigid=True), calibrated(recovered, motion, blend)]
+        away = np.array([m[0, NUM_JOINTS:] - m[0, 0] for m in meshes]) - (seen.vertices - seen.joints[0])
+        figures.append(1e3 * np.linalg.norm(away, axis=-1).mean(-1))
+    return np.asarray(np.mean(figures, axis=0))
+
+
+def errors(answer: Estimate, seen: Seen, body: BodyModel) -> list[float]:
+    """PA-MPJPE, MPJPE, PVE, pelvis and its depth in mm; mean square of errors and of `joint_sigma`, m^2."""
+    angles = axis_angle_from_matrix(answer.rotations)
+    vertices = body.vertices(angles[0], angles[1:].reshape(-1), answer.betas, answer.transl)
+    away = answer.joints[0] - seen.joints[0]
+    surface = np.linalg.norm(vertices - seen.vertices - away, axis=1).mean()
+    relative = answer.joints[1:] - seen.joints[1:] - away
+    return [
+        procrustes_errors(answer.joints[None, SMPL_LIMBS], seen.joints[None, SMPL_LIMBS]).mean(),
+        joint_errors(answer.joints[None], seen.joints[None]).mean(),
+        1e3 * surface, 1e3 * np.linalg.norm(away), 1e3 * abs(away[2]),
+        (relative**2).mean(), (answer.joint_sigma[1:] ** 2).mean(),
+    ]  # fmt: skip
+
+
+def report(label: str, figures: list[Floats]) -> None:
+    """One line: means over the clips, then the PA-MPJPE of each."""
+    pa, mpjpe, pve, pelvis, deep, ratio, ms = np.mean(figures, axis=0).tolist()
+    print(
+        f"{label:<34} PA-MPJPE {pa:5.1f}  MPJPE {mpjpe:5.1f}  PVE {pve:5.1f}  pelvis {pelvis:4.0f} (depth {deep:4.0f})"
+        f"  error/sigma {ratio:.2f}  {ms:5.2f} ms  [{' '.join(f'{f[0]:.0f}' for f in figures)}]",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""`calibrate: parallel` and `calibrate: fit`: recovered people moved to what a depth image says of their joints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, coarse_of, sparse_points
+from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.body.model import BodyModel, forward_kinematics
+from hmr_ros.body.shape import TrackShapes
+from hmr_ros.evidence.record import Evidence, keypoints_of, posture_of
+from hmr_ros.methods.contract import Calibration, Estimate
+from hmr_ros.methods.pchmr.calibration import all_targets, blend_of, bone_motion, calibrated
+from hmr_ros.methods.pchmr.targets import DepthTargets, Targets
+from hmr_ros.methods.posturehmr.recovery import estimates_of, evidence_2d
+from hmr_ros.types import Floats, Track
+
+_LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])  # among the 81 points
+_DISCOUNT_3D, _DISCOUNT_DEPTH = 2.0, 0.35  # of sigma in the fit
+_ITERATIONS = 2
+_SIGMA_POINT_M = 0.02  # of the calibrated points, in the refit
+_ACROSS_M = 0.03  # error of a target joint across the optical axis: the landmark's
+
+
+class FitCalibration:
+    """The recovery's fit again, with the joints' depths as further observations. Remembers each track's shape."""
+
+    def __init__(self, body: BodyModel) -> None:
+        """`body` is the open body, as for the recovery."""
+        self._body = body
+        self._fitter = PointFitter(sparse_points(body, coarse_of(body)))
+        self._targets, self._shapes = DepthTargets(body), TrackShapes()
+
+    def __call__(
+        self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]
+    ) -> list[Estimate]:
+        """See `Calibration`."""
+        targets = self._targets(evidence, estimates)
+        seen, posture = keypoints_of(evidence), posture_of(evidence)
+        N = len(evidence)
+        depths, sigma_depths = np.zeros((N, NUM_SPARSE)), np.full((N, NUM_SPARSE), np.inf)
+        aimed = np.nan_to_num(targets.points) @ seen.R_camera_aimed  # rows: R^T p
+        depths[:, _LIMBS], sigma_depths[:, _LIMBS] = aimed[..., 2], _DISCOUNT_DEPTH * targets.sigma
+        start = np.array([e.rotations for e in estimates])
+        start[:, 0] = np.swapaxes(seen.R_camera_aimed, 1, 2) @ start[:, 0]
+        ids = [t.track_id for t in tracks]
+        betas, sigma_betas = self._shapes.expected(ids)
+        observed = Observed(
+            posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture), betas, sigma_betas,
+            depths, sigma_depths,
+        )  # fmt: skip
+        fitted = self._fitter(observed, _ITERATIONS, start=start)
+        self._shapes.learn(ids, fitted.betas, frame)
+        found = estimates_of(self._body, seen, fitted, calibrated_sigma(estimates, targets))
+        return _with_targets(targets, found, estimates)
+
+    def reset(self) -> None:
+        """Forget all shapes."""
+        self._shapes = TrackShapes()
+
+
+class ParallelCalibration:
+    """Parallel PC-HMR: the recovered body's bones laid on the target joints, then SMPL refitted to its points."""
+
+    def __init__(self, body: BodyModel, rigid: bool = False) -> None:
+        """`body` is the open body; `rigid` leaves the non-rigid rest out."""
+        self._body, self._rigid = body, rigid
+        self._points = sparse_points(body, coarse_of(body))
+        self._blend, self._fitter = blend_of(self._points), PointFitter(self._points)
+        self._targets, self._shapes = DepthTargets(body), TrackShapes()
+
+    def __call__(
+        self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]
+    ) -> list[Estimate]:
+        """See `Calibration`."""
+        targets = self._targets(evidence, estimates)
+        motion = bone_motion(np.array([e.joints for e in estimates]), all_targets(targets))
+        points = np.array([self._points.posed(e.rotations, e.betas) + e.transl for e in estimates])
+        moved = calibrated(points, motion, self._blend, self._rigid)
+        start = np.array([e.rotations for e in estimates])
+        start[:, 0] = motion.rotation[:, 0] @ start[:, 0]
+        ids = [t.track_id for t in tracks]
+        betas, sigma_betas = self._shapes.expected(ids)
+        N = len(moved)
+        shape = (N, NUM_SPARSE)
+        pelvis = moved[:, :1]
+        fitted = self._fitter(
+            Observed(moved - pelvis, np.full(shape, _SIGMA_POINT_M), np.zeros((*shape, 2)), np.full(shape, np.inf),
+                     betas, sigma_betas),
+            _ITERATIONS, start=start,
+        )  # fmt: skip
+        self._shapes.learn(ids, fitted.betas, frame)
+        placed = pelvis[:, 0] + (moved - pelvis - fitted.points).mean(1)
+        sigma = calibrated_sigma(estimates, targets)
+        found = _placed(self._body, fitted.rotations, fitted.betas, placed, sigma)
+        return _with_targets(targets, found, estimates)
+
+    def reset(self) -> None:
+        """Forget all shapes."""
+        self._shapes = TrackShapes()
+
+
+def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estimate]) -> list[Estimate]:
+    """`found` for those who have targets, `recovered` for the others."""
+    known: list[bool] = np.asarray(np.isfinite(targets.sigma).any(1)).tolist()
+    return [f if has else r for has, f, r in zip(known, found, recovered, strict=True)]
+
+
+def _placed(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Floats, sigma: Floats) -> list[Estimate]:
+    rest = body.rest_joints(betas)
+    transl = pelvis - rest[:, 0]
+    joints = forward_kinematics(rotations, rest)[1] + transl[:, None]
+    return [Estimate(*row) for row in zip(rotations, betas, transl, joints, sigma, strict=True)]
+
+
+def calibrated_sigma(estimates: list[Estimate], targets: Targets) -> Floats:
+    """Standard deviation an axis [N,24] m of the joints relative to the pelvis: the recovery's, and the target's where
+    there is one."""
+    sigma = np.array([e.joint_sigma for e in estimates])
+    seen = np.hypot(targets.sigma, _ACROSS_M)
+    sigma[:, SMPL_LIMBS] = 1 / np.hypot(1 / sigma[:, SMPL_LIMBS], 1 / seen)
+    return sigma
+
+
+def build_fit(body: BodyModel) -> Calibration:
+    """`calibrate: fit`."""
+    return FitCalibration(body)
+
+
+def build_parallel(body: BodyModel) -> Calibration:
+    """`calibrate: parallel`."""
+    return ParallelCalibration(body)

@@ -1,0 +1,145 @@
+"""`calibrate: fit` and `parallel` on a rendered body whose recovery is wrong in what an image cannot say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hmr_ros.body.coarse import coarse_of, sparse_points
+from hmr_ros.body.joints import SMPL, SMPL_LIMBS
+from hmr_ros.config import HmrConfig, with_values
+from hmr_ros.evidence.record import Posture
+from hmr_ros.factory import build_stages
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.methods.contract import estimate_at
+from hmr_ros.methods.pchmr.stages import FitCalibration, ParallelCalibration
+from hmr_ros.pipeline import Pipeline, Stages
+from hmr_ros.types import Frame
+
+SCALE, BEND = 1.3, 1.0
+
+
+@pytest.fixture
+def wrong(open_body, observed):
+    return lambda depth=True: _wrong(open_body, observed, depth)
+
+
+def _wrong(open_body, observed, depth):
+    """A person, the evidence of it, and a recovery that is a third too far away and lifts an arm to the front."""
+    track, evidence, truth = observed(0.0, depth)
+    rotations = truth.rotations.copy()
+    rotations[SMPL["left_elbow"]] = matrix_from_axis_angle([0.0, -BEND, 0.0]) @ rotations[SMPL["left_elbow"]]
+    estimate = estimate_at(open_body, rotations, truth.betas, SCALE * truth.joints[0], np.full(24, 0.08))
+    points = sparse_points(open_body, coarse_of(open_body)).posed(rotations, truth.betas) + truth.transl
+    aimed = (points - truth.joints[0]) @ evidence.R_camera_aimed
+    rays = (points @ evidence.R_camera_aimed)[:, :2] / (points @ evidence.R_camera_aimed)[:, 2:] / evidence.scale
+    posture = Posture(rays[None], np.full((1, 81), 0.05), aimed[None], np.full((1, 81), 0.06))
+    return track, replace(evidence, posture=posture), estimate, truth
+
+
+@pytest.fixture(params=[FitCalibration, ParallelCalibration])
+def calibration(request, open_body):
+    return request.param(open_body)
+
+
+def limb_error(estimate, truth):
+    relative = estimate.joints - estimate.joints[0] - truth.joints + truth.joints[0]
+    return np.linalg.norm(relative[SMPL_LIMBS], axis=1)
+
+
+def test_distance_and_limb_come_from_the_depth(wrong, calibration):
+    track, evidence, estimate, truth = wrong()
+    found = calibration(0, [track], [evidence], [estimate])[0]
+    assert np.linalg.norm(estimate.joints[0] - truth.joints[0]) > 0.6
+    assert np.linalg.norm(found.joints[0] - truth.joints[0]) < 0.03
+    assert limb_error(found, truth).max() < 0.5 * limb_error(estimate, truth).max()
+    assert limb_error(found, truth).mean() < 0.035
+    assert (found.joint_sigma[SMPL_LIMBS] < estimate.joint_sigma[SMPL_LIMBS]).sum() >= 8
+
+
+def test_the_parameters_are_those_of_the_joints(open_body, wrong, calibration):
+    track, evidence, estimate, _ = wrong()
+    found = calibration(0, [track], [evidence], [estimate])[0]
+    again = estimate_at(open_body, found.rotations, found.betas, found.joints[0], found.joint_sigma)
+    np.testing.assert_allclose(again.joints, found.joints, atol=1e-9)
+    np.testing.assert_allclose(again.transl, found.transl, atol=1e-9)
+    turned = np.swapaxes(found.rotations, 1, 2) @ found.rotations
+    np.testing.assert_allclose(turned, np.tile(np.eye(3), (24, 1, 1)), atol=1e-9)
+
+
+def test_who_has_no_depth_stays(wrong, calibration):
+    """Beside somebody who has."""
+    track, evidence, estimate, truth = wrong()
+    other, blind, unmoved, _ = wrong(False)
+    found = calibration(0, [replace(other, track_id=1), track], [blind, evidence], [unmoved, estimate])
+    assert found[0] is unmoved
+    assert np.linalg.norm(found[1].joints[0] - truth.joints[0]) < 0.03
+
+
+def test_the_pipeline_calibrates_only_frames_with_depth(open_body, wrong, camera):
+    calls = []
+
+    class Replay:
+        def __init__(self, depth):
+            self.track, self.evidence, self.estimate, self.truth = wrong(depth)
+
+        def step(self, frame):
+            return [self.track]
+
+        def make(self, frame, tracks):
+            return [self.evidence]
+
+        def __call__(self, frame, tracks, evidence):
+            return [self.estimate]
+
+    class Counting(FitCalibration):
+        def __call__(self, *rows):
+            calls.append(1)
+            return super().__call__(*rows)
+
+    for depth, count in ((False, 0), (True, 1)):
+        replay = Replay(depth)
+        pipeline = Pipeline(open_body, replay, Stages(replay.make, replay, calibration=Counting(open_body)))
+        result = pipeline.step(Frame(0, 0, np.zeros((240, 320, 3), np.uint8), camera))
+        assert len(calls) == count
+        near = np.linalg.norm(result.humans[0].joints[0] - replay.truth.joints[0]) < 0.03
+        assert near == depth
+        assert ("calibrate" in pipeline.stage_seconds) == depth
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({}, FitCalibration),
+        ({"calibrate": "parallel"}, ParallelCalibration),
+        ({"calibrate": "none"}, type(None)),
+        ({"recover": "kinematic", "refine": "none"}, type(None)),  # auto builds no networks for it
+        ({"recover": "kinematic", "refine": "none", "calibrate": "fit"}, FitCalibration),
+        ({"recover": "kinematic", "refine": "none", "calibrate": "parallel"}, ParallelCalibration),
+    ],
+)
+def test_the_setting_chooses(settings, kind):
+    assert type(build_stages(with_values(HmrConfig(), settings)).calibration) is kind
+
+
+def test_refinement_keeps_the_distance(open_body, wrong, camera):
+    """Over frames of somebody who stands still, with the recovery a third too far away in all of them."""
+    track, evidence, estimate, truth = wrong()
+
+    class Replay:
+        def step(self, frame):
+            return [track]
+
+        def make(self, frame, tracks):
+            return [evidence]
+
+        def __call__(self, frame, tracks, evidence):
+            return [estimate]
+
+    built = build_stages(HmrConfig())
+    replay = Replay()
+    pipeline = Pipeline(open_body, replay, Stages(replay.make, replay, built.refinement, built.calibration))
+    blank = np.zeros((240, 320, 3), np.uint8)
+    for i in range(6):
+        result = pipeline.step(Frame(i, i * 33_000_000, blank, camera))
+        assert abs(result.humans[0].joints[0, 2] - truth.joints[0, 2]) < 0.05
