@@ -228,14 +228,22 @@ def validated(config: HmrConfig) -> HmrConfig:
     return with_values(config, {s.name: s.default for s in settings(config)})
 
 
+def load_yaml(path: Path | str) -> Any:
+    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
 def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:
     """Configuration from a YAML file: either the plain tree, or a ROS parameter file (node: ros__parameters: tree)."""
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = load_yaml(path)
     except OSError as error:
         raise ConfigError(f"cannot read config file {path}: {error.strerror}; check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ConfigError(f"config file {path} is not valid YAML: {error}") from error
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.geometry.camera import guess_camera
@@ -37,6 +38,24 @@ def rendered():
     motion = replace(motion, poses=motion.poses[:25], trans=motion.trans[:25])
     images, truths = zip(*render_motion(motion, load_body(), view), strict=True)
     return list(images), list(truths), view.camera
+
+
+@pytest.fixture(scope="session")
+def motion_file(tmp_path_factory):
+    """A short motion as `hmr train` reads it."""
+    motion = demo_motion()
+    path = tmp_path_factory.mktemp("motion") / "motion.npz"
+    np.savez(path, poses=motion.poses, trans=motion.trans)
+    return path
+
+
+@pytest.fixture
+def one_thread():
+    """The arrays are small: threads would wait for each other, and for those that other tests leave behind."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def test_plain_and_ros_parameter_files_mean_the_same(tmp_path, text):
         ("recover: magic", "choose one of kinematic, posture"),
         ("- a\n- b", "holds no settings"),
         ("a: [", "not valid YAML"),
+        ("[" * 5000, "not valid YAML"),
     ],
 )
 def test_bad_files_are_explained_in_one_line(tmp_path, text, said):

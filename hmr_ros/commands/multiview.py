@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, load_yaml
 from hmr_ros.errors import InputError
 from hmr_ros.factory import build_multiview
 from hmr_ros.io.calibration import read_camera
@@ -66,10 +65,10 @@ def _person(pipeline: Pipeline, source: str, camera: str | None, max_frames: int
 def _read(path: Path) -> list[tuple[str, str, str | None, Floats | None, Floats | None]]:
     """(name, source, camera, R, t) of every view."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; {_HOW}") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not valid YAML; {_HOW}") from error
     listed = tree.get("views") if isinstance(tree, dict) else None
     if not isinstance(listed, list) or len(listed) < 2 or not all(isinstance(v, dict) for v in listed):

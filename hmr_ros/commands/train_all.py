@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hmr_ros.config import load_yaml
 from hmr_ros.errors import ConfigError, HmrError, InputError
 
 Job = Callable[[], int]
@@ -195,11 +194,11 @@ def _digest(path: Path) -> str:
 
 def _read(config: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(config.read_text(encoding="utf-8"))
+        tree = load_yaml(config)
     except OSError as error:
         raise ConfigError(f"cannot read {config}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{config} is no YAML file: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ConfigError(f"{config} is no YAML file: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{config} has no stages; see config/train.yaml")
     _choose(config, "", tree, _SECTIONS)

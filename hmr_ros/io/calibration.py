@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from hmr_ros.config import load_yaml
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import check_intrinsics, fit_camera, window_intrinsics
 from hmr_ros.types import Camera, Floats
@@ -27,10 +27,10 @@ def read_camera(text: str) -> Camera:
     try:
         if "," in text and not Path(text).exists():
             return _from_numbers(text)
-        tree = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
+        tree = load_yaml(text)
     except OSError as error:
         raise InputError(f"cannot read camera '{text[:200]}': {error.strerror}; {_HOW}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"camera file {text} is not valid YAML; {_HOW}") from error
     if not isinstance(tree, dict):
         raise InputError(f"camera file {text} holds no calibration; {_HOW}")

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-import torch
 import yaml
 from safetensors.numpy import load_file
 
@@ -13,25 +12,11 @@ from hmr_ros.cli import main
 from hmr_ros.commands import train
 from hmr_ros.commands.train_all import plan
 from hmr_ros.errors import ConfigError
-from hmr_ros.synth.motion import demo_motion
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "train.yaml"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def motion_file(tmp_path_factory):
-    motion = demo_motion()
-    path = tmp_path_factory.mktemp("motion") / "motion.npz"
-    np.savez(path, poses=motion.poses, trans=motion.trans)
-    return path
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tiny(folder, motion_file, **sections):

@@ -1,14 +1,11 @@
 """Small training sets that several tests share, made once through the command line."""
 
-import numpy as np
 import pytest
-import torch
 
 from hmr_ros.body.coarse import coarse_of
 from hmr_ros.cli import main
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
-from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.poses import load_recorded
 from hmr_ros.train.data.batches import PairBank
 from hmr_ros.train.data.pairs import load_pairs
@@ -17,20 +14,8 @@ STILLS, FRAMES, MOVING, CROPS = 24, 8, 4, 10
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """The arrays are small: threads would wait for each other, and for those that other tests leave behind."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def motion_file(tmp_path_factory):
-    motion = demo_motion()
-    path = tmp_path_factory.mktemp("motion") / "motion.npz"
-    np.savez(path, poses=motion.poses, trans=motion.trans)
-    return path
+def _one_thread(one_thread):
+    """Every training here is small."""
 
 
 def _made(kind, motion_file, tmp_path_factory, *options):
