@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
+from hmr_ros.body.coarse import SPARSE_LIMBS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
-from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evidence.keypoints import Normalised, normalise
@@ -31,7 +31,6 @@ from hmr_ros.train.data.batches import Batch, Mix, PairBank, upright_views, with
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.types import Floats
 
-LIMBS = [list(JOINT_IDS).index(j) for j in SMPL_LIMBS]
 CHUNK = 200
 
 
@@ -53,7 +52,7 @@ def main() -> None:
         network = torch_posture(2, weights)
         posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
         true = true_limbs(batch, bank)
-        report("true 2D, 2 steps", posture.points[:, LIMBS], true)
+        report("true 2D, 2 steps", posture.points[:, SPARSE_LIMBS], true)
         report_fits("true 2D, 2 steps", PointFitter(sparse), posture, batch, true)
         return
     index = np.arange(min(len(bank), args.count))
@@ -67,7 +66,7 @@ def main() -> None:
         for steps in (1, 2, 4, 10):
             network = torch_posture(steps, weights)
             posture = network(batch.points.double().numpy(), batch.log_scale.double().numpy())
-            report(f"{name}, {steps} steps", posture.points[:, LIMBS], true)
+            report(f"{name}, {steps} steps", posture.points[:, SPARSE_LIMBS], true)
             if steps == 2:
                 report_fits(f"{name}, {steps} steps", PointFitter(sparse), posture, batch, true)
 
@@ -90,7 +89,7 @@ def unrendered(bank: PairBank, poses: Floats, count: int, rng: np.random.Generat
 def true_limbs(batch: Batch, bank: PairBank) -> Floats:
     """True limb joints [N,12,3] in the axes of the batch's cameras."""
     with torch.no_grad():
-        return fk_state(bank.posed, batch.pose, batch.betas, 0 * batch.scale).double().numpy()[:, LIMBS]
+        return fk_state(bank.posed, batch.pose, batch.betas, 0 * batch.scale).double().numpy()[:, SPARSE_LIMBS]
 
 
 def report_fits(name: str, fitter: PointFitter, posture: Posture, batch: Batch, true: Floats) -> None:
@@ -98,9 +97,9 @@ def report_fits(name: str, fitter: PointFitter, posture: Posture, batch: Batch, 
     knows that they are other points of the body."""
     size = batch.scale.double().numpy()[:, None]
     people = Normalised(batch.points.double().numpy(), size[:, 0], np.tile(np.eye(3), (len(size), 1, 1)))
-    report(f"{name}, fitted", fit(fitter, posture, *evidence_2d(people, posture))[:, LIMBS], true)
+    report(f"{name}, fitted", fit(fitter, posture, *evidence_2d(people, posture))[:, SPARSE_LIMBS], true)
     mesh = posture.points_2d * size[..., None], posture.sigma_2d * size
-    report(f"{name}, fitted to the 2D mesh", fit(fitter, posture, *mesh)[:, LIMBS], true)
+    report(f"{name}, fitted to the 2D mesh", fit(fitter, posture, *mesh)[:, SPARSE_LIMBS], true)
 
 
 def fit(fitter: PointFitter, posture: Posture, rays: Floats, sigma: Floats) -> Floats:

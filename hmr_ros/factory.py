@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig, settings, validated
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.evidence.record import EvidenceMaker, PostureSource
@@ -42,42 +43,46 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(target, tracker, build_stages(config, whole_tracks=whole_tracks))
+    return Pipeline(target, tracker, build_stages(config, target, whole_tracks=whole_tracks))
 
 
-def build_stages(config: HmrConfig, *, whole_tracks: bool = False) -> Stages:
+def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tracks: bool = False) -> Stages:
     """What a frame goes through after tracking. Learned methods work on the open body, for which their networks were
     trained; another body is refitted to their answer.
 
-    `whole_tracks`: refinement comes afterwards, when all frames have been observed, and reads the same evidence.
+    `target` is the body of the configuration where it is loaded already. `whole_tracks`: refinement comes afterwards,
+    when all frames have been observed, and reads the same evidence.
     """
     recovery = RECOVERIES[config.recover]
     refinement = None if whole_tracks else REFINEMENTS.get(config.refine)
     chosen = None if config.calibrate in ("none", "auto") else CALIBRATIONS[config.calibrate]
     direct = recovery.any_body and refinement is None and chosen is None and not whole_tracks
-    body = load_body(config.body or None) if direct else load_body(None)
+    target = target or load_body(config.body or None)
+    body = target if direct else load_body(None)
     posture = whole_tracks or any(m.needs_posture for m in (recovery, refinement, chosen) if m)
     if config.calibrate == "auto" and posture:
         chosen = CALIBRATIONS[AUTO_CALIBRATION]
     return Stages(
         EvidenceMaker(_posture_source(config) if posture else None),
         load(recovery.build)(body),
-        load(refinement.build)(config.temporal, body, _warm_engine(config, "refine")) if refinement else None,
+        load(refinement.build)(config.temporal, body, _warm(choose_engine(config, "refine").engine))
+        if refinement
+        else None,
         load(chosen.build)(body) if chosen else None,
-        BodyConversion(load_body(config.body)) if config.body and not direct else None,
+        BodyConversion(target) if config.body and not direct else None,
     )
 
 
 def _posture_source(config: HmrConfig) -> PostureSource:
     if config.posture.mesh2d == "keypoints":
-        return KeypointPosture(_warm_engine(config, "posture"))
-    return ImagePosture(_image_engine(config), _warm_engine(config, "decoder"))
+        return KeypointPosture(_warm(choose_engine(config).engine))
+    return ImagePosture(_warm(_image_engine(config)), _warm(choose_engine(config, "decoder").engine))
 
 
 def _image_engine(config: HmrConfig) -> Engine:
     """Other weights than the shipped ones have no export, and run in torch."""
     if not config.posture.image_weights:
-        return _warm_engine(config, "image")
+        return choose_engine(config, "image").engine
     if config.engine not in ("auto", "torch"):
         raise ConfigError(
             f"posture.image_weights run with engine 'auto' or 'torch', not '{config.engine}'; change one of them"
@@ -86,9 +91,8 @@ def _image_engine(config: HmrConfig) -> Engine:
     return select("torch", request).engine
 
 
-def _warm_engine(config: HmrConfig, network: str) -> Engine:
-    """An engine that has already paid for what its first run costs more."""
-    engine = choose_engine(config, network).engine
+def _warm(engine: Engine) -> Engine:
+    """The same engine, which has now paid for what its first run costs more."""
     engine(make_inputs(engine.signature, 1))
     return engine
 

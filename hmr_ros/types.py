@@ -73,6 +73,8 @@ class Keypoints:
     keypoints_3d: Float[Array, "33 3"]  # m, camera axes, origin at the mid hip
     score: float  # 0..1, that a person is in the crop
     next_roi: Roi  # where to look for the person in the next frame
+    # of the heat around each landmark: mean px, px; covariance xx, xy, yy px^2; mass. None where no heat map tells
+    heat: Float[Array, "33 6"] | None = field(default=None, kw_only=True)
 
 
 class TrackingState(IntEnum):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from hmr_ros.body.joints import SMPL
+from hmr_ros.body.joints import SMPL, SMPL_LIMBS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import BodyPoints, points_of
 from hmr_ros.errors import AssetError
@@ -23,6 +23,7 @@ SPARSE_JOINTS = (
     "neck", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
 )  # fmt: skip
 JOINT_IDS = np.array([SMPL[name] for name in SPARSE_JOINTS])
+SPARSE_LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])  # the limb joints among the 81 points
 NUM_SPARSE = len(SPARSE_JOINTS) + NUM_MARKERS  # 81, as in VirtualMarker: 17 joints and 64 surface markers
 _NEIGHBOURS = 12
 _MIDLINE_M = 0.012

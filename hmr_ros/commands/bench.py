@@ -53,15 +53,13 @@ def bench(
     tracks = pipeline.tracker.step(frame)
     if not tracks:
         raise InputError("nobody found in the rendered test image; run: hmr doctor")
-    for count in people:
-        crowd = [replace(tracks[0], track_id=i) for i in range(count)]
-        rows += [row(name, count, t) for name, t in recovery_stages(pipeline, frame, crowd, repeats).items()]
+    rows += _crowds(pipeline, frame, tracks[0], people, repeats)
     kind = choose_engine(config).engine.kind if config.recover == "posture" else "none"
     report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads,
         "steps": config.posture.steps,
         "engine": kind, "recover": config.recover, "refine": config.refine,
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), "stages": rows,
+        "peak_memory_mb": peak_memory_mb(), "stages": rows,
     }  # fmt: skip
     _print(report)
     if engines is not None:
@@ -159,14 +157,19 @@ def _measure(config: HmrConfig, frame: Frame, track: Track, people: list[int], r
     except HmrError as error:
         return {"missing": str(error)}
     loaded = time.perf_counter() - start
+    return {
+        "device": engine.device, "dtype": engine.dtype, "load_s": round(loaded, 2), "peak_memory_mb": peak_memory_mb(),
+        "stages": _crowds(pipeline, frame, track, people, repeats),
+    }  # fmt: skip
+
+
+def _crowds(pipeline: Pipeline, frame: Frame, track: Track, people: list[int], repeats: int) -> list[dict[str, Any]]:
+    """Rows of what follows tracking, for each number of people."""
     rows = []
     for count in people:
         crowd = [replace(track, track_id=i) for i in range(count)]
         rows += [row(name, count, t) for name, t in recovery_stages(pipeline, frame, crowd, repeats).items()]
-    return {
-        "device": engine.device, "dtype": engine.dtype, "load_s": round(loaded, 2), "peak_memory_mb": peak_memory_mb(),
-        "stages": rows,
-    }  # fmt: skip
+    return rows
 
 
 def peak_memory_mb() -> int:

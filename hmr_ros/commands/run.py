@@ -92,11 +92,8 @@ class _Session:
             if drawing:
                 stack.callback(drawing.close)
             stack.callback(self._finish, drawing)
-            for frame in self._timed_frames():
-                result = self._pipeline.step(frame)
-                self._pipeline.search(frame)
-                if result is not None:
-                    self._answered(result, drawing)
+            for result in self._pipeline.results(self._timed_frames()):
+                self._answered(result, drawing)
 
     def _finish(self, drawing: _Drawing | None) -> None:
         for result in self._pipeline.finish():

@@ -35,9 +35,9 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     _people_options(p, "crops", 50000)
     p.add_argument("--side", type=int, default=192, help="pixels of a crop (192 for --size small, 384 for paper)")
     p.set_defaults(command=_crops)
-    _mesh2d_options(_on_pairs(stages.add_parser("mesh2d", help=_ON_PAIRS.format("mesh2d")), "mesh2d", 3500))
-    _m2p_options(_on_pairs(stages.add_parser("m2p", help=_ON_PAIRS.format("m2p")), "m2p", 11000))
-    _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), "prior", 8000))
+    _mesh2d_options(_on_pairs(stages.add_parser("mesh2d", help=_ON_PAIRS.format("mesh2d")), 3500))
+    _m2p_options(_on_pairs(stages.add_parser("m2p", help=_ON_PAIRS.format("m2p")), 11000))
+    _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
@@ -47,7 +47,7 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     p.set_defaults(command=_image)
 
 
-def _on_pairs(p: argparse.ArgumentParser, name: str, steps: int) -> argparse.ArgumentParser:
+def _on_pairs(p: argparse.ArgumentParser, steps: int) -> argparse.ArgumentParser:
     """Options of what trains on pairs."""
     p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
     p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")

@@ -10,6 +10,7 @@ from hmr_ros.geometry.camera import undistort_points
 from hmr_ros.types import Camera, Floats
 
 _FLOOR = 0.1  # weight of key points that are only guessed
+_LEAST_Z = 0.05  # points far to the side of where the camera is aimed stay in front of it
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,17 @@ def normalise(rays: Floats, confidence: Floats, world: Floats) -> Normalised:
     weights = (_FLOOR + confidence)[..., None]
     center = (rays * weights).sum(1) / weights.sum(1)
     R = aim(center)
-    homogeneous = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) @ R  # rows: R^T ray
-    plane = homogeneous[..., :2] / np.maximum(homogeneous[..., 2:], 0.05)
+    plane = aimed_plane(rays, R)
     spread = ((plane**2).sum(-1, keepdims=True) * weights).sum(1) / weights.sum(1)
     scale = np.sqrt(np.maximum(spread[:, 0], 1e-8))
     points = np.concatenate([plane / scale[:, None, None], confidence[..., None], world], -1)
     return Normalised(points, scale, R)
+
+
+def aimed_plane(rays: Floats, R_camera_aimed: Floats) -> Floats:
+    """`rays` [N,P,2] on the plane z = 1 of the real camera -> on that of the aimed ones [N,P,2]."""
+    turned = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) @ R_camera_aimed  # rows: R^T ray
+    return np.asarray(turned[..., :2] / np.maximum(turned[..., 2:], _LEAST_Z))
 
 
 def rays_of(pixels: Floats, camera: Camera) -> Floats:

@@ -19,8 +19,8 @@ from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera, guess_camera
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
 from hmr_ros.io.depth import registered
-from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth
-from hmr_ros.io.encodings import Fallback, decode_compressed, decode_image
+from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth, frame_problem
+from hmr_ros.io.encodings import Fallback, decode_image, stamp_ns
 from hmr_ros.io.model_store import share_file
 from hmr_ros.types import Camera, Frame, Human, Image
 
@@ -52,8 +52,12 @@ class BagImages:
         except Exception as error:  # the library raises its own kinds, and others on damaged files
             raise InputError(f"cannot read bag {path}: {_one_line(error)}") from error
         self._path, self._given, self._fallback = path, camera, fallback
-        self._depths = self._choose_depth(depth_topic) if depth_topic else []
-        self._connections = self._choose(topic, depth_topic)
+        try:
+            self._depths = self._choose_depth(depth_topic) if depth_topic else []
+            self._connections = self._choose(topic, depth_topic)
+        except InputError:
+            self._reader.close()
+            raise
         self.topic: str = self._connections[0].topic
         self.count: int = sum(c.msgcount for c in self._connections)
         self.frame_id = "camera"
@@ -61,9 +65,11 @@ class BagImages:
         self._rectified = is_rectified(self.topic, rectified)
         self._warned: set[str] = set()
         wanted = info_topic(self.topic)
-        self._infos = [c for c in self._reader.connections if c.msgtype == _INFO and c.topic == wanted]
-        if not self._infos and camera is None:
-            self._warn(f"{path} has no {wanted}; {_GUESS}")
+        self._infos = []
+        if camera is None:
+            self._infos = [c for c in self._reader.connections if c.msgtype == _INFO and c.topic == wanted]
+            if not self._infos:
+                self._warn(f"{path} has no {wanted}; {_GUESS}")
 
     def __enter__(self) -> BagImages:
         return self
@@ -81,7 +87,7 @@ class BagImages:
             if isinstance(item, Frame):
                 matching.frame(item)
             else:
-                matching.depth(stamp_of(item), item)
+                matching.depth(stamp_ns(item.header.stamp), item)
             yield from (self._with_depth(*pair) for pair in matching.matched())
         yield from (self._with_depth(*pair) for pair in matching.matched(end=True))
 
@@ -102,10 +108,10 @@ class BagImages:
             if connection in self._depths:
                 yield message
                 continue
-            image = self._decoded(connection, message)
+            image = self._decoded(message)
             if image is not None:
                 self.frame_id = message.header.frame_id
-                yield Frame(index, stamp_of(message), image, self._camera(info, image))
+                yield Frame(index, stamp_ns(message.header.stamp), image, self._camera(info, image))
                 index += 1
 
     def _period(self) -> ImagePeriod:
@@ -113,16 +119,14 @@ class BagImages:
         period = ImagePeriod()
         with contextlib.suppress(Exception):
             for _, message in itertools.islice(self._messages(self._connections), _FIRST_IMAGES):
-                period.image(stamp_of(message))
+                period.image(stamp_ns(message.header.stamp))
         return period
 
     def _with_depth(self, frame: Frame, message: Any | None) -> Frame:
         depth = None
         if message is not None:
-            if message.header.frame_id != self.frame_id:
-                self._warn(
-                    f"depth is in frame '{message.header.frame_id}', the image in '{self.frame_id}': is it registered?"
-                )
+            if problem := frame_problem(message.header.frame_id, self.frame_id):
+                self._warn(problem)
             try:
                 depth = decode_depth(message)
             except InputError as error:
@@ -144,10 +148,8 @@ class BagImages:
         except Exception:  # a damaged record is reported where the images are read
             return None
 
-    def _decoded(self, connection: Any, message: Any) -> Image | None:
+    def _decoded(self, message: Any) -> Image | None:
         try:
-            if connection.msgtype == _COMPRESSED:
-                return decode_compressed(message)
             return decode_image(message, self._fallback)
         except InputError as error:
             self.skipped += 1
@@ -171,26 +173,27 @@ class BagImages:
             self._warned.add(text)
             _log.warning("%s", text)
 
+    def _image_connections(self) -> list[Any]:
+        return [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED)]
+
     def _choose_depth(self, topic: str) -> list[Any]:
-        depths = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED) and c.topic == topic]
+        images = self._image_connections()
+        depths = [c for c in images if c.topic == topic]
         if not depths:
-            names = sorted({c.topic for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED)})
-            self._reader.close()
+            names = sorted({c.topic for c in images})
             raise InputError(f"bag {self._path} has no depth topic {topic}; it has {', '.join(names) or 'no images'}")
         return depths
 
     def _choose(self, topic: str | None, depth_topic: str | None) -> list[Any]:
         """The connections of one image topic; a topic that was recorded from two publishers has two."""
-        images = [c for c in self._reader.connections if c.msgtype in (_IMAGE, _COMPRESSED) and c.topic != depth_topic]
+        images = [c for c in self._image_connections() if c.topic != depth_topic]
         names = sorted({c.topic for c in images})
         if topic is not None:
             images = [c for c in images if c.topic == topic]
         if not images:
             wanted = f"no image topic {topic}" if topic else "no image topic"
-            self._reader.close()
             raise InputError(f"bag {self._path} has {wanted}; it has {', '.join(names) or 'no images at all'}")
         if len({c.topic for c in images}) > 1:
-            self._reader.close()
             raise InputError(f"bag {self._path} has several image topics; choose one with --topic: {', '.join(names)}")
         return images
 
@@ -238,12 +241,6 @@ class HumanBagWriter:
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,
             tracking_state=int(human.state), **arrays,
         )  # fmt: skip
-
-
-def stamp_of(message: Any) -> int:
-    """Stamp of a message's header in ns."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _one_line(error: BaseException) -> str:

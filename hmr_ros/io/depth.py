@@ -120,10 +120,6 @@ class FramesWithDepth(FrameSource):
         yield from with_depth(self._frames, self._depths)
         self.truncated = self._frames.truncated
 
-    def counted(self) -> int | None:
-        """How many frames an iteration gives."""
-        return self.count
-
     def close(self) -> None:
         """Release the file of the frames."""
         self._frames.close()

@@ -12,7 +12,7 @@ import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.io.depth import depth_in_metres
-from hmr_ros.io.encodings import ENCODINGS, pixels
+from hmr_ros.io.encodings import ENCODINGS, pixels, uncompressed
 from hmr_ros.types import Floats, Frame
 
 _ENCODINGS = {"16UC1": "16UC1", "mono16": "16UC1", "32FC1": "32FC1"}  # OpenNI drivers call millimetres mono16
@@ -53,7 +53,7 @@ def _decode_compressed(message: Any) -> Floats:
     data = bytes(message.data)
     has_header = not transport.strip() or "compressedDepth" in transport
     png = np.frombuffer(data, np.uint8, offset=min(_HEADER.size, len(data)) if has_header else 0)
-    stored = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if png.size else None
+    stored = uncompressed(png, cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
         raise InputError(f"compressed depth ({message.format}) is damaged or not 16 bit; check the driver")
     if _ENCODINGS[encoding.strip()] == "16UC1":
@@ -63,6 +63,13 @@ def _decode_compressed(message: Any) -> Floats:
     _, a, b = _HEADER.unpack_from(data)
     with np.errstate(divide="ignore", invalid="ignore"):
         return depth_in_metres(np.where(stored > 0, np.float32(a) / (stored - np.float32(b)), np.float32(np.nan)))
+
+
+def frame_problem(depth_frame: str, image_frame: str) -> str:
+    """What is wrong with the frame_ids of a depth message and its image; empty where they are one."""
+    if depth_frame == image_frame:
+        return ""
+    return f"depth is in frame '{depth_frame}', the image in '{image_frame}': is it registered?"
 
 
 class ImagePeriod:

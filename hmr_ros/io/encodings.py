@@ -65,10 +65,13 @@ ENCODINGS: dict[str, Encoding] = {
 
 
 def decode_image(message: Any, fallback: Fallback | None = None) -> Image:
-    """sensor_msgs/Image (rclpy or rosbags) -> BGR [H,W,3]; InputError for unknown encodings and short data.
+    """sensor_msgs/Image or CompressedImage (rclpy or rosbags) -> BGR [H,W,3]; InputError for unknown encodings and
+    short or damaged data.
 
     `fallback` is asked for encodings that the table lacks.
     """
+    if hasattr(message, "format"):
+        return decode_compressed(message)
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
         unknown = f"image encoding '{message.encoding}' is unknown; known are {', '.join(ENCODINGS)}"
@@ -106,11 +109,23 @@ def pixels(message: Any, encoding: Encoding) -> Any:
 
 def decode_compressed(message: Any) -> Image:
     """sensor_msgs/CompressedImage (jpeg, png) -> BGR [H,W,3]."""
-    data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    image = uncompressed(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise InputError(f"compressed image ({message.format or 'no format'}) cannot be decoded; jpeg and png can")
     return np.asarray(image, np.uint8)
+
+
+def uncompressed(data: Any, flags: int) -> Any | None:
+    """Bytes [N] of a jpeg or png as cv2.imread reads such a file; None where they cannot be decoded."""
+    try:
+        return cv2.imdecode(data, flags) if data.size else None
+    except cv2.error:  # the header asks for more pixels than OpenCV allows
+        return None
+
+
+def stamp_ns(stamp: Any) -> int:
+    """builtin_interfaces/Time -> nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def image_bytes(image: Image) -> array[int]:

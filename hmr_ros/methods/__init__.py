@@ -1,1 +1,1 @@
-"""One folder a paper: recoveries and refinements behind one contract."""
+"""One folder a paper: recoveries, calibrations and refinements behind one contract."""

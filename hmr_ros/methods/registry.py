@@ -1,7 +1,7 @@
 """What there is to choose from: recoveries, calibrations, refinements and networks, by their names.
 
-Imports no method: an entry names the function that builds it, which is loaded when the entry is chosen. A new method or
-network is one entry here.
+Imports no method: an entry names the function that builds it, which is loaded when the entry is chosen. A new method is
+one entry here, a new network also one in `dummy_inputs`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Torch networks, one a file."""
+"""What torch networks share: a backbone, kinematics, weights on disk."""

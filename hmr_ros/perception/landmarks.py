@@ -12,17 +12,16 @@ import numpy as np
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_MIRRORED
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.perception.detector import BODY_SCALE
+from hmr_ros.perception.heatmaps import HEATMAP_PX, moments, moved, refine, sigmoid
 from hmr_ros.perception.sides import SIDES, side_distances
 from hmr_ros.runtime.litert import LiteRtModel
 from hmr_ros.types import Floats, Image, Ints, Keypoints, Roi
 
 INPUT_PX = 256
 NUM_LANDMARKS = 33
-_HEATMAP_PX = 64
-_WINDOW = 3  # refinement reads 7 x 7 cells, as MediaPipe does
+_CELLS_PER_PX = HEATMAP_PX / INPUT_PX
 _SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here reads it
 _MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
-_MIN_PEAK = 0.5  # heat maps below this do not move their landmark
 
 
 class Landmarker:
@@ -45,15 +44,19 @@ class Landmarker:
         seen = _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0]
         raw = seen.landmarks
         # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
-        in_crop = np.concatenate([_refine(raw[:, :2], seen.heatmaps)[:NUM_LANDMARKS], raw[NUM_LANDMARKS:, :2]])
-        points = transform_points(invert_affine(crop_matrix(roi, INPUT_PX)), in_crop)
-        confidence = _sigmoid(raw[:NUM_LANDMARKS, 3]) * _sigmoid(raw[:NUM_LANDMARKS, 4])
+        own = seen.heatmaps[..., :NUM_LANDMARKS]
+        refined = refine(raw[:NUM_LANDMARKS, :2], own, _CELLS_PER_PX)
+        in_crop = np.concatenate([refined, raw[NUM_LANDMARKS:, :2]])
+        to_image = invert_affine(crop_matrix(roi, INPUT_PX))
+        points = transform_points(to_image, in_crop)
+        confidence = sigmoid(raw[:NUM_LANDMARKS, 3]) * sigmoid(raw[:NUM_LANDMARKS, 4])
         confidence = confidence * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
         return Keypoints(
             keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
             keypoints_3d=_camera_axes(seen.world[:NUM_LANDMARKS], roi.angle_rad),
             score=seen.score,
             next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
+            heat=moved(moments(in_crop[:NUM_LANDMARKS], own, _CELLS_PER_PX), to_image),
         )
 
 
@@ -73,7 +76,7 @@ def _answer(outputs: dict[str, Floats]) -> _Answer:
     return _Answer(
         landmarks=by_size[39 * 5].reshape(39, 5).astype(np.float64),
         score=float(by_size[1].item()),
-        heatmaps=by_size[_HEATMAP_PX * _HEATMAP_PX * 39].reshape(_HEATMAP_PX, _HEATMAP_PX, 39),
+        heatmaps=by_size[HEATMAP_PX * HEATMAP_PX * 39].reshape(HEATMAP_PX, HEATMAP_PX, 39),
         world=by_size[39 * 3].reshape(39, 3).astype(np.float64),
     )
 
@@ -117,23 +120,6 @@ def _order(other: _Answer, first: _Answer) -> Ints:
     return order
 
 
-def _refine(points: Floats, heatmaps: Floats) -> Floats:
-    """Landmarks [39,2] in crop pixels moved to the centre of mass of their heat map's neighbourhood."""
-    cells_per_px = _HEATMAP_PX / INPUT_PX
-    centre = np.floor(points * cells_per_px).astype(int)
-    steps = np.arange(-_WINDOW, _WINDOW + 1)
-    rows, cols = centre[:, 1, None] + steps, centre[:, 0, None] + steps  # [39,7]
-    valid = ((rows >= 0) & (rows < _HEATMAP_PX))[:, :, None] & ((cols >= 0) & (cols < _HEATMAP_PX))[:, None, :]
-    r, c = np.clip(rows, 0, _HEATMAP_PX - 1), np.clip(cols, 0, _HEATMAP_PX - 1)
-    weights = _sigmoid(heatmaps[r[:, :, None], c[:, None, :], np.arange(39)[:, None, None]].astype(np.float64)) * valid
-    total = weights.sum((1, 2))
-    peak = weights.max((1, 2))
-    x = (weights.sum(1) * cols).sum(1) / np.maximum(total, 1e-9)
-    y = (weights.sum(2) * rows).sum(1) / np.maximum(total, 1e-9)
-    refined = np.stack([x, y], -1) / cells_per_px
-    return np.where(peak[:, None] >= _MIN_PEAK, refined, points)
-
-
 def _camera_axes(world: Floats, angle_rad: float) -> Floats:
     """World landmarks [N,3] of the upright crop turned back to the axes of the image, origin at the mid hip."""
     c, s = np.cos(angle_rad), np.sin(angle_rad)
@@ -145,7 +131,3 @@ def _inside(points: Floats, width: int, height: int) -> Floats:
     """1 inside the image, 0 outside; points [N,2] px."""
     x, y = points[:, 0], points[:, 1]
     return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).astype(np.float64)
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return 1.0 / (1.0 + np.exp(-np.clip(x, -50, 50)))

@@ -79,4 +79,7 @@ def _rates(keypoints: Keypoints) -> Floats:
 def _swap(keypoints: Keypoints, left: Ints, right: Ints) -> Keypoints:
     order = np.arange(len(keypoints.keypoints_2d))
     order[left], order[right] = right, left
-    return replace(keypoints, keypoints_2d=keypoints.keypoints_2d[order], keypoints_3d=keypoints.keypoints_3d[order])
+    heat = None if keypoints.heat is None else keypoints.heat[order]
+    return replace(
+        keypoints, keypoints_2d=keypoints.keypoints_2d[order], keypoints_3d=keypoints.keypoints_3d[order], heat=heat
+    )

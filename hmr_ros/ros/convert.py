@@ -10,15 +10,10 @@ from std_msgs.msg import Header
 
 import hmr_ros.body.model as body_model
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
-from hmr_ros.io.encodings import image_bytes
+from hmr_ros.io.encodings import image_bytes, stamp_ns
 from hmr_ros.msg import BodyModel, Human, HumanArray
 from hmr_ros.types import Floats, TrackingState
 from hmr_ros.types import Human as HumanRecord
-
-
-def stamp_ns(stamp: Any) -> int:
-    """builtin_interfaces/Time -> nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def humans_to_msg(humans: list[HumanRecord], header: Header) -> HumanArray:

@@ -13,8 +13,8 @@ from std_msgs.msg import Header
 
 from hmr_ros.errors import InputError
 from hmr_ros.io.depth import registered
-from hmr_ros.io.depth_messages import DepthQueue, ImagePeriod, decode_depth, is_compressed
-from hmr_ros.ros.convert import stamp_ns
+from hmr_ros.io.depth_messages import DepthQueue, ImagePeriod, decode_depth, frame_problem, is_compressed
+from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.ros.environment import subscription_event_callbacks
 from hmr_ros.types import Floats
 
@@ -55,10 +55,7 @@ class DepthTopic:
             depth = registered(decode_depth(message), width, height, f"depth of {self._topic}")
         except InputError as error:
             return None, f"depth left out: {error}"
-        if message.header.frame_id != header.frame_id:
-            frames = f"depth is in frame '{message.header.frame_id}', the image in '{header.frame_id}'"
-            return depth, f"{frames}: is it registered?"
-        return depth, ""
+        return depth, frame_problem(message.header.frame_id, header.frame_id)
 
     def _message_of(self, stamp: int, came_s: float) -> Any | None:
         with self._changed:

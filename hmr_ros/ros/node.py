@@ -19,10 +19,9 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError, InputError
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.calibration import camera_of_info, is_rectified
-from hmr_ros.io.encodings import decode_compressed, decode_image
+from hmr_ros.io.encodings import decode_image, stamp_ns
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.bridge import convert_with_cv_bridge
-from hmr_ros.ros.convert import stamp_ns
 from hmr_ros.ros.depth import DepthTopic
 from hmr_ros.ros.environment import subscription_event_callbacks
 from hmr_ros.ros.parameters import declare_settings
@@ -133,11 +132,7 @@ class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._warn(reason)
 
     def _answer(self, message: Any, came_s: float) -> None:
-        image = (
-            decode_compressed(message)
-            if self._config.input.compressed
-            else decode_image(message, convert_with_cv_bridge)
-        )
+        image = decode_image(message, convert_with_cv_bridge)
         camera, problem = self._camera(image.shape[1], image.shape[0])
         stamp = stamp_ns(message.header.stamp)
         depth = self._depth(message, image, came_s)

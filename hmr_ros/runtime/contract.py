@@ -59,10 +59,6 @@ class Engine(ABC):
         parts = [self._run({k: v[i : i + most] for k, v in given.items()}) for i in range(0, count, most)]
         return parts[0] if len(parts) == 1 else {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
-    def warm_up(self, people: int = 1) -> None:
-        """Pay now for what the first run costs more (memory, kernels)."""
-        self({name: np.zeros((people, *size), np.float32) for name, size in self.signature.inputs.items()})
-
     @abstractmethod
     def _run(self, inputs: dict[str, Floats]) -> dict[str, Floats]:
         """Checked, contiguous float32 arrays with at least one row."""

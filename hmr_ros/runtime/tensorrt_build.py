@@ -17,7 +17,6 @@ from hmr_ros.runtime.model_card import ModelCard
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.tensorrt import MAX_PEOPLE, Gpu, TensorRtEngine, card_file, open_gpu, plan_file, write_plan
 
-PRECISIONS = ("fp16", "fp32")
 _USUAL_PEOPLE = 2  # what the kernels are chosen for; every number up to MAX_PEOPLE runs
 _WORKSPACE_BYTES = 1 << 30
 # Largest difference to ONNX Runtime in float32, in each output's unit. The landmarks are 20 times less exact.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, CoarseMesh
+from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, SPARSE_LIMBS, CoarseMesh
 from hmr_ros.body.model import BodyModel
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.methods.posturehmr.m2p import M2P, M2PSize, condition, new_m2p, token_adjacency
@@ -23,7 +23,6 @@ from hmr_ros.train.loop import Losses, Schedule, Validate, train
 _COUNTS = (1, 2, 4, 10)  # step counts the weights must serve
 _COUNT_SHARES = (0.35, 0.5, 0.1, 0.05)
 _JOINTS = len(JOINT_IDS)
-_LIMBS = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]  # the twelve limb joints among the sparse points
 _WEIGHTS = {"posture": 1.0, "joint": 1.0, "vertex": 0.5, "edge": 0.5, "likelihood": 0.2}
 _PATHS: dict[str, Callable[..., Tensor]] = {"fk": fk_state, "vertex": vertex_state}
 
@@ -95,9 +94,9 @@ def _validation(
         for name, check in checks.items():
             decoder = _bound(net, _condition(mesh2d, check, variant, rows), check)
             template = _state(_PATHS[variant.path], posed, check, 1.0, rows)
-            target = _state(fk_state, posed, check, 0.0, NUM_SPARSE)[:, _LIMBS].cpu().numpy()
+            target = _state(fk_state, posed, check, 0.0, NUM_SPARSE)[:, SPARSE_LIMBS].cpu().numpy()
             for count in (1, 2):
-                joints = reverse(decoder, template, step_times(count))[0][:, _LIMBS].cpu().numpy()
+                joints = reverse(decoder, template, step_times(count))[0][:, SPARSE_LIMBS].cpu().numpy()
                 out[f"{name}_{count}"] = float(procrustes_errors(joints, target).mean())
         return out
 

@@ -1,6 +1,7 @@
 """Depth messages in metres, and each image with the one that belongs to it."""
 
 import struct
+import zlib
 from types import SimpleNamespace
 
 import cv2
@@ -27,6 +28,15 @@ def image_message(array, encoding, big=False, pad=0):
 
 def compressed(stored, text, header=bytes(12)):
     return SimpleNamespace(format=text, data=header + cv2.imencode(".png", stored)[1].tobytes())
+
+
+def oversized():
+    """A depth image whose PNG header asks for more pixels than OpenCV reads."""
+    message = compressed(MM, "16UC1; compressedDepth")
+    png = bytearray(message.data[12:])
+    png[16:24] = struct.pack(">II", 100_000, 100_000)
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    return SimpleNamespace(format=message.format, data=message.data[:12] + bytes(png))
 
 
 def inverse(depth, z0=100.0, far=10.0):
@@ -85,6 +95,7 @@ def test_compressed_metres_are_inverse_depth():
         (compressed(MM, "32FC1; png compressed", b""), "has no scale"),
         (compressed(MM.astype(np.uint8), "16UC1; compressedDepth"), "not 16 bit"),
         (SimpleNamespace(format="16UC1; compressedDepth", data=b"short"), "damaged"),
+        (oversized(), "damaged"),
         (SimpleNamespace(format="16UC1; compressedDepth", data=b""), "damaged"),
         (SimpleNamespace(format="16UC1; compressedDepth", data=bytes(80)), "damaged"),
     ],

@@ -1,5 +1,7 @@
 """Every encoding leads back to the image it was made from."""
 
+import struct
+import zlib
 from types import SimpleNamespace
 
 import cv2
@@ -116,9 +118,18 @@ def test_short_data_is_refused():
         decode_image(short)
 
 
+def oversized_png():
+    """A PNG whose header asks for more pixels than OpenCV reads."""
+    data = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].tobytes())
+    data[16:24] = struct.pack(">II", 100_000, 100_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
 def test_compressed_round_trip_and_garbage():
     png = cv2.imencode(".png", SMOOTH)[1]
     np.testing.assert_array_equal(decode_compressed(SimpleNamespace(data=png, format="png")), SMOOTH)
-    for data in (b"", b"not an image"):
+    for data in (b"", b"not an image", oversized_png()):
         with pytest.raises(InputError, match="cannot be decoded"):
             decode_compressed(SimpleNamespace(data=np.frombuffer(data, np.uint8), format="jpeg"))
+    assert decode_image(SimpleNamespace(data=png, format="png")).shape == SMOOTH.shape

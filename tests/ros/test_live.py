@@ -19,8 +19,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from hmr_ros.io.encodings import image_bytes
-from hmr_ros.ros.convert import humans_from_msg, stamp_ns
+from hmr_ros.io.encodings import image_bytes, stamp_ns
+from hmr_ros.ros.convert import humans_from_msg
 from hmr_ros.ros.demo.clip import DemoClip
 from hmr_ros.ros.demo.run import play
 from hmr_ros.ros.environment import prepare_environment

@@ -102,7 +102,6 @@ def test_large_batches_are_cut_to_what_the_engine_takes(count):
     answer = engine(given)
     assert {k: v.shape for k, v in answer.items()} == {k: (count, *s) for k, s in POSTURE.outputs.items()}
     np.testing.assert_array_equal(answer["sigma_3d"], np.repeat(2 * given["log_scale"][:, None], 81, 1))
-    engine.warm_up(5)
 
 
 def test_wrong_inputs_name_the_network_and_what_it_takes(exported):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, coarse_of, sparse_points
+from hmr_ros.body.coarse import NUM_SPARSE, SPARSE_LIMBS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.model import BodyModel, forward_kinematics
@@ -16,7 +16,6 @@ from hmr_ros.methods.pchmr.targets import DepthTargets, Targets
 from hmr_ros.methods.posturehmr.recovery import estimates_of, evidence_2d
 from hmr_ros.types import Floats, Track
 
-_LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])  # among the 81 points
 _DISCOUNT_3D, _DISCOUNT_DEPTH = 2.0, 0.35  # of sigma in the fit
 _ITERATIONS = 2
 _SIGMA_POINT_M = 0.02  # of the calibrated points, in the refit
@@ -41,7 +40,7 @@ class FitCalibration:
         N = len(evidence)
         depths, sigma_depths = np.zeros((N, NUM_SPARSE)), np.full((N, NUM_SPARSE), np.inf)
         aimed = np.nan_to_num(targets.points) @ seen.R_camera_aimed  # rows: R^T p
-        depths[:, _LIMBS], sigma_depths[:, _LIMBS] = aimed[..., 2], _DISCOUNT_DEPTH * targets.sigma
+        depths[:, SPARSE_LIMBS], sigma_depths[:, SPARSE_LIMBS] = aimed[..., 2], _DISCOUNT_DEPTH * targets.sigma
         start = np.array([e.rotations for e in estimates])
         start[:, 0] = np.swapaxes(seen.R_camera_aimed, 1, 2) @ start[:, 0]
         ids = [t.track_id for t in tracks]

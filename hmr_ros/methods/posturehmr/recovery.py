@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hmr_ros.body.coarse import JOINT_IDS, coarse_of, sparse_points
+from hmr_ros.body.coarse import JOINT_IDS, SPARSE_LIMBS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Fitted, Observed, PointFitter
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.evidence.keypoints import Normalised
@@ -18,7 +18,6 @@ _MIN_DEPTH_M = 0.1
 _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
 _LEAST_CONFIDENCE = 0.05
 _DISCOUNT_2D, _DISCOUNT_3D = 1.73, 0.75  # of sigma in the fit: the errors of neighbouring mesh points are one error
-_LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])
 FACE = [
     [BLAZEPOSE["nose"]],
     [BLAZEPOSE[f"{s}_ear"] for s in ("left", "right")],
@@ -87,8 +86,8 @@ def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
     """
     points, sigma = posture.points_2d.copy(), _DISCOUNT_2D * posture.sigma_2d
     landmarks = seen.points[:, BLAZEPOSE_LIMBS]
-    points[:, _LIMBS] = landmarks[..., :2]
-    sigma[:, _LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5
+    points[:, SPARSE_LIMBS] = landmarks[..., :2]
+    sigma[:, SPARSE_LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5
     face = [seen.points[:, part] for part in FACE]
     confidence = np.maximum(np.min([part[..., 2].min(1) for part in face], 0), _LEAST_CONFIDENCE)
     sigma_face = _SIGMA_FACE / confidence[:, None] ** 1.5  # [N,2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hmr_ros.evidence.keypoints import Normalised, rays_of
+from hmr_ros.evidence.keypoints import Normalised, aimed_plane, rays_of
 from hmr_ros.evidence.record import Posture
 from hmr_ros.geometry.crops import crop_matrix, invert_affine, smooth_crop, transform_points
 from hmr_ros.runtime.contract import Engine, Signature
@@ -82,9 +82,7 @@ def aimed(
     pixels = np.stack(
         [transform_points(invert_affine(crop_matrix(r, 1)), m + 0.5) for r, m in zip(rois, mesh, strict=True)]
     )
-    rays = rays_of(pixels, camera)
-    turned = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) @ seen.R_camera_aimed  # rows: R^T ray
-    plane = turned[..., :2] / np.maximum(turned[..., 2:], 0.05)
+    plane = aimed_plane(rays_of(pixels, camera), seen.R_camera_aimed)
     focal = float(np.sqrt(camera.K[0, 0] * camera.K[1, 1]))
     sides = np.array([r.size_px for r in rois]) / focal / seen.scale
     return plane / seen.scale[:, None, None], sigma * sides[:, None]

@@ -30,8 +30,7 @@ class GuidedFrame(nn.Module):
     def __init__(self, prior: Prior, guidance: Guidance) -> None:
         super().__init__()
         self._prior, self._guidance = prior, guidance
-        falling = [round(guidance.tau * (1 - k / guidance.steps)) for k in range(guidance.steps + 1)]
-        self._falling = falling
+        self._falling = falling = guidance.levels
         with torch.no_grad():  # a frame visits the same few noise levels again and again
             levels = prior.denoiser.times(torch.tensor([float(t) for t in [0, *falling]]))
         self._level = {t: k for k, t in enumerate([0, *falling])}

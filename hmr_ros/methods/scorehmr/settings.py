@@ -34,6 +34,11 @@ class Guidance:
     loops: int = 1  # inversions, each followed by guided steps
     max_gap_s: float = 0.5  # a longer time out of sight is a new beginning
 
+    @property
+    def levels(self) -> list[int]:
+        """Noise levels of guided sampling, from `tau` to 0."""
+        return [round(self.tau * (1 - k / self.steps)) for k in range(self.steps + 1)]
+
 
 # one frame alone: nothing but its key points can move it, and they shall
 KEYPOINTS = Guidance(sigma_ray=0.0044, floor=128.6, history=False)

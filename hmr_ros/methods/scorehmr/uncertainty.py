@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
+from hmr_ros.body.joints import SMPL_JOINTS
 from hmr_ros.body.model import BodyModel
+from hmr_ros.body.points import subtrees
 from hmr_ros.methods.contract import Estimate, estimate_at
 from hmr_ros.types import Floats
 
@@ -22,6 +23,7 @@ _SCALES = {
 _TRUNK_SCALE = 0.93
 _SCALE = np.array([_SCALES.get(name, _TRUNK_SCALE) for name in SMPL_JOINTS])
 _LEAST_M = 1e-3
+_ABOVE = subtrees().T - np.eye(len(SMPL_JOINTS))  # [24,24] 1 where the second joint turns the first
 
 
 def moved(estimate: Estimate, body: BodyModel, rotations: Floats, pelvis: Floats, precision: Floats) -> Estimate:
@@ -42,16 +44,3 @@ def refined_sigma(recovered: Floats, precision: Floats, joints: Floats) -> Float
     variance = (2 / 3 * levers * _ABOVE) @ turn
     open_m = np.maximum(np.sqrt(variance), _LEAST_M)
     return np.where(_ABOVE.any(1), _SCALE * np.sqrt(recovered * open_m), recovered)
-
-
-def _ancestors() -> Floats:
-    """[24,24] 1 where the second joint turns the first."""
-    above = np.zeros((len(SMPL_PARENTS), len(SMPL_PARENTS)))
-    for joint, parent in enumerate(SMPL_PARENTS):
-        if parent >= 0:
-            above[joint] = above[parent]
-            above[joint, parent] = 1.0
-    return above
-
-
-_ABOVE = _ancestors()

@@ -39,7 +39,7 @@ def sample_windows(seen: TrackBatch, target: Steps, prior: TorchPrior, guidance:
         aimed = turn_root(x.reshape(-1, shape[-1]), seen.aim.transpose(1, 2))
         return turn_root(prior.noise(aimed, t, seen.conditioning), seen.aim).reshape(shape)
 
-    falling = [round(guidance.tau * (1 - k / guidance.steps)) for k in range(guidance.steps + 1)]
+    falling = guidance.levels
     x = target.start()
     for _ in range(guidance.loops):
         x = sample(invert(x, denoise, falling[::-1]), denoise, falling, step=target.step)

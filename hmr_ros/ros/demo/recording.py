@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hmr_ros.errors import HmrError
+from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.types import Human
 
 _READY_TIMEOUT_S = 60.0
@@ -79,7 +80,7 @@ class Recorder:
         from hmr_ros.ros.convert import humans_from_msg
 
         arrival = time.time_ns()
-        stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        stamp = stamp_ns(message.header.stamp)
         self.recording.latency_s.append((arrival - stamp) * 1e-9)
         self.recording.humans[stamp] = humans_from_msg(message)
 

@@ -36,6 +36,7 @@ class PairSet:
     keypoints_2d: Floats  # [N,33,3] px, px, confidence
     keypoints_3d: Floats  # [N,33,3] m, camera axes, origin at the mid hip
     score: Floats  # [N]
+    heat: Floats  # [N,33,6] as in `Keypoints`; NaN in files made without it
     sequence: Floats  # [N] number of the moving person in its file; -1 = a single image
     time: Floats  # [N] s since the person's first image
 
@@ -73,6 +74,7 @@ def load_pairs(*folders: Path) -> PairSet:
     for part in parts:  # files of single images may lack these
         part.setdefault("sequence", np.full(len(part["pose"]), -1.0))
         part.setdefault("time", np.zeros(len(part["pose"])))
+        part.setdefault("heat", np.full((len(part["pose"]), 33, 6), np.nan))
     return PairSet(**{k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in PairSet.__annotations__})
 
 
@@ -107,6 +109,7 @@ def _shard(
                     {
                         "pose": person.pose, "betas": person.betas, "transl": person.transl, "K": person.K,
                         "keypoints_2d": seen.keypoints_2d, "keypoints_3d": seen.keypoints_3d, "score": seen.score,
+                        "heat": np.full((33, 6), np.nan) if seen.heat is None else seen.heat,
                         "sequence": number if frames > 1 else -1, "time": k * seconds,
                     }
                 )  # fmt: skip
