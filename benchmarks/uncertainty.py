@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from hmr_ros.body.coarse import JOINT_IDS, coarse_of
-from hmr_ros.body.joints import MEASURED_BONES_BLAZEPOSE, SMPL_JOINTS
+from hmr_ros.body.joints import JOINT_GROUPS, MEASURED_BONES_BLAZEPOSE
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.config import HmrConfig
@@ -27,15 +27,6 @@ from hmr_ros.types import Camera, Floats, Frame, Keypoints, Roi, Track, Tracking
 
 _SEEN = 0.5  # score below which the tracker would have lost the person
 _LATER = 6  # frames of a sequence after which windows are filled as live
-GROUPS = {
-    "trunk": ("spine1", "spine2", "spine3", "left_hip", "right_hip", "left_collar", "right_collar"),
-    "head": ("neck", "head"),
-    "shoulders": ("left_shoulder", "right_shoulder"),
-    "elbows": ("left_elbow", "right_elbow"),
-    "hands": ("left_wrist", "right_wrist", "left_hand", "right_hand"),
-    "knees": ("left_knee", "right_knee"),
-    "feet": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
-}
 
 
 @dataclass
@@ -44,11 +35,13 @@ class Errors:
 
     error: list[Floats]  # [24,3] m
     sigma: list[Floats]  # [24] m
+    at: list[Floats]  # [24,3] m, where the joints are taken to be
 
-    def add(self, error: Floats, sigma: Floats) -> None:
+    def add(self, error: Floats, sigma: Floats, at: Floats) -> None:
         """One person in one frame."""
         self.error.append(error)
         self.sigma.append(sigma)
+        self.at.append(at)
 
 
 def main() -> None:
@@ -68,14 +61,23 @@ def main() -> None:
 def report(name: str, errors: Errors) -> None:
     """One table, by joint group."""
     error, sigma = np.array(errors.error), np.array(errors.sigma)
-    print(f"\n{name}: {len(error)} people\n{'joints':<12} {'mm':>6} {'ratio':>6} {'68 %':>6} {'95 %':>6} {'rank':>6}")
-    for group, names in GROUPS.items():
-        rows = [SMPL_JOINTS.index(n) for n in names]
+    columns = "".join(f"{c:>7}" for c in ("mm", "ratio", "68 %", "95 %", "rank", "stretch"))
+    print(f"\n{name}: {len(error)} people\n{'joints':<12}{columns}")
+    for group, joints in JOINT_GROUPS.items():
+        rows = joints[joints > 0]  # the pelvis is the origin
         e, s = error[:, rows], sigma[:, rows]
         away = np.linalg.norm(e, axis=-1)
         rank = spearmanr(s.ravel(), away.ravel()).statistic
-        shares = f"{inside(e, s, 1):6.1f} {inside(e, s, 1.96):6.1f}"
-        print(f"{group:<12} {1e3 * away.mean():6.1f} {ratio(e, s):6.2f} {shares} {rank:6.2f}")
+        shares = f"{inside(e, s, 1):7.1f}{inside(e, s, 1.96):7.1f}"
+        long = stretch(e / s[..., None], np.array(errors.at)[:, rows])
+        print(f"{group:<12}{1e3 * away.mean():7.1f}{ratio(e, s):7.2f}{shares}{rank:7.2f}{long:7.2f}")
+
+
+def stretch(error: Floats, at: Floats) -> float:
+    """How many times larger errors [...,3] are along the rays to `at` [...,3] than across them, root mean squares."""
+    ray = at / np.linalg.norm(at, axis=-1, keepdims=True)
+    along = np.square((error * ray).sum(-1))
+    return float(np.sqrt(along.mean() / ((np.square(error).sum(-1) - along).mean() / 2)))
 
 
 def ratio(error: Floats, sigma: Floats) -> float:
@@ -95,7 +97,7 @@ def measured(pairs: PairSet, recover: str) -> dict[str, Errors]:
     stages = build_stages(HmrConfig(recover=recover))
     refinement = stages.refinement
     assert refinement is not None
-    found = {name: Errors([], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
+    found = {name: Errors([], [], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
     starts = np.flatnonzero((pairs.time == 0) & (pairs.sequence >= 0))
     for number, (start, end) in enumerate(zip(starts, np.r_[starts[1:], len(pairs)], strict=True)):
         if (pairs.score[start:end] < _SEEN).any():
@@ -112,7 +114,7 @@ def measured(pairs: PairSet, recover: str) -> dict[str, Errors]:
             _points(found, person, mesh.points(body).posed(rotations, betas)[:81] + pairs.transl[row])
             for name, estimate in (("recovered", person.estimate), ("refined", answer)):
                 moved = estimate.joints - estimate.joints[0] - (true - true[0])
-                found[name].add(moved, estimate.joint_sigma)
+                found[name].add(moved, estimate.joint_sigma, estimate.joints)
     return found
 
 
@@ -139,9 +141,9 @@ def _points(found: dict[str, Errors], person: Observation, true: Floats) -> None
     assert posture is not None
     aimed = true @ evidence.R_camera_aimed
     plane = aimed[:, :2] / aimed[:, 2:] / evidence.scale
-    found["points_2d"].add(posture.points_2d[0] - plane, posture.sigma_2d[0])
+    found["points_2d"].add(posture.points_2d[0] - plane, posture.sigma_2d[0], posture.points_2d[0])
     pelvis = list(JOINT_IDS).index(0)
-    found["points_3d"].add(posture.points[0] - (aimed - aimed[pelvis]), posture.sigma[0])
+    found["points_3d"].add(posture.points[0] - (aimed - aimed[pelvis]), posture.sigma[0], posture.points[0])
 
 
 if __name__ == "__main__":

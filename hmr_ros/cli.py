@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from hmr_ros import __version__
 from hmr_ros.commands.train_options import add_stages
-from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
+from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY, HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
 
@@ -49,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
-    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {"steps": "posture.steps"}
+    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {
+        "steps": "posture.steps", "hypotheses": "hypotheses.count",
+    }  # fmt: skip
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
@@ -60,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(
         args.source, args.out, configuration(args),
         camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
-        depth=args.depth,
+        depth=args.depth, uncertainty=args.uncertainty,
     )  # fmt: skip
 
 
@@ -238,6 +240,11 @@ def _pipeline_commands(commands: Any) -> None:
         help="registered depth, one image a frame: folder of 16 bit .png (mm) or .npy (m), a single one, or FFV1 video",
     )  # fmt: skip
     p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
+    p.add_argument("--hypotheses", type=int, metavar="N", help="write N poses that the evidence allows: hypotheses.npz")
+    p.add_argument(
+        "--uncertainty", choices=UNCERTAINTY, default="none",
+        help="draw the ellipses that hold each joint with 95 %%, or the hypotheses as faint skeletons",
+    )  # fmt: skip
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
     p.set_defaults(command=_run)

@@ -34,6 +34,7 @@ CALIBRATE = ("none", "auto", *CALIBRATIONS)
 REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
+UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 _LONGEST_S = 3600.0
@@ -130,6 +131,14 @@ class PostureConfig:
 
 
 @dataclass(frozen=True)
+class HypothesesConfig:
+    """Several poses that the evidence allows (Diff-HMR)."""
+
+    count: int = option(0, "hypotheses given with every person; 0: none", at_least=0, at_most=100)
+    seed: int = option(0, "of the noise that they are made from", at_least=0, at_most=2**31 - 1)
+
+
+@dataclass(frozen=True)
 class TemporalConfig:
     """ScoreHMR over a sliding window (refine: temporal)."""
 
@@ -163,6 +172,7 @@ class HmrConfig:
     threads: int = option(2, "processor threads of each network", at_least=1, at_most=256)
     body: str = option("", "SMPL file (.npz or .pkl) to use instead of the open body that is shipped")
     posture: PostureConfig = field(default_factory=PostureConfig)
+    hypotheses: HypothesesConfig = field(default_factory=HypothesesConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

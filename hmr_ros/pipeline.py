@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.evidence.record import EvidenceMaker
+from hmr_ros.evidence.record import Evidence, EvidenceMaker
 from hmr_ros.methods.contract import Answer, Calibration, Estimate, Observation, Recovery, Refinement, human_of
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.types import Frame, Human, Result, Track
@@ -42,10 +42,11 @@ class Stages:
     refinement: Refinement | None = None
     calibration: Calibration | None = None  # for people of whom a depth image says something
     conversion: BodyConversion | None = None  # where the answer shall belong to another body than the methods'
+    hypotheses: Callable[[list[Evidence], list[Estimate]], list[Estimate]] | None = None  # gives estimates samples
 
 
 class Pipeline:
-    """image -> tracks -> evidence -> recovery -> calibration -> refinement -> people.
+    """image -> tracks -> evidence -> recovery -> hypotheses -> calibration -> refinement -> people.
 
     Frames are given in the order of their stamps. Not safe to call from several threads at once.
     """
@@ -111,12 +112,15 @@ class Pipeline:
         """People of one frame as they leave the pipeline, on its own body."""
         if self.stages.conversion and people:
             estimates = self.stages.conversion(people[0].frame, [p.track.track_id for p in people], estimates)
-        return [human_of(p, e, self.body.name) for p, e in zip(people, estimates, strict=True)]
+        return [human_of(p, e, self.body) for p, e in zip(people, estimates, strict=True)]
 
     def _observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:
         evidence = self._timed("evidence", lambda: self.stages.evidence(frame, tracks))
         estimates = self._timed("recover", lambda: self.stages.recovery(frame, tracks, evidence))
-        calibration = self.stages.calibration
+        calibration, hypotheses = self.stages.calibration, self.stages.hypotheses
+        if hypotheses:
+            alone = estimates
+            estimates = self._timed("hypotheses", lambda: hypotheses(evidence, alone))
         if calibration and any(e.depth for e in evidence):
             recovered = estimates
             estimates = self._timed("calibrate", lambda: calibration(frame.index, tracks, evidence, recovered))

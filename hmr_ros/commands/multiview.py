@@ -41,7 +41,7 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {folder}: {error.strerror}; choose another --out folder") from error
-        humans = [human_of(p, p.estimate, pipeline.body.name) for p in view.people]
+        humans = [human_of(p, p.estimate, pipeline.body) for p in view.people]
         ResultRecorder(humans).save(folder / "humans.npz", K=humans[0].K, body_model=pipeline.body.name)
     print(f"{len(refined)} views -> {out}")
     return 0

@@ -29,10 +29,12 @@ from hmr_ros.view.overlay import draw_humans
 
 def run(
     source: str, out: Path, config: HmrConfig, *, camera_text: str | None, max_frames: int | None, overlay: bool,
-    quality: bool = False, depth: Path | None = None,
+    quality: bool = False, depth: Path | None = None, uncertainty: str = "none",
 ) -> int:  # fmt: skip
     """Write humans.npz, overlay.mp4 (or .png) and summary.json to `out`; Ctrl-C keeps what is done.
 
+    `uncertainty`: what the overlay shows of it (`config.UNCERTAINTY`). With `hypotheses.count` in the configuration
+    they are written too, to hypotheses.npz.
     `depth`: folder, file or 16 bit video with one registered depth image for each frame.
     `quality`: people are found in a first pass, refined with the frames before and after them, and drawn in a second.
     """
@@ -50,7 +52,7 @@ def run(
         raise InputError(f"cannot write to {out}: {error.strerror}; choose another --out folder") from error
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    session = _Session(pipeline, frames, max_frames)
+    session = _Session(pipeline, frames, max_frames, uncertainty)
     try:
         if whole:
             session.observe()
@@ -63,8 +65,10 @@ def run(
         if whole:
             session.keep(whole.refine(session.observed))
             if overlay:
-                _draw(open_source(source, camera), session.recorder.humans, out, pipeline, session.count)
+                _draw(open_source(source, camera), session, out)
         session.recorder.save(out / "humans.npz", K=frames.camera.K, body_model=pipeline.body.name)
+        if config.hypotheses.count:
+            session.recorder.save_hypotheses(out / "hypotheses.npz")
         summary = session.summary(source)
         (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     print(
@@ -77,8 +81,10 @@ def run(
 class _Session:
     """One run over one source: keeps the answers and counts what it sees."""
 
-    def __init__(self, pipeline: Pipeline, frames: FrameSource, max_frames: int | None) -> None:
-        self.interrupted = False
+    def __init__(
+        self, pipeline: Pipeline, frames: FrameSource, max_frames: int | None, uncertainty: str = "none"
+    ) -> None:
+        self.interrupted, self.uncertainty = False, uncertainty
         self.recorder = ResultRecorder()
         self.observed: list[Observation] = []
         self.count = 0
@@ -113,7 +119,11 @@ class _Session:
         self.count += 1
         self.keep(result.humans)
         if drawing:
-            drawing.write(draw_humans(result.frame.image, result.humans, self._pipeline.body))
+            drawing.write(self.drawn(result.frame.image, result.humans))
+
+    def drawn(self, image: Image, humans: list[Human]) -> Image:
+        """The overlay of one frame."""
+        return draw_humans(image, humans, self._pipeline.body, uncertainty=self.uncertainty)
 
     def _timed_frames(self) -> Iterator[Frame]:
         """The frames, with a progress bar; the source is closed at the end."""
@@ -169,14 +179,14 @@ class _Drawing:
             self._video.close()
 
 
-def _draw(frames: FrameSource, humans: list[Human], out: Path, pipeline: Pipeline, count: int) -> None:
-    """Second pass over the first `count` frames: the overlay of people who were refined afterwards."""
+def _draw(frames: FrameSource, session: _Session, out: Path) -> None:
+    """Second pass over the same frames: the overlay of people who were refined afterwards."""
     by_frame: dict[int, list[Human]] = {}
-    for human in humans:
+    for human in session.recorder.humans:
         by_frame.setdefault(human.frame, []).append(human)
     drawing = _Drawing(out, frames)
     with ExitStack() as stack:
         stack.callback(frames.close)
         stack.callback(drawing.close)
-        for frame in tqdm(itertools.islice(frames, count), total=count, unit="frame", desc="overlay"):
-            drawing.write(draw_humans(frame.image, by_frame.get(frame.index, []), pipeline.body))
+        for frame in tqdm(itertools.islice(frames, session.count), total=session.count, unit="frame", desc="overlay"):
+            drawing.write(session.drawn(frame.image, by_frame.get(frame.index, [])))

@@ -22,7 +22,7 @@ from hmr_ros.io.depth import registered
 from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth, frame_problem
 from hmr_ros.io.encodings import Fallback, decode_image, stamp_ns
 from hmr_ros.io.model_store import share_file
-from hmr_ros.types import Camera, Frame, Human, Image
+from hmr_ros.types import MESSAGE_ARRAYS, Camera, Frame, Human, Image
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 _MESSAGES = ("Human", "HumanArray")
@@ -235,8 +235,7 @@ class HumanBagWriter:
         box = t["sensor_msgs/msg/RegionOfInterest"](
             x_offset=x0, y_offset=y0, height=max(0, y1 - y0), width=max(0, x1 - x0), do_rectify=False
         )
-        names = ("global_orient", "body_pose", "betas", "transl", "joints", "joints_2d", "keypoints_2d", "joint_sigma")
-        arrays = {n: np.asarray(getattr(human, n), np.float32).reshape(-1) for n in names}
+        arrays = {n: np.asarray(getattr(human, n), np.float32).reshape(-1) for n in MESSAGE_ARRAYS}
         return t["hmr_ros/msg/Human"](
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,
             tracking_state=int(human.state), **arrays,

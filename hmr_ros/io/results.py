@@ -20,6 +20,7 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
     "boxes_xyxy": ((4,), np.float64), "keypoints_2d": ((33, 3), np.float64), "global_orient": ((3,), np.float64),
     "body_pose": ((69,), np.float64), "betas": ((10,), np.float64), "transl": ((3,), np.float64),
     "joints": ((24, 3), np.float64), "joints_2d": ((24, 2), np.float64), "joint_sigma": ((24,), np.float64),
+    "joint_covariance": ((24, 6), np.float64),
     "state": ((), np.int64),
 }  # fmt: skip
 _FILE_NAMES = {"state": "tracking_state"}
@@ -51,6 +52,27 @@ class ResultRecorder:
             arrays[_FILE_NAMES.get(name, name)] = np.array(values, dtype).reshape(len(values), *shape)
         save_arrays(path, K=np.asarray(K, np.float64), body_model=np.array(body_model), **arrays)
 
+    def save_hypotheses(self, path: Path) -> None:
+        """Write joints [rows,S,24,3] m, rotations [rows,S,24,3,3] and weights [rows,S] of everybody's hypotheses, rows
+        as in humans.npz; without any, S is 0."""
+        found = [h.hypotheses for h in self.humans if h.hypotheses is not None]
+        count = len(found[0].weights) if found else 0
+        shapes = {"joints": (count, 24, 3), "rotations": (count, 24, 3, 3), "weights": (count,)}
+        arrays = {name: np.full((len(self.humans), *shape), np.nan, np.float32) for name, shape in shapes.items()}
+        for row, human in enumerate(self.humans):
+            for name in shapes if human.hypotheses is not None else ():
+                arrays[name][row] = getattr(human.hypotheses, name)
+        save_arrays(path, **arrays)
+
+
+@dataclass(frozen=True)
+class HypothesesTable:
+    """Arrays of a hypotheses.npz, one row a person and frame, as in the humans.npz beside it."""
+
+    joints: Floats  # [N,S,24,3] m, camera frame
+    rotations: Floats  # [N,S,24,3,3] local
+    weights: Floats  # [N,S] sum to one
+
 
 @dataclass(frozen=True)
 class HumansTable:
@@ -71,6 +93,7 @@ class HumansTable:
     score: Floats | None = None  # [N]
     boxes_xyxy: Floats | None = None  # [N,4] px
     joint_sigma: Floats | None = None  # [N,24] m
+    joint_covariance: Floats | None = None  # [N,24,6] m^2, as in `Human`
     tracking_state: Ints | None = None  # [N] values of TrackingState
     vertices: Floats | None = None  # [N,V,3] m
 
@@ -102,6 +125,20 @@ def load_humans(path: Path) -> HumansTable:
     if name.size != 1:
         raise InputError(f"{path}: body_model names {name.size} bodies, expected one")
     return HumansTable(**values, body_model=str(name.item()))
+
+
+def load_hypotheses(path: Path, rows: int) -> HypothesesTable:
+    """Read hypotheses.npz with so many rows; InputError where it is another table's."""
+    arrays = load_arrays(path)
+    missing = [f.name for f in fields(HypothesesTable) if f.name not in arrays]
+    if missing:
+        raise InputError(f"{path} has no {', '.join(missing)}; is it written by `hmr run --hypotheses`?")
+    table = HypothesesTable(**{f.name: _numbers(path, f.name, arrays[f.name]) for f in fields(HypothesesTable)})
+    count = table.weights.shape[-1] if table.weights.ndim == 2 else -1
+    shapes = (table.joints.shape, table.rotations.shape, table.weights.shape)
+    if shapes != ((rows, count, 24, 3), (rows, count, 24, 3, 3), (rows, count)):
+        raise InputError(f"{path}: shapes {shapes} do not fit {rows} people; take the file beside their humans.npz")
+    return table
 
 
 def _checked(path: Path, name: str, value: Any, rows: int) -> Any:

@@ -17,8 +17,8 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
 from hmr_ros.geometry.rotations import matrix_from_axis_angle, quaternion_from_matrix
 from hmr_ros.msg import BodyModel as BodyModelMsg
-from hmr_ros.msg import HumanArray
-from hmr_ros.ros.convert import body_to_msg, humans_to_msg, image_to_msg
+from hmr_ros.msg import HumanArray, HypothesisArray
+from hmr_ros.ros.convert import body_to_msg, humans_to_msg, hypotheses_to_msg, image_to_msg
 from hmr_ros.ros.diagnostics import diagnosis
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers
 from hmr_ros.ros.statistics import Period
@@ -34,6 +34,7 @@ class Publishers:
     def __init__(self, node: Node, config: HmrConfig, body: BodyModel) -> None:
         self._node, self._config, self._body = node, config, body
         self.humans = node.create_publisher(HumanArray, "~/humans", _DEPTH)
+        self._hypotheses = node.create_publisher(HypothesisArray, "~/hypotheses", _DEPTH)
         self._markers = node.create_publisher(MarkerArray, "~/markers", _DEPTH)
         self._mesh = node.create_publisher(Marker, "~/mesh", _DEPTH)
         self._overlay = node.create_publisher(Image, "~/overlay", 1)
@@ -49,6 +50,8 @@ class Publishers:
         self.humans.publish(humans_to_msg(humans, header))
         if self._tf is not None:
             self._tf(humans, header)
+        if self._config.hypotheses.count and self._hypotheses.get_subscription_count():
+            self._hypotheses.publish(hypotheses_to_msg(humans, header))
         if self._markers.get_subscription_count():
             self._markers.publish(self._skeletons(humans, header))
         if self._mesh.get_subscription_count():
