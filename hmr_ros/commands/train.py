@@ -93,20 +93,21 @@ def prior(
 
 
 def diffhmr(
-    pairs: list[Path], held_back: Path, calibration: Path, schedule: Schedule, *, motion: Path | None,
-    init: Path | None, size: DiffHmrSize, rounds: int, threads: int,
+    pairs: list[Path], held_back: Path, calibration: Path, schedule: Schedule, *, mesh2d_path: Path | None,
+    m2p_path: Path | None, motion: Path | None, init: Path | None, size: DiffHmrSize, rounds: int, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train diffhmr`: writes diffhmr.safetensors into the schedule's folder; `calibration` = pairs of other people
     than the posture networks were trained on, for the scales of what is sampled; `rounds` = how often each pair is
-    drawn; `init` = weights to go on from."""
+    drawn; the other paths as in `prior`."""
     if size.axis_angle and size.whiten:
         raise ConfigError("--axis-angle needs --no-whitening: there is no mean of rotation vectors; give both")
     start = None if init is None else load_diffhmr(init)
     _prepare(schedule, threads)
     body = load_body(None)
     mesh = coarse_of(body)
-    network, fitter = torch_posture(DECODER_STEPS, {}), PointFitter(sparse_points(body, mesh))
-    landmarks = load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
+    files = {k: v for k, v in {"mesh2d": mesh2d_path, "m2p": m2p_path}.items() if v is not None}
+    network, fitter = torch_posture(DECODER_STEPS, files), PointFitter(sparse_points(body, mesh))
+    landmarks = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors")).landmarks.double().numpy()
     rng = np.random.default_rng(schedule.seed)
     recorded = None if motion is None else load_recorded(motion)
     drawn = PairBank(load_pairs(*pairs), body, mesh, landmarks, recorded)

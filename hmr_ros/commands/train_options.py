@@ -38,7 +38,7 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     _mesh2d_options(_on_pairs(stages.add_parser("mesh2d", help=_ON_PAIRS.format("mesh2d")), 3500))
     _m2p_options(_on_pairs(stages.add_parser("m2p", help=_ON_PAIRS.format("m2p")), 11000))
     _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
-    _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 8000))
+    _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 4000))
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
@@ -86,11 +86,13 @@ def _prior_options(p: argparse.ArgumentParser) -> None:
 
 
 def _diffhmr_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
+    p.add_argument("--m2p", type=Path, metavar="FILE", help=_WEIGHTS.format("decoder"))
     p.add_argument(
         "--calibration", type=Path, required=True, metavar="DIR",
         help="pairs of people whom no network was trained on, for the scales of what is sampled",
     )  # fmt: skip
-    p.add_argument("--rounds", type=int, default=4, metavar="N", help="how often each pair is drawn, with variation")
+    p.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each pair is drawn, with variation")
     p.add_argument("--unet", action="store_true", help="ablation: the paper's 1D U-Net")
     p.add_argument("--no-whitening", action="store_true", help="ablation: diffuse the pose itself, as the paper does")
     p.add_argument("--axis-angle", action="store_true", help="ablation: rotation vectors instead of 6D numbers")
@@ -173,8 +175,8 @@ def _diffhmr(args: argparse.Namespace) -> int:
 
     size = DiffHmrSize(unet=args.unet, whiten=not args.no_whitening, axis_angle=args.axis_angle)
     return train.diffhmr(
-        args.pairs, args.val, args.calibration, _schedule(args), motion=args.motion, init=args.init, size=size,
-        rounds=args.rounds, threads=args.threads,
+        args.pairs, args.val, args.calibration, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p,
+        motion=args.motion, init=args.init, size=size, rounds=args.rounds, threads=args.threads,
     )  # fmt: skip
 
 

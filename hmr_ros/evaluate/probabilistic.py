@@ -18,9 +18,12 @@ def coverage(errors: Floats, covariance: Floats, share: float) -> float:
     return float((mahalanobis_squared(errors, covariance) <= _ELLIPSOIDS[share]).mean())
 
 
-def rank(errors: Floats, covariance: Floats) -> float:
-    """Spearman's correlation of sigma with the length of the error; NaN where all sigmas are one."""
-    return float(spearmanr(mean_sigma(covariance).ravel(), np.linalg.norm(errors, axis=-1).ravel()).statistic)
+def rank(errors: Floats, covariance: Floats) -> float | None:
+    """Spearman's correlation of sigma with the length of the error; None where nothing can be ranked."""
+    sigma, away = mean_sigma(covariance).ravel(), np.linalg.norm(errors, axis=-1).ravel()
+    if np.ptp(sigma) == 0 or np.ptp(away) == 0:
+        return None
+    return float(spearmanr(sigma, away).statistic)
 
 
 def crps(samples: Floats, truth: Floats) -> float:
