@@ -8,12 +8,14 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera
+from hmr_ros.io.encodings import to_8_bits
 from hmr_ros.types import Camera, Frame, Image
 
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
@@ -229,9 +231,11 @@ def _images_in(folder: Path) -> list[Path]:
 
 def _read_image(path: Path) -> Image:
     try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image: Any = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is not None and image.dtype.kind == "f":
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     except cv2.error:  # larger than OpenCV's limit
         image = None
     if image is None:
         raise InputError(f"cannot read image {path}; is the file complete?")
-    return np.asarray(image, np.uint8)
+    return np.asarray(to_8_bits(image) if image.dtype == np.uint16 else image, np.uint8)
