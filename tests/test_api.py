@@ -133,9 +133,9 @@ def test_bad_images_and_cameras_are_explained(hmr, rendered):
     with pytest.raises(InputError, match="not a camera matrix"):
         hmr(image, K=np.zeros((3, 3)))
     for distortion, fisheye, said in (
-        ([0.1, 0, 0], False, "3 terms"),
+        ([0.1] * 15, False, "has 15 coefficients"),
         (np.full(5, np.nan), False, "finite"),
-        ([0.1] * 5, True, "4 finite"),
+        ([0.1] * 6, True, "has 6 coefficients, fisheye has at most 4"),
     ):
         with pytest.raises(InputError, match=said):
             hmr(image, K=rendered[2].K, distortion=distortion, fisheye=fisheye)
