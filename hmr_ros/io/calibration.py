@@ -172,8 +172,12 @@ def is_rectified(topic: str, setting: str) -> bool:
 
 
 def info_topic(topic: str) -> str:
-    """The topic of the intrinsics that belong to an image topic: camera_info beside it."""
-    return "/".join([*_parts(topic)[:-1], "camera_info"])
+    """The topic of the intrinsics that belong to an image topic: camera_info beside it, or as the RealSense viewer
+    writes them, info/camera_info beside image/data."""
+    *before, last = _parts(topic)
+    if before[-1:] == ["image"] and last == "data":
+        return "/".join([*before[:-1], "info", "camera_info"])
+    return "/".join([*before, "camera_info"])
 
 
 def _parts(topic: str) -> list[str]:
