@@ -49,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
-    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {"steps": "posture.steps"}
+    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {
+        "steps": "posture.steps",
+        "rotate": "input.rotate",
+    }
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
@@ -314,5 +317,8 @@ def _pipeline_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--engine", choices=ENGINES)
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")
     p.add_argument("--body", metavar="FILE", help="SMPL file (.npz, .pkl) instead of the open body")
+    p.add_argument(
+        "--rotate", type=int, choices=(0, 90, 180, 270), help="degrees clockwise that make the images upright"
+    )
     p.add_argument("--config", metavar="FILE", help="YAML file, see config/live.yaml")
     p.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")

@@ -41,7 +41,7 @@ _LONGEST_S = 3600.0
 
 @dataclass(frozen=True)
 class InputConfig:
-    """What the node subscribes."""
+    """What the node subscribes, and how the camera is mounted."""
 
     image_topic: str = option("/camera/image_raw", "image topic; sensor_msgs/Image, or CompressedImage if `compressed`")
     camera_info_topic: str = option("/camera/camera_info", "topic of the intrinsics that belong to the image")
@@ -56,6 +56,13 @@ class InputConfig:
         "auto",
         "whether images are rectified already: projected with P, no distortion; auto: topics named image_rect*",
         RECTIFIED,
+    )
+    rotate: int = option(
+        0,
+        "degrees clockwise that make the images of a camera that is mounted sideways or upside down upright: 0, 90, 180"
+        " or 270; answers stay in the original image and camera frame",
+        at_least=0,
+        at_most=270,
     )
 
 
