@@ -37,6 +37,7 @@ LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 _LONGEST_S = 3600.0
+_LARGEST_YAML = 4 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -236,9 +237,18 @@ def validated(config: HmrConfig) -> HmrConfig:
 
 
 def load_yaml(path: Path | str) -> Any:
-    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML."""
+    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML.
+
+    Aliases are refused: a few lines of them stand for gigabytes, and no file of ours needs them.
+    """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            content = file.read(_LARGEST_YAML + 1)
+        if len(content) > _LARGEST_YAML:
+            raise ValueError(f"it is larger than {_LARGEST_YAML >> 20} MiB")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
+            raise ValueError("it has aliases (*name); write the values out")
+        return yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from error
 

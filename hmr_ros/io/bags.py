@@ -24,6 +24,7 @@ from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth, 
 from hmr_ros.io.encodings import DEPTH_ENCODINGS, Fallback, decode_image, stamp_ns
 from hmr_ros.io.model_store import share_file
 from hmr_ros.io.recordings import cure, recordings
+from hmr_ros.io.results import made_folder
 from hmr_ros.types import Camera, Frame, Human, Image
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
@@ -257,6 +258,8 @@ class HumanBagWriter:
         for name in _MESSAGES:
             text = share_file(f"msg/{name}.msg").read_text(encoding="utf-8")
             self._types.register(get_types_from_msg(text, f"hmr_ros/msg/{name}"))
+        made_folder(path.absolute().parent)
+        self._path = path
         self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.SQLITE3)
         self._writer.open()
         kind = self._types.types["hmr_ros/msg/HumanArray"].__msgtype__
@@ -266,7 +269,15 @@ class HumanBagWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writer.close()
+        with self._explained():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # OSError, and what sqlite raises on a full disk
+            raise InputError(f"cannot write bag {self._path}: {_one_line(error)}; check the disk space") from error
 
     def write(self, humans: list[Human], stamp_ns: int, frame_id: str) -> None:
         """Append the people of one frame."""
@@ -274,7 +285,8 @@ class HumanBagWriter:
         time = t["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         header = t["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
         message = t["hmr_ros/msg/HumanArray"](header=header, humans=[self._human(h) for h in humans])
-        self._writer.write(self._connection, stamp_ns, self._types.serialize_cdr(message, message.__msgtype__))
+        with self._explained():
+            self._writer.write(self._connection, stamp_ns, self._types.serialize_cdr(message, message.__msgtype__))
 
     def _human(self, human: Human) -> Any:
         t = self._types.types
