@@ -38,11 +38,12 @@ UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 _LONGEST_S = 3600.0
+_LARGEST_YAML = 4 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class InputConfig:
-    """What the node subscribes."""
+    """What the node subscribes, and how the camera is mounted."""
 
     image_topic: str = option("/camera/image_raw", "image topic; sensor_msgs/Image, or CompressedImage if `compressed`")
     camera_info_topic: str = option("/camera/camera_info", "topic of the intrinsics that belong to the image")
@@ -57,6 +58,13 @@ class InputConfig:
         "auto",
         "whether images are rectified already: projected with P, no distortion; auto: topics named image_rect*",
         RECTIFIED,
+    )
+    rotate: int = option(
+        0,
+        "degrees clockwise that make the images of a camera that is mounted sideways or upside down upright: 0, 90, 180"
+        " or 270; answers stay in the original image and camera frame",
+        at_least=0,
+        at_most=270,
     )
 
 
@@ -239,9 +247,18 @@ def validated(config: HmrConfig) -> HmrConfig:
 
 
 def load_yaml(path: Path | str) -> Any:
-    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML."""
+    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML.
+
+    Aliases are refused: a few lines of them stand for gigabytes, and no file of ours needs them.
+    """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            content = file.read(_LARGEST_YAML + 1)
+        if len(content) > _LARGEST_YAML:
+            raise ValueError(f"it is larger than {_LARGEST_YAML >> 20} MiB")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
+            raise ValueError("it has aliases (*name); write the values out")
+        return yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from error
 

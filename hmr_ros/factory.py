@@ -13,6 +13,7 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig, settings, validated
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.evidence.record import EvidenceMaker, PostureSource
+from hmr_ros.geometry.turn import Turn
 from hmr_ros.io.model_store import FETCH, HEAVY, asset, blazepose_models, cache_folder, find_model, landmark_models
 from hmr_ros.methods.contract import Observation, Parts
 from hmr_ros.methods.conversion import BodyConversion
@@ -47,12 +48,14 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     """The pipeline for live use: search spread over frames, so that every frame is answered in time; `whole_tracks` as
     in `build_stages`."""
     config = validated(config)
+    Turn(config.input.rotate)  # refused before anything is loaded
     target = load_body(config.body or None)
     detector = Detector(blazepose_models().detector, config.detector.min_score, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(target, tracker, build_stages(config, target, whole_tracks=whole_tracks))
+    stages = build_stages(config, target, whole_tracks=whole_tracks)
+    return Pipeline(target, tracker, stages, Turn(config.input.rotate))
 
 
 def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tracks: bool = False) -> Stages:

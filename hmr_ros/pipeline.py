@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.evidence.record import Evidence, EvidenceMaker
+from hmr_ros.geometry.turn import Turn
 from hmr_ros.methods.contract import Answer, Calibration, Estimate, Observation, Recovery, Refinement, human_of
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.types import Frame, Human, Result, Track
@@ -51,9 +52,10 @@ class Pipeline:
     Frames are given in the order of their stamps. Not safe to call from several threads at once.
     """
 
-    def __init__(self, body: BodyModel, tracker: Tracker, stages: Stages) -> None:
-        """`body` is the one that the answers belong to."""
-        self.body, self.tracker, self.stages = body, tracker, stages
+    def __init__(self, body: BodyModel, tracker: Tracker, stages: Stages, turn: Turn | None = None) -> None:
+        """`body` is the one that the answers belong to; `turn` makes images upright, answers are turned back."""
+        self.body, self.tracker, self.stages, self.turn = body, tracker, stages, turn or Turn()
+        self._upright: tuple[Frame, Frame] | None = None  # the last frame, and the same turned
         self.stage_seconds: dict[str, float] = {}  # cost of each stage in the last frame
         self._waiting: deque[tuple[Frame, list[Observation], Answer]] = deque()
 
@@ -69,11 +71,11 @@ class Pipeline:
     def step(self, frame: Frame) -> Result | None:
         """The answer to `frame`; with a lag that to an older frame, or None while there is none."""
         self.stage_seconds = {}
-        return self.recover(frame, self._timed("track", lambda: self.tracker.step(frame)))
+        return self.recover(frame, self._timed("track", lambda: self.tracker.step(self.upright(frame))))
 
     def recover(self, frame: Frame, tracks: list[Track]) -> Result | None:
         """Everything after tracking; see `step`."""
-        people = self._observations(frame, tracks)
+        people = self._observations(self.upright(frame), tracks)
         refinement = self.stages.refinement
         answer = self._timed("refine", lambda: refinement.observe(frame.stamp_ns, people)) if refinement else None
         self._waiting.append((frame, people, answer or (lambda: [p.estimate for p in people])))
@@ -82,6 +84,7 @@ class Pipeline:
     def observe(self, frame: Frame) -> list[Observation]:
         """People in `frame` before refinement, for methods that want whole tracks."""
         self.stage_seconds = {}
+        frame = self.upright(frame)
         return self._observations(frame, self._timed("track", lambda: self.tracker.step(frame)))
 
     def finish(self) -> Iterator[Result]:
@@ -94,7 +97,13 @@ class Pipeline:
 
         Returns whether it was done.
         """
-        return self.tracker.search(frame, defer)
+        return self.tracker.search(self.upright(frame), defer)
+
+    def upright(self, frame: Frame) -> Frame:
+        """The frame as tracking and recovery see it."""
+        if self._upright is None or self._upright[0] is not frame:
+            self._upright = frame, self.turn.frame(frame)
+        return self._upright[1]
 
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""
@@ -112,7 +121,8 @@ class Pipeline:
         """People of one frame as they leave the pipeline, on its own body."""
         if self.stages.conversion and people:
             estimates = self.stages.conversion(people[0].frame, [p.track.track_id for p in people], estimates)
-        return [human_of(p, e, self.body) for p, e in zip(people, estimates, strict=True)]
+        humans = [human_of(p, e, self.body) for p, e in zip(people, estimates, strict=True)]
+        return [self.turn.back.human(h, p.camera) for h, p in zip(humans, people, strict=True)]
 
     def _observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:
         evidence = self._timed("evidence", lambda: self.stages.evidence(frame, tracks))

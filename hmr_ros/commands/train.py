@@ -16,6 +16,7 @@ from hmr_ros.body.fitting import PointFitter
 from hmr_ros.body.loading import load_body
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import asset
+from hmr_ros.io.results import made_folder
 from hmr_ros.methods.diffhmr.network import DiffHmrSize
 from hmr_ros.methods.diffhmr.network import load_network as load_diffhmr
 from hmr_ros.methods.posturehmr.graphs import torch_posture
@@ -168,5 +169,5 @@ def _prepare(schedule: Schedule, threads: int) -> None:
     torch.set_num_threads(threads)
     if schedule.device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"--device {schedule.device}: no CUDA device here; use --device cpu")
-    schedule.out.mkdir(parents=True, exist_ok=True)
+    made_folder(schedule.out)
     (schedule.out / "schedule.json").write_text(json.dumps(asdict(schedule), default=str, indent=1), encoding="utf-8")

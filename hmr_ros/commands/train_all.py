@@ -13,6 +13,7 @@ from typing import Any
 
 from hmr_ros.config import load_yaml
 from hmr_ros.errors import ConfigError, HmrError, InputError
+from hmr_ros.io.results import made_folder
 
 Job = Callable[[], int]
 Parse = Callable[[list[str]], Job]  # words of a command line -> what they ask for; ConfigError
@@ -166,7 +167,7 @@ def _recorded(stage: Stage) -> bool:
     if not path.exists():
         if stage.out.exists() and any(stage.out.iterdir()):
             raise InputError(f"{stage.name}: {stage.out} was not made by this command; remove it or choose another out")
-        stage.out.mkdir(parents=True, exist_ok=True)
+        made_folder(stage.out)
         path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
         return True
     try:
