@@ -90,7 +90,8 @@ def test_uncertainty_turns_with_the_person(degrees, human, open_body):
     rest = np.tile(open_body.rest_joints(human.betas), (3, 1, 1))
     joints = forward_kinematics(rotations, rest)[1] + human.transl
     sure = replace(
-        human, joint_covariance=packed(A @ np.swapaxes(A, 1, 2)), hypotheses=Hypotheses(joints, rotations, np.ones(3) / 3)
+        human, joint_covariance=packed(A @ np.swapaxes(A, 1, 2)),
+        hypotheses=Hypotheses(joints, rotations, np.ones(3) / 3),
     )  # fmt: skip
     turn = Turn(degrees)
     turned = turn.human(sure, seen)
