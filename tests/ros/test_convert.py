@@ -12,7 +12,6 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.ros.convert import body_to_msg, humans_from_msg, humans_to_msg
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers, serialize_with_points
-from hmr_ros.ros.publishers import pelvis_transform
 from hmr_ros.types import TrackingState
 
 
@@ -24,7 +23,7 @@ def header():
 
 def test_humans_round_trip_over_the_wire(human):
     data = serialize_message(humans_to_msg([human], header()))
-    (back,) = humans_from_msg(deserialize_message(data, HumanArray), human.K, human.frame)
+    (back,) = humans_from_msg(deserialize_message(data, HumanArray), human.frame)
     for name in ("global_orient", "body_pose", "betas", "transl", "joints", "keypoints_2d", "joint_sigma"):
         np.testing.assert_allclose(getattr(back, name), getattr(human, name), rtol=1e-6, err_msg=name)
     assert (back.stamp_ns, back.track_id, back.state) == (human.stamp_ns, 7, TrackingState.TRACKED)
@@ -87,10 +86,3 @@ def test_mesh_marker_holds_the_posed_surface(human):
     p = marker.points[4]
     np.testing.assert_allclose([p.x, p.y, p.z], vertices[body.faces[1, 1]])
     assert deserialize_message(meshes([], header())[0], Marker).action == Marker.DELETE
-
-
-def test_tf_frame_sits_in_the_pelvis(human):
-    transform = pelvis_transform(human, header(), "body_")
-    position = transform.transform.translation
-    np.testing.assert_allclose([position.x, position.y, position.z], human.joints[0])
-    assert transform.child_frame_id == "body_7" and transform.header.frame_id == "optical"
