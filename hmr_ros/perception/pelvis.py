@@ -26,7 +26,8 @@ _ACROSS, _ALONG = 0.003, 0.02  # noise from frame to frame across and along the 
 _ACCELERATION = 2.5  # m/s^2: a start or a turn
 _FIRST_SPEED = 1.5  # m/s: one standard deviation of a person of whom nothing is known
 _TURN, _TURN_RATE = 6.0, 2.0  # rad/s^2 and rad/s, likewise
-_LEAST_TURN = 0.05  # rad: noise of the orientation at best
+_LEAST_TURN = 0.05  # rad: error of the orientation at best
+_TURN_JITTER = 0.015  # rad: what of it changes from frame to frame
 _HIP_M = 0.1  # m from the pelvis to a hip: an error of the hips turns the body about this arm
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _ESTABLISHED = 3  # frames: who was seen less often is not missed
@@ -123,7 +124,7 @@ class _Pelvis:
         rotation = body_rotation(human)
         if self._since_seen_s > 0:
             measured = axis_angle_from_matrix(rotation @ self._rotation.T) / self._since_seen_s
-            noise = 2 * (_turn_noise(human) / self._since_seen_s) ** 2
+            noise = 2 * (_TURN_JITTER / self._since_seen_s) ** 2
             gain = self._turn_variance / (self._turn_variance + noise)
             self._turn = self._turn + gain * (measured - self._turn)
             self._turn_variance *= 1 - gain

@@ -18,6 +18,7 @@ from hmr_ros.geometry.rotations import axis_angle_from_quaternion, matrix_from_a
 from hmr_ros.io.encodings import stamp_ns
 
 _KEPT_NS = 10 * 10**9  # as long as tf2 keeps them
+_MAX_FRAMES = 1000  # before old ones are looked for
 _MAX_DEPTH = 100  # frames from one to the root; more is a circle
 
 
@@ -74,7 +75,14 @@ class TransformBuffer:
                 if history is None or history.parent != parent or history.static != static:
                     history = self._frames[child] = _History(parent, static)
                 history.add(stamp_ns(t.header.stamp), _rigid(t.transform))
+            if len(self._frames) > _MAX_FRAMES:
+                self._forget_old()
             self._changed.notify_all()
+
+    def _forget_old(self) -> None:
+        """Frames that move no longer, such as those of people who left."""
+        newest = max((h.stamps[-1] for h in self._frames.values() if not h.static), default=0)
+        self._frames = {n: h for n, h in self._frames.items() if h.static or h.stamps[-1] > newest - _KEPT_NS}
 
     def lookup(self, target: str, source: str, stamp: int, timeout_s: float) -> Rigid:
         """The transform source -> target at exactly this stamp (ns); InputError where none is known in time."""
@@ -89,33 +97,31 @@ class TransformBuffer:
                     raise InputError(f"no transform from '{source}' to '{target}' at the image's stamp: {problem}")
 
     def _find(self, target: str, source: str, stamp: int) -> tuple[Rigid | None, str]:
-        chains = []
-        for frame in (source, target):
-            chain, problem = self._to_root(frame, stamp)
-            if problem:
-                return None, problem
-            chains.append(chain)
-        from_source, from_target = chains
+        (from_source, problem), (from_target, other) = self._to_root(source, stamp), self._to_root(target, stamp)
         common = next((name for name in from_source if name in from_target), None)
         if common is None:
-            return None, "the two are not in one tree"
+            return None, problem or other or "the two are not in one tree"
         return from_target[common].inverse @ from_source[common], ""
 
     def _to_root(self, frame: str, stamp: int) -> tuple[dict[str, Rigid], str]:
-        """Transforms from `frame` to each frame above it, nearest first, as far as they are known at the stamp."""
+        """Transforms from `frame` to each frame above it, nearest first, as far as they are known at the stamp; and why
+        the way ends where it ends before the root."""
         chain, pose = {frame: Rigid()}, Rigid()
         while (history := self._frames.get(frame)) is not None:
             step = history.at(stamp)
             if step is None:
                 when = "no longer" if stamp < history.stamps[0] else "not yet"
-                return {}, f"'{frame}' in '{history.parent}' is {when} known then; output.target_timeout_s waits longer"
+                return (
+                    chain,
+                    f"'{frame}' in '{history.parent}' is {when} known then; output.target_timeout_s waits longer",
+                )
             pose = step @ pose
             frame = history.parent
             if frame in chain or len(chain) > _MAX_DEPTH:
-                return {}, f"'{frame}' is above itself"
+                return chain, f"'{frame}' is above itself"
             chain[frame] = pose
         known = len(chain) > 1 or any(h.parent == frame for h in self._frames.values())
-        return (chain, "") if known else ({}, f"nobody says where '{frame}' is")
+        return chain, "" if known else f"nobody says where '{frame}' is"
 
 
 class TransformListener:
