@@ -20,6 +20,7 @@ from hmr_ros.errors import ConfigError, HmrError
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.diagnostics import diagnosis, judge, rest
+from hmr_ros.ros.environment import give_back_memory
 from hmr_ros.ros.inputs import Inputs, check_topics
 from hmr_ros.ros.notices import Notices
 from hmr_ros.ros.parameters import changed, declare_settings
@@ -162,6 +163,7 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
         self._outputs = self._pipeline = None
         gc.unfreeze()
         gc.collect()
+        give_back_memory()
 
     def _enable(self) -> None:
         if self.state == "unconfigured":

@@ -1,5 +1,6 @@
 """The live node and a client of it in one process, for tests that look at it from outside."""
 
+import functools
 import time
 
 import rclpy
@@ -28,20 +29,31 @@ class Robot:
         rclpy.init(args=["--ros-args", *quick, *arguments])
         self.configs = []
         self.node = HmrNode(lambda config: self.configs.append(config) or factory(config))
-        self.client = rclpy.create_node("client")
-        self.executor = SingleThreadedExecutor()
-        self.executor.add_node(self.node)
-        self.executor.add_node(self.client)
+        # of its own, as in another process: one context cannot have two types on a topic
+        self.context = rclpy.Context()
+        rclpy.init(args=["--ros-args"], context=self.context)
+        self.client = rclpy.create_node("client", context=self.context)
+        self.executors = SingleThreadedExecutor(), SingleThreadedExecutor(context=self.context)
+        for executor, node in zip(self.executors, (self.node, self.client), strict=True):
+            executor.add_node(node)
         self.answers, self.statuses, self.markers = [], [], []
-        self.images = self.client.create_publisher(Image, "image", 10)
         self.client.create_subscription(HumanArray, "/hmr/humans", self.answers.append, 10)
         self.client.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 10)
+
+    @functools.cached_property
+    def images(self):
+        """The client's own camera; there from its first use on."""
+        return self.client.create_publisher(Image, "image", 10)
 
     def spin_until(self, condition, timeout=60.0):
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, f"timed out; the last status was {self.statuses[-1:]}"
-            self.executor.spin_once(timeout_sec=0.05)
+            self.spin_once()
+
+    def spin_once(self):
+        for executor in self.executors:
+            executor.spin_once(timeout_sec=0.01)
 
     def call(self, kind, name, request):
         client = self.client.create_client(kind, f"/hmr/{name}")
@@ -85,7 +97,9 @@ class Robot:
 
     def close(self):
         self.node.stop()
-        self.executor.shutdown()
+        for executor in self.executors:
+            executor.shutdown()
         self.node.destroy_node()
         self.client.destroy_node()
+        rclpy.try_shutdown(context=self.context)
         rclpy.try_shutdown()

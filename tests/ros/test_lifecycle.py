@@ -36,7 +36,7 @@ def test_the_way_through_the_states(robot, rendered):
     r.spin_until(r.said(DiagnosticStatus.OK, "inactive"))
     r.answers.clear()
     for _ in range(20):
-        r.executor.spin_once(timeout_sec=0.01)
+        r.spin_once()
     assert not r.answers
 
     assert r.change(Transition.TRANSITION_CLEANUP) and r.state() == "unconfigured"
@@ -46,7 +46,7 @@ def test_the_way_through_the_states(robot, rendered):
 
 
 def test_cleanup_frees_what_configure_loaded(robot):
-    r = robot("-p", "autostart:=false")
+    r = robot("-p", "autostart:=false", "-p", "recover:=posture", "-p", "refine:=temporal")
 
     def around():
         before = resident_mb()
@@ -58,7 +58,7 @@ def test_cleanup_frees_what_configure_loaded(robot):
     around()  # libraries are loaded once and stay
     before, loaded, after = around()
     assert r.node._pipeline is None
-    assert loaded - before > 5 and after - before < 0.5 * (loaded - before)
+    assert loaded - before > 20 and after - before < 0.5 * (loaded - before)
 
 
 def test_a_transition_that_fails_says_why_in_one_line_and_leaves_the_state(robot):
