@@ -19,12 +19,22 @@ from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEME
 T = TypeVar("T")
 
 
+# when the node takes a changed value: at once, when it is activated, or when it is configured
+LIVE, ACTIVATE, CONFIGURE = "live", "activate", "configure"
+
+
 def option(
-    default: T, doc: str, choices: tuple[str, ...] = (), *, at_least: float | None = None, at_most: float | None = None
+    default: T,
+    doc: str,
+    choices: tuple[str, ...] = (),
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    when: str = CONFIGURE,
 ) -> T:
-    """A dataclass field with its description, the names that exist where the value is a name, and its range (both ends
-    included) where it is a number."""
-    metadata = {"doc": doc, "choices": choices, "at_least": at_least, "at_most": at_most}
+    """A dataclass field with its description, the names that exist where the value is a name, its range (both ends
+    included) where it is a number, and when the node takes a changed value."""
+    metadata = {"doc": doc, "choices": choices, "at_least": at_least, "at_most": at_most, "when": when}
     value: T = field(default=default, metadata=metadata)
     return value
 
@@ -35,6 +45,7 @@ REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
 UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
+TRANSPORTS = ("auto", "raw", "compressed")
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 _LONGEST_S = 3600.0
@@ -45,19 +56,41 @@ _LARGEST_YAML = 4 << 20  # bytes
 class InputConfig:
     """What the node subscribes, and how the camera is mounted."""
 
-    image_topic: str = option("/camera/image_raw", "image topic; sensor_msgs/Image, or CompressedImage if `compressed`")
-    camera_info_topic: str = option("/camera/camera_info", "topic of the intrinsics that belong to the image")
-    depth_topic: str = option(
-        "", "topic of depth registered to the image: 16UC1, 32FC1, or compressedDepth by its name; empty: none"
+    image_topic: str = option("image", "image topic; relative names follow namespace and remaps", when=ACTIVATE)
+    camera_info_topic: str = option(
+        "",
+        "topic of the intrinsics; empty: `camera_info` where that is remapped, else beside the images",
+        when=ACTIVATE,
     )
-    compressed: bool = option(False, "subscribe sensor_msgs/CompressedImage instead of Image")
+    depth_topic: str = option(
+        "",
+        "topic of depth registered to the image: 16UC1, 32FC1, or compressedDepth by its name; empty: `depth` where"
+        " that is remapped, else none",
+        when=ACTIVATE,
+    )
+    transport: str = option(
+        "auto",
+        "sensor_msgs/Image or CompressedImage; auto: what is published on the topic, or on TOPIC/compressed",
+        TRANSPORTS,
+        when=ACTIVATE,
+    )
     reliability: str = option(
-        "best_effort", "QoS of the subscriptions of images and depth", ("best_effort", "reliable")
+        "best_effort",
+        "QoS of the subscriptions of images and depth; qos_overrides go before it",
+        ("best_effort", "reliable"),
+        when=ACTIVATE,
     )
     rectified: str = option(
         "auto",
         "whether images are rectified already: projected with P, no distortion; auto: topics named image_rect*",
         RECTIFIED,
+        when=ACTIVATE,
+    )
+    optical_frame: str = option(
+        "",
+        "optical frame (x right, y down, z forward) of the camera, where the images' frame_id names none or another;"
+        " empty: as the images say",
+        when=ACTIVATE,
     )
     rotate: int = option(
         0,
@@ -70,12 +103,31 @@ class InputConfig:
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """What the node publishes beside its topics."""
+    """What the node publishes beside its topics, and in which frame."""
 
-    tf: bool = option(True, "broadcast one frame a person on /tf (only where tf2_msgs is installed)")
-    tf_prefix: str = option("body_", "name of a person's frame: this prefix and the track id")
+    target_frame: str = option(
+        "", "frame of everything that is published, by /tf at the image's stamp; empty: the image's", when=ACTIVATE
+    )
+    target_timeout_s: float = option(
+        0.1, "seconds for which an answer waits for the transform to target_frame", at_least=0, at_most=5, when=LIVE
+    )
+    tf: bool = option(True, "broadcast one frame a person on /tf (only where tf2_msgs is installed)", when=LIVE)
+    tf_joints: bool = option(False, "broadcast the joints of each person too, as children of the person", when=LIVE)
+    tf_prefix: str = option(
+        "", "a person's frame is this and the track id; empty: body_, with namespace and node name unless it is /hmr"
+    )
+    searching_s: float = option(
+        0.5,
+        "seconds for which a person out of sight is published where they should be",
+        at_least=0,
+        at_most=2,
+        when=LIVE,
+    )
+    marker_lifetime_s: float = option(
+        1.0, "seconds after which markers vanish unless they are renewed; 0: never", at_least=0, at_most=60, when=LIVE
+    )
     diagnostics_period_s: float = option(
-        1.0, "seconds between two messages on /diagnostics", at_least=0.1, at_most=_LONGEST_S
+        1.0, "seconds between two messages on /diagnostics", at_least=0.1, at_most=_LONGEST_S, when=LIVE
     )
 
 
@@ -84,16 +136,16 @@ class DetectorConfig:
     """How people are found."""
 
     min_score: float = option(
-        0.5, "proposals of the person detector below this score are ignored", at_least=0, at_most=1
+        0.5, "proposals of the person detector below this score are ignored", at_least=0, at_most=1, when=LIVE
     )
     tile_fractions: str = option("0.6,0.4", "side of the search tiles as fractions of the image height; empty: none")
     scan_period_s: float = option(
-        1.0, "seconds within which every tile is searched once", at_least=0.01, at_most=_LONGEST_S
+        1.0, "seconds within which every tile is searched once", at_least=0.01, at_most=_LONGEST_S, when=LIVE
     )
     scan_first_frame: bool = option(False, "search all tiles in the first frame (offline: on; live: costs latency)")
     before_answer: bool = option(False, "search a frame before it is answered (offline: on), not after (live)")
     max_checks_per_frame: int = option(
-        1, "proposals confirmed by the landmark network in one frame; 0: all", at_least=0, at_most=1000
+        1, "proposals confirmed by the landmark network in one frame; 0: all", at_least=0, at_most=1000, when=LIVE
     )
 
 
@@ -102,13 +154,13 @@ class TrackerConfig:
     """How people are followed."""
 
     min_landmark_score: float = option(
-        0.6, "a new person needs this score of the landmark network", at_least=0, at_most=1
+        0.6, "a new person needs this score of the landmark network", at_least=0, at_most=1, when=LIVE
     )
     keep_landmark_score: float = option(
-        0.5, "a tracked person is lost in this frame below this score", at_least=0, at_most=1
+        0.5, "a tracked person is lost in this frame below this score", at_least=0, at_most=1, when=LIVE
     )
     max_occlusion_s: float = option(
-        1.5, "seconds for which the id of a person out of sight is kept", at_least=0, at_most=_LONGEST_S
+        1.5, "seconds for which the id of a person out of sight is kept", at_least=0, at_most=_LONGEST_S, when=LIVE
     )
     landmark_network: str = option(
         "auto",
@@ -121,7 +173,11 @@ class TrackerConfig:
         "test-time augmentation with the mirror image; steadier, one more landmark inference a person and network",
     )
     max_people: int = option(
-        8, "people tracked at once, the most certain first; each costs one landmark inference", at_least=1, at_most=64
+        8,
+        "people tracked at once, the most certain first; each costs one landmark inference",
+        at_least=1,
+        at_most=64,
+        when=LIVE,
     )
 
 
@@ -159,6 +215,7 @@ class TemporalConfig:
         "standard deviation of a fully confident landmark, metres; larger is steadier and follows fast limbs later",
         at_least=0.001,
         at_most=10,
+        when=LIVE,
     )
 
 
@@ -179,6 +236,7 @@ class HmrConfig:
     engine: str = option("auto", "what runs the networks", ENGINES)
     threads: int = option(2, "processor threads of each network", at_least=1, at_most=256)
     body: str = option("", "SMPL file (.npz or .pkl) to use instead of the open body that is shipped")
+    autostart: bool = option(True, "configure and activate the node when it starts; false: wait for lifecycle commands")
     posture: PostureConfig = field(default_factory=PostureConfig)
     hypotheses: HypothesesConfig = field(default_factory=HypothesesConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
@@ -198,6 +256,7 @@ class Setting:
     choices: tuple[str, ...]
     at_least: float | None  # both ends of the range are allowed values
     at_most: float | None
+    when: str  # LIVE, ACTIVATE or CONFIGURE
 
     def converted(self, value: Any) -> Any:
         """The value in the setting's own type (an integer is a float too); ConfigError names what is allowed."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from hmr_ros.body.model import BodyModel
+from hmr_ros.config import DetectorConfig, HmrConfig, TrackerConfig
 from hmr_ros.evidence.record import Evidence, EvidenceMaker
 from hmr_ros.geometry.turn import Turn
 from hmr_ros.methods.contract import Answer, Calibration, Estimate, Observation, Recovery, Refinement, human_of
@@ -27,6 +28,10 @@ class Tracker(Protocol):
 
     def search(self, frame: Frame, defer: bool) -> bool:
         """Search for new people after the frame was answered; False if that was deferred."""
+        ...
+
+    def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
+        """Take the settings that can change while it runs."""
         ...
 
     def reset(self) -> None:
@@ -117,11 +122,21 @@ class Pipeline:
             self.stages.conversion.reset()
         self._waiting.clear()
 
+    def adjust(self, config: HmrConfig) -> None:
+        """Take the settings that can change while it runs (`config.LIVE`); nobody is forgotten."""
+        self.tracker.adjust(config.tracker, config.detector)
+        if self.stages.refinement:
+            self.stages.refinement.adjust(config.temporal)
+
     def humans(self, people: list[Observation], estimates: list[Estimate]) -> list[Human]:
         """People of one frame as they leave the pipeline, on its own body."""
         if self.stages.conversion and people:
             estimates = self.stages.conversion(people[0].frame, [p.track.track_id for p in people], estimates)
-        humans = [human_of(p, e, self.body) for p, e in zip(people, estimates, strict=True)]
+        measured = self.stages.calibration is not None
+        humans = [
+            human_of(p, e, self.body, measured and p.evidence.depth is not None)
+            for p, e in zip(people, estimates, strict=True)
+        ]
         return [self.turn.back.human(h, p.camera) for h, p in zip(humans, people, strict=True)]
 
     def _observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:

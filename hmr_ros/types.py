@@ -83,6 +83,32 @@ class TrackingState(IntEnum):
     NEW = 0  # first frame of this id
     TRACKED = 1  # seen in the previous frame too
     RECOVERED = 2  # seen again after an occlusion, id kept
+    SEARCHING = 3  # out of sight; where the person should be by now
+
+
+class ScaleSource(IntEnum):
+    """What says how large and so how far away a person is; values equal the constants of msg/Human.msg."""
+
+    GUESS = 0  # a guessed focal length and the size of an average person
+    INTRINSICS = 1  # the calibrated camera and the size of an average person
+    DEPTH = 2  # a depth image
+    CAMERAS = 3  # several calibrated cameras
+    FLOOR = 4  # the plane that the person stands on
+
+
+@dataclass(frozen=True)
+class PelvisState:
+    """Where a person's hips are and how they move, in the frame of the answer.
+
+    Axes of the body as in REP-103: x forward, y left, z up; origin between the hips. Covariances are of x, y, z and of
+    rotations about these axes of the frame of the answer, as in geometry_msgs.
+    """
+
+    position: Float[Array, " 3"]  # m
+    rotation: Float[Array, "3 3"]  # body -> frame of the answer
+    velocity: Float[Array, " 6"]  # m/s, rad/s
+    pose_covariance: Float[Array, "6 6"]  # m^2, rad^2
+    velocity_covariance: Float[Array, "6 6"]  # (m/s)^2, (rad/s)^2
 
 
 @dataclass(frozen=True)
@@ -126,6 +152,8 @@ class Human:
     K: Float[Array, "3 3"]  # px
     body_model: str  # name of the body that the parameters belong to
     hypotheses: Hypotheses | None = field(default=None, kw_only=True)  # where they were asked for
+    scale: ScaleSource = field(default=ScaleSource.GUESS, kw_only=True)
+    pelvis: PelvisState | None = field(default=None, kw_only=True)  # None: nobody followed the person over time
 
     @property
     def joint_sigma(self) -> Float[Array, " 24"]:

@@ -6,7 +6,8 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from hmr_ros.ros.parameters import START_ARGUMENTS, launched_node
+from hmr_ros.ros.rviz import rviz_file
+from hmr_ros.ros.start_arguments import START_ARGUMENTS, launched_node
 from launch import LaunchDescription
 
 SHARE = get_package_share_directory("hmr_ros")
@@ -27,6 +28,6 @@ def _start(context):
     node = Node(package="hmr_ros", executable="live", name="hmr", output="screen", **arguments)
     rviz = Node(
         package="rviz2", executable="rviz2", condition=IfCondition(given["rviz"]),
-        arguments=["-d", f"{SHARE}/config/hmr.rviz"], additional_env=arguments["additional_env"],
+        arguments=["-d", rviz_file(f"{SHARE}/config/hmr.rviz", given)], additional_env=arguments["additional_env"],
     )  # fmt: skip
     return [node, rviz]

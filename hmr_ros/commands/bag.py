@@ -14,9 +14,10 @@ from hmr_ros.factory import WholeTracks, build_pipeline, build_quality, offline
 from hmr_ros.io.bags import BagImages, HumanBagWriter
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.methods.contract import Observation
+from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.bridge import convert_with_cv_bridge
-from hmr_ros.types import Frame, Human
+from hmr_ros.types import Camera, Frame, Human
 
 _REASONS = 3  # that are named at the end
 
@@ -63,26 +64,27 @@ class Session:
         self.frames = self.humans = 0
         self.interrupted = False
         self._images, self._writer = images, writer
+        self._follow = PelvisMemory(searching_s=-1.0)  # pelvis and velocity of those who were seen, nobody else
 
     def process(self, frames: Iterable[Frame], pipeline: Pipeline) -> None:
         """Write the answer to every frame; however this ends, so are those that still wait."""
         try:
             for result in pipeline.results(frames):
-                self._write(result.humans, result.frame.stamp_ns)
+                self._write(result.humans, result.frame.stamp_ns, result.frame.camera)
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
             for result in pipeline.finish():
-                self._write(result.humans, result.frame.stamp_ns)
+                self._write(result.humans, result.frame.stamp_ns, result.frame.camera)
 
     def refine(self, frames: Iterable[Frame], whole: WholeTracks) -> None:
         """Observe every frame, refine everybody together, then write."""
         observed: list[Observation] = []
-        stamps: dict[int, int] = {}  # by frame
+        stamps: dict[int, tuple[int, Camera]] = {}  # by frame
         try:
             for frame in frames:
                 observed += whole.pipeline.observe(frame)
-                stamps[frame.index] = frame.stamp_ns
+                stamps[frame.index] = frame.stamp_ns, frame.camera
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
@@ -90,9 +92,9 @@ class Session:
             for human in whole.refine(observed):
                 people[human.frame].append(human)
             for index, humans in people.items():
-                self._write(humans, stamps[index])
+                self._write(humans, *stamps[index])
 
-    def _write(self, humans: list[Human], stamp_ns: int) -> None:
-        self._writer.write(humans, stamp_ns, self._images.frame_id)
+    def _write(self, humans: list[Human], stamp_ns: int, camera: Camera) -> None:
+        self._writer.write(self._follow(stamp_ns, humans, camera), stamp_ns, self._images.frame_id)
         self.frames += 1
         self.humans += len(humans)

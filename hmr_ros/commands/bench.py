@@ -17,7 +17,7 @@ import numpy as np
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.commands.timing import Spent, row, times_at_30_hz
-from hmr_ros.config import ENGINES, HmrConfig
+from hmr_ros.config import ENGINES, DetectorConfig, HmrConfig, TrackerConfig
 from hmr_ros.errors import ConfigError, HmrError, InputError
 from hmr_ros.factory import build_pipeline, build_stages, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera
@@ -128,6 +128,9 @@ class _NoTracker:
         """Nothing to search."""
         del frame, defer
         return False
+
+    def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
+        """Nothing to change."""
 
     def reset(self) -> None:
         """Nothing to forget."""

@@ -21,6 +21,11 @@ def unpacked(upper: Floats) -> Floats:
     return out
 
 
+def turned(upper: Floats, R: Floats) -> Floats:
+    """Packed covariances [...,6] in axes turned by `R` [3,3]."""
+    return packed(R @ unpacked(upper) @ R.T)
+
+
 def mean_sigma(covariance: Floats) -> Floats:
     """[...,3,3] -> one standard deviation an axis, the root of the mean diagonal [...]."""
     return np.asarray(np.sqrt(np.trace(covariance, axis1=-2, axis2=-1) / 3))

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from hmr_ros.errors import ConfigError, InputError
-from hmr_ros.geometry.covariance import packed, unpacked
+from hmr_ros.geometry.covariance import turned
+from hmr_ros.geometry.rigid import Rigid, moved_hypotheses
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.types import Camera, Floats, Frame, Human, Hypotheses
+from hmr_ros.types import Camera, Floats, Frame, Human
 
 _CODES = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _TILTED = 12  # coefficients after which those of a tilted sensor follow
@@ -76,16 +77,9 @@ class Turn:
             global_orient=axis_angle_from_matrix(R @ matrix_from_axis_angle(human.global_orient)),
             transl=R @ human.joints[0] - rest_pelvis, joints=human.joints @ R.T,
             joints_2d=self.pixels(human.joints_2d, *size), K=self.camera(camera).K,
-            joint_covariance=packed(R @ unpacked(human.joint_covariance) @ R.T),
-            hypotheses=self._hypotheses(human.hypotheses),
+            joint_covariance=turned(human.joint_covariance, R),
+            hypotheses=moved_hypotheses(human.hypotheses, Rigid(R, np.zeros(3))),
         )  # fmt: skip
-
-    def _hypotheses(self, several: Hypotheses | None) -> Hypotheses | None:
-        if several is None:
-            return None
-        rotations = several.rotations.copy()
-        rotations[:, 0] = self.matrix @ rotations[:, 0]
-        return replace(several, joints=several.joints @ self.matrix.T, rotations=rotations)
 
     def _pixels(self, width: int, height: int) -> Floats:
         """A of the class's docstring: pixels of an image of this size -> pixels of the turned one, homogeneous."""

@@ -18,6 +18,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera, guess_camera
+from hmr_ros.geometry.rotations import quaternion_from_matrix
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
 from hmr_ros.io.depth import registered
 from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth, frame_problem
@@ -25,7 +26,7 @@ from hmr_ros.io.encodings import DEPTH_ENCODINGS, Fallback, decode_image, stamp_
 from hmr_ros.io.model_store import share_file
 from hmr_ros.io.recordings import cure, recordings
 from hmr_ros.io.results import made_folder
-from hmr_ros.types import MESSAGE_ARRAYS, Camera, Frame, Human, Image
+from hmr_ros.types import MESSAGE_ARRAYS, Camera, Frame, Human, Image, PelvisState
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 _MESSAGES = ("Human", "HumanArray")
@@ -295,10 +296,26 @@ class HumanBagWriter:
             x_offset=x0, y_offset=y0, height=max(0, y1 - y0), width=max(0, x1 - x0), do_rectify=False
         )
         arrays = {n: np.asarray(getattr(human, n), np.float32).reshape(-1) for n in MESSAGE_ARRAYS}
+        pose, velocity = self._pelvis(human)
         return t["hmr_ros/msg/Human"](
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,
-            tracking_state=int(human.state), **arrays,
+            tracking_state=int(human.state), id=str(human.track_id), scale_source=int(human.scale),
+            k=human.K.reshape(-1), pelvis=pose, pelvis_velocity=velocity, **arrays,
         )  # fmt: skip
+
+    def _pelvis(self, human: Human) -> tuple[Any, Any]:
+        """PoseWithCovariance and TwistWithCovariance; without a `pelvis`, which follows people over time, of zeros."""
+        t = {name.rsplit("/", 1)[-1]: kind for name, kind in self._types.types.items() if "geometry_msgs" in name}
+        p = human.pelvis
+        if p is None:
+            p = PelvisState(np.zeros(3), np.eye(3), np.zeros(6), np.zeros((6, 6)), np.zeros((6, 6)))
+        w, x, y, z = quaternion_from_matrix(p.rotation).tolist()
+        pose = t["Pose"](t["Point"](*p.position.tolist()), t["Quaternion"](x, y, z, w))
+        twist = t["Twist"](t["Vector3"](*p.velocity[:3].tolist()), t["Vector3"](*p.velocity[3:].tolist()))
+        return (
+            t["PoseWithCovariance"](pose, p.pose_covariance.reshape(-1)),
+            t["TwistWithCovariance"](twist, p.velocity_covariance.reshape(-1)),
+        )
 
 
 def _one_line(error: BaseException) -> str:

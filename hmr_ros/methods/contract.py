@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from hmr_ros.body.model import BodyModel, forward_kinematics
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, TemporalConfig
 from hmr_ros.evidence.record import Evidence
 from hmr_ros.geometry.camera import distort_points, project
 from hmr_ros.geometry.covariance import mean_sigma, packed
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
 from hmr_ros.runtime.contract import Engine
-from hmr_ros.types import Array, Camera, Floats, Frame, Human, Hypotheses, Track
+from hmr_ros.types import Array, Camera, Floats, Frame, Human, Hypotheses, ScaleSource, Track
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -98,6 +98,10 @@ class Refinement(Protocol):
         """Take in a frame (`people` may be empty); the answer has one estimate a person, in the same order."""
         ...
 
+    def adjust(self, config: TemporalConfig) -> None:
+        """Take the settings that can change while it runs."""
+        ...
+
     def reset(self) -> None:
         """Forget everybody."""
         ...
@@ -110,17 +114,23 @@ def estimate_at(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Float
     return Estimate(rotations, betas, pelvis - rest[0], joints - joints[:1] + pelvis, covariance)
 
 
-def human_of(person: Observation, estimate: Estimate, body: BodyModel) -> Human:
-    """The answer as it leaves the pipeline: axis-angle, and joints in pixels of the image."""
+def human_of(person: Observation, estimate: Estimate, body: BodyModel, calibrated: bool = False) -> Human:
+    """The answer as it leaves the pipeline: axis-angle, and joints in pixels of the image.
+
+    `calibrated`: a depth image moved the person.
+    """
     angles = axis_angle_from_matrix(estimate.rotations)
     keypoints, camera = person.track.keypoints, person.camera
+    scale = ScaleSource.GUESS if camera.guessed else ScaleSource.INTRINSICS
+    if calibrated:
+        scale = ScaleSource.DEPTH
     return Human(
         frame=person.frame, stamp_ns=person.stamp_ns, track_id=person.track.track_id, state=person.track.state,
         score=keypoints.score, boxes_xyxy=person.track.boxes_xyxy, keypoints_2d=keypoints.keypoints_2d,
         global_orient=angles[0], body_pose=angles[1:].reshape(-1), betas=estimate.betas, transl=estimate.transl,
         joints=estimate.joints, joints_2d=distort_points(project(estimate.joints, camera.K), camera),
         joint_covariance=packed(estimate.joint_covariance), K=camera.K, body_model=body.name,
-        hypotheses=hypotheses_of(body, estimate),
+        hypotheses=hypotheses_of(body, estimate), scale=scale,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ class Detector:
 
     def __init__(self, model: Path, min_score: float, threads: int) -> None:
         self._model = LiteRtModel(model, threads)
-        self._min_score = min_score
+        self.min_score = min_score
         self._anchors = anchors()
 
     def __call__(self, image: Image, window: Window) -> list[Detection]:
@@ -52,7 +52,7 @@ class Detector:
         outputs = list(self._model(_network_input(image, window)).values())
         boxes, logits = sorted((o[0] for o in outputs), key=lambda o: -o.shape[-1])
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits[:, 0].astype(np.float64), -50, 50)))
-        found = np.flatnonzero(scores >= self._min_score)
+        found = np.flatnonzero(scores >= self.min_score)
         # entries 4..7: mid hip and the point that sets size and direction, relative to the anchor
         points = boxes[found, 4:8].reshape(-1, 2, 2) / INPUT_PX + self._anchors[found, None]
         points = points * window.size_px + [window.left_px, window.top_px]

@@ -35,7 +35,7 @@ class Search:
     """The round of windows; the tracker owns it and resets it."""
 
     def __init__(self, config: DetectorConfig) -> None:
-        self._config = config
+        self._first_frame, self.scan_period_s = config.scan_first_frame, config.scan_period_s
         self._fractions = _parse_fractions(config.tile_fractions)
         self.reset()
 
@@ -64,9 +64,9 @@ class Search:
         if first or idle or stamp_ns - self._whole_ns >= _WHOLE_PERIOD_S * 1e9:
             chosen.append(whole(width, height))
             self._whole_ns = stamp_ns
-        if first and self._config.scan_first_frame:
+        if first and self._first_frame:
             return chosen + self._tiles
-        self._due = min(self._due + passed_s * len(self._tiles) / self._config.scan_period_s, len(self._tiles))
+        self._due = min(self._due + passed_s * len(self._tiles) / self.scan_period_s, len(self._tiles))
         # the whole image counts as a tile, so that the cost of frames stays even
         count = max(0, int(np.ceil(self._due - 1e-6)) - len(chosen))
         self._due -= count

@@ -39,9 +39,9 @@ class PersonTracker:
         self, detector: Detector, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig
     ) -> None:
         self._detector, self._landmarker, self._config = detector, landmarker, config
-        self._max_checks = search.max_checks_per_frame or 10**6
         self._search_first = search.before_answer
         self._search = Search(search)
+        self.adjust(config, search)
         self._next_id = 0
         self.reset()
 
@@ -52,6 +52,13 @@ class PersonTracker:
         self._stamp_ns: int | None = None
         self._put_off = 0  # frames since the last search, when images come faster than they can be answered
         self._search.reset()
+
+    def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
+        """Take scores, times and numbers that changed; networks and tiles stay."""
+        self._config = config
+        self._max_checks = search.max_checks_per_frame or 10**6
+        self._search.scan_period_s = search.scan_period_s
+        self._detector.min_score = search.min_score
 
     def step(self, frame: Frame) -> list[Track]:
         """People seen in `frame`, most certain first."""

@@ -9,17 +9,23 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 import hmr_ros.body.model as body_model
+from hmr_ros.body.axes import between_hips, body_rotation
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
-from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.geometry.rotations import (
+    axis_angle_from_matrix,
+    axis_angle_from_quaternion,
+    matrix_from_axis_angle,
+)
 from hmr_ros.io.encodings import image_bytes, stamp_ns
 from hmr_ros.msg import BodyModel, Human, HumanArray, Hypotheses, HypothesisArray
-from hmr_ros.types import MESSAGE_ARRAYS, Floats, TrackingState
+from hmr_ros.ros.frames import BODY, fill_pose, person_id
+from hmr_ros.types import MESSAGE_ARRAYS, Floats, PelvisState, ScaleSource, TrackingState
 from hmr_ros.types import Human as HumanRecord
 
 
-def humans_to_msg(humans: list[HumanRecord], header: Header) -> HumanArray:
-    """People of one image as a message with the image's own header."""
-    return HumanArray(header=header, humans=[_human_to_msg(h) for h in humans])
+def humans_to_msg(humans: list[HumanRecord], header: Header, prefix: str = BODY) -> HumanArray:
+    """People of one image as a message with this header; `prefix` of their frames gives their ids."""
+    return HumanArray(header=header, humans=[_human_to_msg(h, prefix) for h in humans])
 
 
 def hypotheses_to_msg(humans: list[HumanRecord], header: Header) -> HypothesisArray:
@@ -35,11 +41,10 @@ def hypotheses_to_msg(humans: list[HumanRecord], header: Header) -> HypothesisAr
     return array
 
 
-def humans_from_msg(message: HumanArray, K: Floats | None = None, frame: int = 0) -> list[HumanRecord]:
-    """The people of a message; intrinsics and frame number are not part of it and taken from the arguments."""
+def humans_from_msg(message: HumanArray, frame: int = 0) -> list[HumanRecord]:
+    """The people of a message; the frame number is not part of it and taken from the argument."""
     stamp = stamp_ns(message.header.stamp)
-    K = np.full((3, 3), np.nan) if K is None else K
-    return [_human_from_msg(m, stamp, K, frame) for m in message.humans]
+    return [_human_from_msg(m, stamp, frame) for m in message.humans]
 
 
 def body_to_msg(body: body_model.BodyModel) -> BodyModel:
@@ -59,7 +64,7 @@ def image_to_msg(image: Any, header: Header) -> Image:
     return Image(header=header, height=height, width=width, encoding="bgr8", step=3 * width, data=image_bytes(image))
 
 
-def _human_to_msg(human: HumanRecord) -> Human:
+def _human_to_msg(human: HumanRecord, prefix: str) -> Human:
     message = Human(track_id=human.track_id, score=float(human.score), body_model=human.body_model)
     x0, y0, x1, y1 = (max(0, round(float(v))) for v in human.boxes_xyxy)
     message.bbox.x_offset, message.bbox.y_offset = x0, y0
@@ -67,10 +72,39 @@ def _human_to_msg(human: HumanRecord) -> Human:
     for name in MESSAGE_ARRAYS:
         setattr(message, name, np.asarray(getattr(human, name), np.float32).reshape(-1))
     message.tracking_state = int(human.state)
+    message.id = person_id(f"{prefix}{human.track_id}")
+    message.scale_source = int(human.scale)
+    message.k = human.K.reshape(-1)
+    _fill_pelvis(message, human)
     return message
 
 
-def _human_from_msg(message: Human, stamp: int, K: Floats, frame: int) -> HumanRecord:
+def _fill_pelvis(message: Human, human: HumanRecord) -> None:
+    """Pose, velocity and covariances; zero covariances where nobody followed the person over time."""
+    state = human.pelvis
+    if state is None:
+        fill_pose(message.pelvis.pose, body_rotation(human), between_hips(human))
+        return
+    fill_pose(message.pelvis.pose, state.rotation, state.position)
+    message.pelvis.covariance = state.pose_covariance.reshape(-1)
+    speed, turn = message.pelvis_velocity.twist.linear, message.pelvis_velocity.twist.angular
+    speed.x, speed.y, speed.z, turn.x, turn.y, turn.z = state.velocity.tolist()
+    message.pelvis_velocity.covariance = state.velocity_covariance.reshape(-1)
+
+
+def _pelvis_of(message: Human) -> PelvisState | None:
+    if not np.any(message.pelvis.covariance):
+        return None
+    at, q = message.pelvis.pose.position, message.pelvis.pose.orientation
+    speed, turn = message.pelvis_velocity.twist.linear, message.pelvis_velocity.twist.angular
+    rotation = matrix_from_axis_angle(axis_angle_from_quaternion(np.array([q.w, q.x, q.y, q.z])))
+    return PelvisState(
+        np.array([at.x, at.y, at.z]), rotation, np.array([speed.x, speed.y, speed.z, turn.x, turn.y, turn.z]),
+        np.array(message.pelvis.covariance).reshape(6, 6), np.array(message.pelvis_velocity.covariance).reshape(6, 6),
+    )  # fmt: skip
+
+
+def _human_from_msg(message: Human, stamp: int, frame: int) -> HumanRecord:
     box = message.bbox
     corners = [box.x_offset, box.y_offset, box.x_offset + box.width, box.y_offset + box.height]
 
@@ -82,7 +116,8 @@ def _human_from_msg(message: Human, stamp: int, K: Floats, frame: int) -> HumanR
         score=message.score, boxes_xyxy=np.array(corners, np.float64), keypoints_2d=array("keypoints_2d", 33, 3),
         global_orient=array("global_orient", 3), body_pose=array("body_pose", 69), betas=array("betas", 10),
         transl=array("transl", 3), joints=array("joints", 24, 3), joints_2d=array("joints_2d", 24, 2),
-        joint_covariance=array("joint_covariance", 24, 6), K=K, body_model=message.body_model,
+        joint_covariance=array("joint_covariance", 24, 6), K=array("k", 3, 3), body_model=message.body_model,
+        scale=ScaleSource(message.scale_source), pelvis=_pelvis_of(message),
     )  # fmt: skip
 
 

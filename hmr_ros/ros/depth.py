@@ -33,7 +33,13 @@ class DepthTopic:
         self._log = node.get_logger()
         kind = CompressedImage if is_compressed(node.resolve_topic_name(topic)) else Image
         events = subscription_event_callbacks()(incompatible_qos=self._on_incompatible_qos)
-        self._topic = node.create_subscription(kind, topic, self._on_depth, qos, event_callbacks=events).topic_name
+        self._node = node
+        self._subscription = node.create_subscription(kind, topic, self._on_depth, qos, event_callbacks=events)
+        self._topic = self._subscription.topic_name
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._node.destroy_subscription(self._subscription)
 
     def image(self, stamp: int) -> None:
         """An image with this stamp (ns) has come, whether it will be answered or not."""

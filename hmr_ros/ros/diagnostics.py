@@ -13,34 +13,43 @@ _DROPPED_ERROR = 0.9
 _NO_DEPTH_WARN = 0.1  # of the answers
 
 
-def diagnosis(name: str, period: Period, config: InputConfig) -> DiagnosticArray:
-    """The status `name`, without a stamp."""
-    level, text = judge(period, config)
-    values = [KeyValue(key=k, value=v) for k, v in period.values.items()]
+def diagnosis(name: str, verdict: tuple[bytes, str], values: dict[str, str]) -> DiagnosticArray:
+    """The status `name` with a level and a message, without a stamp."""
+    pairs = [KeyValue(key=k, value=v) for k, v in values.items()]
+    level, text = verdict
     return DiagnosticArray(
-        status=[DiagnosticStatus(name=name, hardware_id="camera", level=level, message=text, values=values)]
+        status=[DiagnosticStatus(name=name, hardware_id="camera", level=level, message=text, values=pairs)]
     )
 
 
-def judge(period: Period, config: InputConfig) -> tuple[bytes, str]:
-    """Level of DiagnosticStatus and message: STALE without images, else the worst of what is wrong, worst first."""
+def rest(state: str, failure: str) -> tuple[bytes, str]:
+    """Level and message of a node that is not active; `failure`: why its last transition failed."""
+    if failure:
+        return DiagnosticStatus.ERROR, f"{state}: {failure}"
+    cure = "call ~/set_enabled, or the lifecycle transition activate"
+    return DiagnosticStatus.OK, f"{state}, no image is looked at; {cure}"
+
+
+def judge(period: Period, config: InputConfig, topic: str, reason: str = "") -> tuple[bytes, str]:
+    """Level of DiagnosticStatus and message: STALE without images, else the worst of what is wrong, worst first.
+
+    `topic` is where images are expected, `reason` why none comes, where that is known.
+    """
     if not period.received:
-        return DiagnosticStatus.STALE, _silence(period, config)
+        return DiagnosticStatus.STALE, _silence(period, topic, reason)
     found = [*_failures(period), *_drops(period), *_missing_depth(period, config)]
     if period.camera_problem:
         found.append((DiagnosticStatus.WARN, f"distances are a guess: {period.camera_problem}"))
+    found += [(DiagnosticStatus.WARN, note) for note in period.notes]
     if not found:
         return DiagnosticStatus.OK, "running"
     found.sort(key=lambda f: f[0], reverse=True)
     return found[0][0], "; ".join(text for _, text in found)
 
 
-def _silence(period: Period, config: InputConfig) -> str:
+def _silence(period: Period, topic: str, reason: str) -> str:
     since = "yet" if period.silent_s is None else f"for {period.silent_s:.0f} s"
-    return (
-        f"no image on {config.image_topic} {since}: check that the camera runs, input.image_topic, "
-        f"input.compressed ({str(config.compressed).lower()}) and input.reliability ({config.reliability})"
-    )
+    return f"no image on {topic} {since}: {reason or 'the next seconds will tell why'}"
 
 
 def _failures(period: Period) -> list[tuple[bytes, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import signal
 import sys
@@ -13,7 +12,7 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.environment import prepare_environment
-from hmr_ros.ros.parameters import ros_arguments
+from hmr_ros.ros.start_arguments import ros_arguments
 
 
 def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline]) -> int:
@@ -31,10 +30,9 @@ def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline])
     node = None
     try:
         node = HmrNode(pipeline_factory)
+        node.autostart()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        gc.collect()
-        gc.freeze()  # what is loaded now stays: do not search it for garbage during a frame
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 from geometry_msgs.msg import Point
+from rclpy.duration import Duration
 from rclpy.serialization import serialize_message
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.body.model import BodyModel
-from hmr_ros.types import Floats, Human
+from hmr_ros.types import Floats, Human, TrackingState
 from hmr_ros.view.skeleton import track_color
 
 _BONES = [(int(p), j) for j, p in enumerate(SMPL_PARENTS) if p >= 0]
 _BONE_WIDTH_M, _JOINT_SIZE_M = 0.02, 0.045
-_MESH_ALPHA = 0.9
+_MESH_ALPHA, _SEARCHING_ALPHA = 0.9, 0.35
 _SENTINEL = -1.2345678901234567e-89
 
 
 class SkeletonMarkers:
-    """Two markers a person with stable ids; people who are gone are deleted once."""
+    """Two markers a person with stable ids; people who are gone are deleted once, those out of sight are pale."""
 
     def __init__(self) -> None:
         self._shown: set[int] = set()
 
-    def __call__(self, humans: list[Human], header: Header) -> MarkerArray:
-        """Markers of one frame."""
+    def __call__(self, humans: list[Human], header: Header, lifetime_s: float = 0.0) -> MarkerArray:
+        """Markers of one frame; without further ones they vanish after `lifetime_s` (0: never)."""
         markers = []
         for human in humans:
             points = [Point(x=x, y=y, z=z) for x, y, z in human.joints.tolist()]
@@ -36,6 +37,10 @@ class SkeletonMarkers:
             spheres = _marker(header, "joints", human.track_id, Marker.SPHERE_LIST)
             spheres.scale.x = spheres.scale.y = spheres.scale.z = _JOINT_SIZE_M
             spheres.points = points
+            for marker in (lines, spheres):
+                marker.lifetime = Duration(nanoseconds=round(1e9 * lifetime_s)).to_msg()
+                if human.state == TrackingState.SEARCHING:
+                    marker.color.a = _SEARCHING_ALPHA
             markers += [lines, spheres]
         present = {h.track_id for h in humans}
         markers += [
@@ -52,13 +57,14 @@ class MeshMarkers:
         self._body = body
         self._shown: set[int] = set()
 
-    def __call__(self, humans: list[Human], header: Header) -> list[bytes]:
-        """Serialised visualization_msgs/Marker messages of one frame."""
+    def __call__(self, humans: list[Human], header: Header, lifetime_s: float = 0.0) -> list[bytes]:
+        """Serialised visualization_msgs/Marker messages of one frame; `lifetime_s` as for skeletons."""
         out = []
         for human in humans:
             vertices = self._body.vertices(human.global_orient, human.body_pose, human.betas, human.transl)
             marker = _marker(header, "mesh", human.track_id, Marker.TRIANGLE_LIST)
-            marker.color.a = _MESH_ALPHA
+            marker.color.a = _SEARCHING_ALPHA if human.state == TrackingState.SEARCHING else _MESH_ALPHA
+            marker.lifetime = Duration(nanoseconds=round(1e9 * lifetime_s)).to_msg()
             marker.scale.x = marker.scale.y = marker.scale.z = 1.0
             out.append(serialize_with_points(marker, vertices[self._body.faces.reshape(-1)]))
         present = {h.track_id for h in humans}

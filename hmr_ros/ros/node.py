@@ -1,191 +1,232 @@
-"""The live node `hmr`: owns topics, time and threads; does no mathematics."""
+"""The live node `hmr`, a managed node: owns topics, time and threads; does no mathematics.
+
+configure loads and warms up, activate subscribes, deactivate stops, cleanup frees the memory.
+"""
 
 from __future__ import annotations
 
-import threading
-import time
+import gc
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from std_srvs.srv import SetBool, Trigger
 
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import HmrError, InputError
-from hmr_ros.geometry.camera import guess_camera
-from hmr_ros.io.calibration import camera_of_info, is_rectified
-from hmr_ros.io.encodings import decode_image, stamp_ns
+from hmr_ros.errors import ConfigError, HmrError
+from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.ros.bridge import convert_with_cv_bridge
-from hmr_ros.ros.depth import DepthTopic
-from hmr_ros.ros.environment import subscription_event_callbacks
-from hmr_ros.ros.parameters import declare_settings
+from hmr_ros.ros.diagnostics import diagnosis, judge, rest
+from hmr_ros.ros.environment import give_back_memory
+from hmr_ros.ros.inputs import Inputs, check_topics
+from hmr_ros.ros.notices import Notices
+from hmr_ros.ros.parameters import changed, declare_settings
 from hmr_ros.ros.publishers import Publishers
-from hmr_ros.ros.statistics import LiveStatistics, Pace
-from hmr_ros.types import Camera, Floats, Frame, Result
-from hmr_ros.types import Image as ImageArray
+from hmr_ros.ros.stamps import StampCheck
+from hmr_ros.ros.statistics import LiveStatistics
+from hmr_ros.ros.transforms import TransformListener
+from hmr_ros.ros.worker import Surroundings, Worker, warm_up
 
-_WARM_UP_FRAMES = 3
-_REPEAT_WARNING_S = 10.0
-
-
-@dataclass(frozen=True)
-class TopicFrame(Frame):
-    """A frame of the image topic, with what its answer needs of the messages."""
-
-    header: Header  # of the image, and so of the answer
-    camera_problem: str  # why the camera is guessed; empty: it is calibrated
+_WATCH_S = 0.5  # between two looks at the graph while no image comes
+_DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class HmrNode(Node):  # type: ignore[misc]  # rclpy is untyped
-    """Newest image in, people out. The image callback only swaps a slot; one worker thread computes."""
+class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
+    """Newest image in, people out."""
 
     def __init__(self, pipeline_factory: Callable[[HmrConfig], Pipeline]) -> None:
+        """Unconfigured; ConfigError where a parameter is wrong."""
         super().__init__("hmr")
         self._config = declare_settings(self)
-        self._pipeline = pipeline_factory(self._config)
+        check_topics(self, self._config.input)
+        self._make_pipeline = pipeline_factory
+        self._notices = Notices(lambda text: self.get_logger().warning(text))
         self._statistics = LiveStatistics()
-        self._slot: tuple[Any, float] | None = None  # the newest image and when it came, time.monotonic()
-        self._slot_changed = threading.Condition()
-        self._stopping = False
-        self._camera_info: CameraInfo | None = None
-        self._next_index = 0
-        self._pace = Pace()
-        self._warned: dict[str, float] = {}
-        self._warm_up()
-        self._subscribe()
-        self._outputs = Publishers(self, self._config, self._pipeline.body)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # diagnostics go on where /clock stands still
-        self.create_timer(self._config.output.diagnostics_period_s, self._publish_diagnostics, clock=steady)
-        self._worker = threading.Thread(target=self._work, name="hmr_worker", daemon=True)
-        self._worker.start()
-        self.get_logger().info(f"ready: {self._config.input.image_topic} -> {self._outputs.humans.topic_name}")
+        self._pipeline: Pipeline | None = None
+        self._outputs: Publishers | None = None
+        self._inputs: Inputs | None = None
+        self._transforms: TransformListener | None = None
+        self._worker: Worker | None = None
+        self.failure: HmrError | None = None  # why the last transition failed
+        self._silence = ""
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # both go on where /clock stands still
+        period_s = self._config.output.diagnostics_period_s
+        self._diagnostics_timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
+        self._watch_timer = self.create_timer(_WATCH_S, self._watch, clock=steady)
+        self._watch_timer.cancel()
+
+    @property
+    def state(self) -> str:
+        """unconfigured, inactive, active or finalized."""
+        return str(self._state_machine.current_state[1])
+
+    def autostart(self) -> None:
+        """Configure and activate, if the parameter says so; HmrError where that fails."""
+        if self._config.autostart:
+            self._enable()
+            if self.failure is not None:
+                raise self.failure
 
     def stop(self) -> None:
-        """Let the worker finish its image and end it."""
-        with self._slot_changed:
-            self._stopping = True
-            self._slot_changed.notify()
-        self._worker.join(timeout=5.0)
+        """Whatever the state: end the worker and leave all topics."""
+        self._deactivate()
+        self._cleanup()
 
-    def _warm_up(self) -> None:
-        """First inferences are slow; spend them before the first image comes."""
-        blank = np.zeros((480, 640, 3), np.uint8)
-        for i in range(_WARM_UP_FRAMES):
-            frame = Frame(i, i, blank, guess_camera(640, 480))
-            self._pipeline.step(frame)
-            self._pipeline.search(frame)
-        self._pipeline.reset()
+    def on_configure(self, _: Any) -> TransitionCallbackReturn:
+        """Load and warm up."""
+        return self._tried("configure", self._configure, self._cleanup)
 
-    def _subscribe(self) -> None:
-        config = self._config.input
-        reliable = config.reliability == "reliable"
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
-        kind = CompressedImage if config.compressed else Image
-        events = subscription_event_callbacks()(incompatible_qos=self._on_incompatible_qos)
-        images = self.create_subscription(kind, config.image_topic, self._on_image, qos, event_callbacks=events)
-        self._rectified = is_rectified(images.topic_name, config.rectified)  # the name after remapping
-        self.create_subscription(CameraInfo, config.camera_info_topic, self._on_camera_info, qos)
-        self._depths = None
-        if config.depth_topic:
-            qos = QoSProfile(depth=5, reliability=qos.reliability)  # none is dropped that an image may wait for
-            self._depths = DepthTopic(self, config.depth_topic, qos)
+    def on_activate(self, _: Any) -> TransitionCallbackReturn:
+        """Subscribe and answer."""
+        return self._tried("activate", self._activate, self._deactivate)
+
+    def on_deactivate(self, _: Any) -> TransitionCallbackReturn:
+        """Stop to answer, leave the images."""
+        self._deactivate()
+        self.get_logger().info("inactive")
+        return _DONE
+
+    def on_cleanup(self, _: Any) -> TransitionCallbackReturn:
+        """Free everything that configure made."""
+        self._cleanup()
+        self.get_logger().info("cleaned up")
+        return _DONE
+
+    def on_shutdown(self, _: Any) -> TransitionCallbackReturn:
+        """Stop and free everything."""
+        self.stop()
+        return _DONE
+
+    def on_error(self, _: Any) -> TransitionCallbackReturn:
+        """After an exception that nobody expected: unconfigured again."""
+        self.stop()
+        return _DONE
+
+    def _tried(self, name: str, work: Callable[[], None], undo: Callable[[], None]) -> TransitionCallbackReturn:
+        """Run a transition; where it fails, one line says why and the node is in the state before."""
+        try:
+            work()
+        except Exception as error:
+            undo()
+            said = str(error) if isinstance(error, HmrError) else f"{type(error).__name__}: {error}"
+            self.failure = error if isinstance(error, HmrError) else HmrError(f"cannot {name}: {said}")
+            self.get_logger().error(f"cannot {name}: {' '.join(said.split())}")
+            return _FAILED
+        self.failure = None
+        return _DONE
+
+    def _configure(self) -> None:
+        self._pipeline = self._make_pipeline(self._config)
+        warm_up(self._pipeline)
+        self._outputs = Publishers(self, self._config.output, self._pipeline.body)
+
+    def _activate(self) -> None:
+        assert self._pipeline is not None and self._outputs is not None
+        if self._config.output.target_frame:
+            self._transforms = TransformListener(self)
+        self._outputs.config = self._config.output
+        self._pipeline.adjust(self._config)
+        self._stamps = StampCheck()
+        self._inputs = Inputs(self, self._config.input, self._notices, self._on_image)
+        around = Surroundings(self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms)
+        self._worker = Worker(self._pipeline, self._config, around)
+        self._worker.start()
+        self._statistics.restart()
+        self._silence = ""
+        self._watch_timer.reset()
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: do not search it for garbage during a frame
+        self.get_logger().info(f"ready: {self._inputs.image_topic} -> {self._outputs.humans.topic_name}")
+
+    def _deactivate(self) -> None:
+        self._watch_timer.cancel()
+        if self._inputs is not None:
+            self._inputs.close()
+        if self._worker is not None:
+            self._worker.stop()
+            if self._outputs is not None:
+                self._outputs.clear()
+        if self._transforms is not None:
+            self._transforms.close()
+        self._inputs = self._worker = self._transforms = None
+
+    def _cleanup(self) -> None:
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = self._pipeline = None
+        gc.unfreeze()
+        gc.collect()
+        give_back_memory()
+
+    def _enable(self) -> None:
+        if self.state == "unconfigured":
+            self.trigger_configure()
+        if self.state == "inactive":
+            self.trigger_activate()
+
+    def _on_set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        wanted = "active" if request.data else "inactive"
+        if request.data:
+            self._enable()
+        elif self.state == "active":
+            self.trigger_deactivate()
+        response.success = self.state == wanted or (not request.data and self.state == "unconfigured")
+        response.message = self.state if response.success else f"{self.state}: {self.failure}"
+        return response
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._worker is not None:
+            self._worker.reset()
+        response.success, response.message = True, "everybody is forgotten before the next image"
+        return response
+
+    def _on_set_parameters(self, given: list[Any]) -> SetParametersResult:
+        try:
+            config = changed(self._config, given, self.state)
+            check_topics(self, config.input)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._config = config
+        self._diagnostics_timer.timer_period_ns = round(1e9 * config.output.diagnostics_period_s)
+        if self._worker is not None:
+            self._worker.adjust(config)
+        return SetParametersResult(successful=True)
 
     def _on_image(self, message: Any) -> None:
-        if self._depths is not None:
-            self._depths.image(stamp_ns(message.header.stamp))
-        with self._slot_changed:
-            self._statistics.received(dropped=self._slot is not None)
-            self._slot = message, time.monotonic()
-            self._slot_changed.notify()
-
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera_info = message
-
-    def _on_incompatible_qos(self, _: Any) -> None:
-        self.get_logger().warning(
-            f"a publisher of {self._config.input.image_topic} offers a QoS that does not fit "
-            f"'{self._config.input.reliability}': no images from it; set input.reliability"
-        )
-
-    def _work(self) -> None:
-        while True:
-            with self._slot_changed:
-                self._slot_changed.wait_for(lambda: self._slot is not None or self._stopping)
-                if self._stopping:
-                    return
-                slot, self._slot = self._slot, None
-            try:
-                self._answer(*cast("tuple[Any, float]", slot))
-            except HmrError as error:
-                self._skip(str(error))
-            except Exception as error:  # a bad image must not end the node
-                self._skip(f"image skipped: {type(error).__name__}: {error}")
-
-    def _skip(self, reason: str) -> None:
-        self._statistics.failed(reason)
-        self._warn(reason)
-
-    def _answer(self, message: Any, came_s: float) -> None:
-        image = decode_image(message, convert_with_cv_bridge)
-        camera, problem = self._camera(image.shape[1], image.shape[0])
-        stamp = stamp_ns(message.header.stamp)
-        depth = self._depth(message, image, came_s)
-        frame = TopicFrame(self._next_index, stamp, image, camera, message.header, problem, depth=depth)
-        self._next_index += 1
-        result = self._pipeline.step(frame)
-        if result is not None:
-            self._publish(result)
-        self._search(frame)
-
-    def _publish(self, result: Result) -> None:
-        frame = cast(TopicFrame, result.frame)  # the pipeline gives back the frames that it got
-        self._outputs.publish(frame, result.humans, frame.header)
-        latency_ns = self._age_ns(frame)
-        self._statistics.published(latency_ns, len(result.humans), frame.camera_problem, self._pipeline.stage_seconds)
-
-    def _age_ns(self, frame: Frame) -> int:
-        return int(self.get_clock().now().nanoseconds) - frame.stamp_ns
-
-    def _search(self, frame: Frame) -> None:
-        """Search for new people in the time that is left until the next image."""
-        self._pace.image(frame.stamp_ns)
-        with self._slot_changed:
-            waiting = self._slot is not None
-        start = time.monotonic()
-        if self._pipeline.search(frame, defer=waiting or self._pace.is_short(self._age_ns(frame) * 1e-9)):
-            self._pace.worked(time.monotonic() - start)
-
-    def _depth(self, message: Any, image: ImageArray, came_s: float) -> Floats | None:
-        if self._depths is None:
-            return None
-        depth, problem = self._depths.depth_of(message.header, image.shape[1], image.shape[0], came_s)
+        if self._inputs is None or self._worker is None:
+            return
+        problem = self._stamps(message.header, self.get_clock().now().to_msg())
         if problem:
-            self._warn(problem)
-        if depth is None:
-            self._statistics.without_depth()
-        return depth
+            self._statistics.note(problem)
+            self._notices.once(problem, problem)
+        if self._inputs.depths is not None:
+            self._inputs.depths.image(stamp_ns(message.header.stamp))
+        self._worker.image(message)
 
-    def _camera(self, width: int, height: int) -> tuple[Camera, str]:
-        """Intrinsics for an image of this size, and why they are a guess where they are."""
-        try:
-            if self._camera_info is None:
-                raise InputError(f"no CameraInfo on {self._config.input.camera_info_topic} yet")
-            return camera_of_info(self._camera_info, self._rectified, width, height), ""
-        except InputError as error:
-            self._warn(f"the focal length is guessed: {error}")
-            return guess_camera(width, height), str(error)
-
-    def _warn(self, text: str) -> None:
-        now = time.monotonic()  # rclpy throttles by line of code, which all warnings share
-        if now - self._warned.get(text, -_REPEAT_WARNING_S) >= _REPEAT_WARNING_S:
-            self._warned[text] = now
-            self.get_logger().warning(text)
+    def _watch(self) -> None:
+        """While no image comes, find out why, take another transport that is there, and say so once."""
+        if self._inputs is None:
+            return
+        silence = self._inputs.silence()
+        if silence and silence != self._silence:
+            self.get_logger().warning(f"no image on {self._inputs.image_topic}: {silence}")
+        self._silence = silence
 
     def _publish_diagnostics(self) -> None:
-        self._outputs.diagnose(self._statistics.take())
+        period = self._statistics.take()
+        if self._inputs is None:
+            verdict = rest(self.state, str(self.failure or ""))
+        else:
+            if self._inputs.loss:
+                self._statistics.note(self._inputs.loss)
+            verdict = judge(period, self._config.input, self._inputs.image_topic, self._silence)
+        message = diagnosis(f"{self.get_fully_qualified_name()}: people", verdict, period.values)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)

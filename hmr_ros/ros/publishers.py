@@ -2,92 +2,96 @@
 
 from __future__ import annotations
 
-import importlib.util
+from dataclasses import dataclass
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import Image
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hmr_ros.body.model import BodyModel
-from hmr_ros.config import HmrConfig
-from hmr_ros.geometry.rotations import matrix_from_axis_angle, quaternion_from_matrix
+from hmr_ros.config import OutputConfig
 from hmr_ros.msg import BodyModel as BodyModelMsg
 from hmr_ros.msg import HumanArray, HypothesisArray
 from hmr_ros.ros.convert import body_to_msg, humans_to_msg, hypotheses_to_msg, image_to_msg
-from hmr_ros.ros.diagnostics import diagnosis
+from hmr_ros.ros.frames import FrameBroadcaster, person_prefix
+from hmr_ros.ros.human_urdf import joint_state
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers
-from hmr_ros.ros.statistics import Period
 from hmr_ros.types import Frame, Human
 from hmr_ros.view.overlay import draw_humans
 
 _DEPTH = 10
 
 
-class Publishers:
-    """All publishers of one node."""
+@dataclass(frozen=True)
+class Answer:
+    """What is published of one image."""
 
-    def __init__(self, node: Node, config: HmrConfig, body: BodyModel) -> None:
-        self._node, self._config, self._body = node, config, body
-        self.humans = node.create_publisher(HumanArray, "~/humans", _DEPTH)
-        self._hypotheses = node.create_publisher(HypothesisArray, "~/hypotheses", _DEPTH)
-        self._markers = node.create_publisher(MarkerArray, "~/markers", _DEPTH)
-        self._mesh = node.create_publisher(Marker, "~/mesh", _DEPTH)
-        self._overlay = node.create_publisher(Image, "~/overlay", 1)
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", _DEPTH)
-        self._tf = _tf_publisher(node, config.output.tf_prefix) if config.output.tf else None
+    frame: Frame
+    image_header: Header
+    seen: list[Human]  # in the camera's frame
+    people: list[Human]  # in the header's frame; those who were seen, then those who are searched for
+    header: Header  # stamp of the image; its frame, or the target frame
+
+
+class Publishers:
+    """All publishers of a configured node."""
+
+    def __init__(self, node: Node, config: OutputConfig, body: BodyModel) -> None:
+        self._node, self._body = node, body
+        self.config = config  # may be replaced while the node runs
+        self._prefix = person_prefix(node.get_fully_qualified_name(), config.tf_prefix)
+        self.humans = self._publisher(HumanArray, "~/humans")
+        self._hypotheses = self._publisher(HypothesisArray, "~/hypotheses")
+        self._markers = self._publisher(MarkerArray, "~/markers")
+        self._mesh = self._publisher(Marker, "~/mesh")
+        self._joint_states = self._publisher(JointState, "~/joint_states")
+        self._overlay = self._publisher(Image, "~/overlay", 1)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._latched_body = node.create_publisher(BodyModelMsg, "~/body_model", latched)
         self._latched_body.publish(body_to_msg(body))
+        self._frames = FrameBroadcaster(node, self._prefix)
         self._skeletons, self._meshes = SkeletonMarkers(), MeshMarkers(body)
 
-    def publish(self, frame: Frame, humans: list[Human], header: Header) -> None:
+    def publish(self, answer: Answer) -> None:
         """Everything about one frame; parameters first, what only people look at last."""
-        self.humans.publish(humans_to_msg(humans, header))
-        if self._tf is not None:
-            self._tf(humans, header)
-        if self._config.hypotheses.count and self._hypotheses.get_subscription_count():
-            self._hypotheses.publish(hypotheses_to_msg(humans, header))
+        people, header, config = answer.people, answer.header, self.config
+        self.humans.publish(humans_to_msg(people, header, self._prefix))
+        if config.tf:
+            self._frames(people, header, config.tf_joints)
+        if self._hypotheses.get_subscription_count():
+            self._hypotheses.publish(hypotheses_to_msg(people, header))
+        if self._joint_states.get_subscription_count():
+            for human in people:
+                self._joint_states.publish(joint_state(human, header, f"{self._prefix}{human.track_id}"))
         if self._markers.get_subscription_count():
-            self._markers.publish(self._skeletons(humans, header))
+            self._markers.publish(self._skeletons(people, header, config.marker_lifetime_s))
         if self._mesh.get_subscription_count():
-            for message in self._meshes(humans, header):
+            for message in self._meshes(people, header, config.marker_lifetime_s):
                 self._mesh.publish(message)
         if self._overlay.get_subscription_count():
-            self._overlay.publish(image_to_msg(draw_humans(frame.image, humans, self._body), header))
+            drawn = draw_humans(answer.frame.image, answer.seen, self._body)
+            self._overlay.publish(image_to_msg(drawn, answer.image_header))
 
-    def diagnose(self, period: Period) -> None:
-        """One status on /diagnostics."""
-        message = diagnosis(f"{self._node.get_fully_qualified_name()}: people", period, self._config.input)
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+    def clear(self) -> None:
+        """Delete the markers that are shown."""
+        self._markers.publish(self._skeletons([], Header()))
+        for message in self._meshes([], Header()):
+            self._mesh.publish(message)
 
+    def close(self) -> None:
+        """Leave all topics."""
+        topics = (
+            self.humans, self._hypotheses, self._markers, self._mesh, self._joint_states, self._overlay,
+            self._latched_body,
+        )  # fmt: skip
+        for publisher in topics:
+            self._node.destroy_publisher(publisher)
+        self._frames.close()
 
-def _tf_publisher(node: Node, prefix: str) -> Any:
-    """Function that broadcasts one frame a person, or None where tf2_msgs is not installed."""
-    if importlib.util.find_spec("tf2_msgs") is None:
-        node.get_logger().info("tf2_msgs is not installed: no /tf; `make setup` builds it")
-        return None
-    from tf2_msgs.msg import TFMessage
-
-    publisher = node.create_publisher(TFMessage, "/tf", 100)
-
-    def broadcast(humans: list[Human], header: Header) -> None:
-        if humans:
-            publisher.publish(TFMessage(transforms=[pelvis_transform(h, header, prefix) for h in humans]))
-
-    return broadcast
-
-
-def pelvis_transform(human: Human, header: Header, prefix: str) -> TransformStamped:
-    """Frame of a person: origin at the pelvis, axes of the body (left +x, up +y, front +z)."""
-    transform = TransformStamped(header=header, child_frame_id=f"{prefix}{human.track_id}")
-    position, rotation = transform.transform.translation, transform.transform.rotation
-    position.x, position.y, position.z = human.joints[0].tolist()
-    quat_wxyz = quaternion_from_matrix(matrix_from_axis_angle(human.global_orient)).tolist()
-    rotation.w, rotation.x, rotation.y, rotation.z = quat_wxyz
-    return transform
+    def _publisher(self, kind: Any, topic: str, depth: int = _DEPTH) -> Any:
+        options = QoSOverridingOptions.with_default_policies()
+        return self._node.create_publisher(kind, topic, depth, qos_overriding_options=options)

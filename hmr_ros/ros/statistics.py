@@ -28,6 +28,7 @@ class Period:
     camera_problem: str  # why the intrinsics had to be guessed for the last answer; empty: they are calibrated
     values: dict[str, str]  # everything worth reading, totals included
     without_depth: int = 0  # images to which no depth belonged, where depth was asked for
+    notes: tuple[str, ...] = ()  # what else was odd, with what to do about it
 
 
 class LiveStatistics:
@@ -44,6 +45,12 @@ class LiveStatistics:
         self._people = 0
         self._last_image: float | None = None
         self._failure = self._camera_problem = ""
+        self._notes: dict[str, float] = {}  # text -> when it was last true
+
+    def restart(self) -> None:
+        """The node was activated: silence is counted from here on, totals stay."""
+        with self._lock:
+            self._last_image = None
 
     def received(self, dropped: bool) -> None:
         """An image came; `dropped`: it took the place of one that had not been looked at."""
@@ -62,6 +69,11 @@ class LiveStatistics:
         """An image is answered without the depth that was asked for."""
         with self._lock:
             self._counts["without_depth"] += 1
+
+    def note(self, text: str) -> None:
+        """Something is odd that does not keep images from being answered."""
+        with self._lock:
+            self._notes[text] = self._clock()
 
     def published(self, latency_ns: int, people: int, camera_problem: str, stage_seconds: dict[str, float]) -> None:
         """An image was answered `latency_ns` after its stamp; `camera_problem` as in `Period`."""
@@ -86,6 +98,7 @@ class LiveStatistics:
                 seconds, new["received"], new["published"], new["dropped"], new["failed"],
                 None if self._last_image is None else now - self._last_image,
                 self._failure, self._camera_problem, self._values(new, seconds), new["without_depth"],
+                tuple(text for text, at in self._notes.items() if at >= since),
             )  # fmt: skip
 
     def _values(self, new: dict[str, int], seconds: float) -> dict[str, str]:

@@ -54,11 +54,12 @@ class Camera:
             return pipeline
 
         self.node, self.driver = HmrNode(factory), rclpy.create_node("driver")
+        self.node.autostart()
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
         self.executor.add_node(self.driver)
         self.frames.clear()  # of the warm-up
-        self.images = self.driver.create_publisher(Image, "/camera/image_raw", 10)
+        self.images = self.driver.create_publisher(Image, "/image", 10)
         self.driver.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 10)
         self.stamp_ns = 10**12
 
@@ -135,8 +136,8 @@ def test_without_the_setting_nothing_is_asked_for(camera):
 )
 def test_depth_that_does_not_fit_is_said_and_the_image_answered(camera, monkeypatch, depth, after_ns, said):
     c, warnings = camera("-p", "input.depth_topic:=/depth"), []
-    warn = c.node._warn
-    monkeypatch.setattr(c.node, "_warn", lambda text: warnings.append(text) or warn(text))
+    warn = c.node._notices.warn
+    monkeypatch.setattr(c.node._notices, "warn", lambda text: warnings.append(text) or warn(text))
 
     def reported():
         return any("images had no depth of /depth: check that" in s.message for s in c.statuses)
@@ -153,7 +154,7 @@ def test_depth_that_does_not_fit_is_said_and_the_image_answered(camera, monkeypa
 
 def test_depth_of_another_frame_is_used_and_said(camera, monkeypatch):
     c, warnings = camera("-p", "input.depth_topic:=/depth"), []
-    monkeypatch.setattr(c.node, "_warn", warnings.append)
+    monkeypatch.setattr(c.node._notices, "warn", warnings.append)
     c.play(
         lambda: any(f.depth is not None for f in c.frames) and any("is it registered?" in w for w in warnings),
         Image, "/depth", lambda h: depth_message(MM, h), frame_id="infrared",

@@ -9,7 +9,7 @@ import yaml
 
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
-from hmr_ros.ros.parameters import START_ARGUMENTS
+from hmr_ros.ros.start_arguments import START_ARGUMENTS
 
 pytest.importorskip("launch_ros")
 

@@ -29,6 +29,7 @@ def camera_of_a_frame(arguments, topic, **info):
         return pipeline
 
     node, driver, executor = HmrNode(factory), rclpy.create_node("driver"), SingleThreadedExecutor()
+    node.autostart()
     cameras.clear()  # of the warm-up
     try:
         executor.add_node(node)
@@ -60,10 +61,11 @@ def camera_of_a_frame(arguments, topic, **info):
 @pytest.mark.parametrize(
     ("arguments", "topic", "rectified"),
     [
-        ([], "/camera/image_raw", False),
+        (["-p", "input.image_topic:=/camera/image_raw"], "/camera/image_raw", False),
+        (["-r", "image:=/camera/image_raw"], "/camera/image_raw", False),
         (["-p", "input.image_topic:=/camera/image_rect"], "/camera/image_rect", True),
-        (["-r", "/camera/image_raw:=/camera/image_rect_color"], "/camera/image_rect_color", True),
-        (["-p", "input.rectified:=always"], "/camera/image_raw", True),
+        (["-r", "image:=/camera/image_rect_color"], "/camera/image_rect_color", True),
+        (["-r", "image:=/camera/image_raw", "-p", "input.rectified:=always"], "/camera/image_raw", True),
     ],
 )
 def test_rectified_topics_have_P_and_no_distortion(arguments, topic, rectified):
@@ -73,6 +75,6 @@ def test_rectified_topics_have_P_and_no_distortion(arguments, topic, rectified):
 
 
 def test_a_window_of_the_sensor_moves_the_principal_point():
-    camera = camera_of_a_frame([], "/camera/image_raw", **WINDOW)
+    camera = camera_of_a_frame(["-r", "image:=/camera/image_raw"], "/camera/image_raw", **WINDOW)
     np.testing.assert_allclose(camera.K[:2, 2], [220, 200])
     assert camera.K[0, 0] == 500

@@ -12,14 +12,8 @@ from hmr_ros.config import HmrConfig, read_config, settings
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
-from hmr_ros.ros.parameters import (
-    START_ARGUMENTS,
-    declare_settings,
-    described,
-    launched_node,
-    node_parameters,
-    ros_arguments,
-)
+from hmr_ros.ros.parameters import declare_settings, described
+from hmr_ros.ros.start_arguments import START_ARGUMENTS, launched_node, node_parameters, ros_arguments
 
 
 def test_live_yaml_holds_every_parameter_with_its_default():
@@ -111,7 +105,8 @@ def test_descriptors_say_ranges_and_choices(node):
     declare_settings(n)
     for s in settings():
         d = n.describe_parameter(s.name)
-        assert d.read_only and d.description == described(s)
+        assert not d.read_only and d.description == described(s)
+        assert all(c in d.additional_constraints for c in s.choices) and "changes" in d.additional_constraints
         ranges = [*d.floating_point_range, *d.integer_range]
         assert [(r.from_value, r.to_value) for r in ranges] == ([] if s.at_least is None else [(s.at_least, s.at_most)])
         assert bool(d.floating_point_range) == (s.at_least is not None and isinstance(s.default, float)), s.name

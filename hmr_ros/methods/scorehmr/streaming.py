@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hmr_ros.body.model import BodyModel
+from hmr_ros.config import TemporalConfig
 from hmr_ros.evidence.features import Grid
 from hmr_ros.methods.contract import Answer, Estimate, Observation, Parts
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
@@ -58,6 +61,11 @@ class ScoreRefinement:
         self.forget(seconds)
         windows = [self._window(p, f, seconds) for p, f in zip(people, evidence_vectors(people), strict=True)]
         return lambda: self._refined(seconds, people, windows)
+
+    def adjust(self, config: TemporalConfig) -> None:
+        """See `Refinement`; a frame alone has no such setting."""
+        if self._guidance.history:
+            self._guidance = replace(self._guidance, sigma_ray=config.landmark_sigma_m)
 
     def reset(self) -> None:
         """Forget all windows."""

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from hmr_ros.errors import HmrError
 from hmr_ros.io.encodings import stamp_ns
-from hmr_ros.types import Human
+from hmr_ros.types import Human, TrackingState
 
 _READY_TIMEOUT_S = 60.0
 _QUIET_S = 2.0  # after the camera ended: time for the last answers
@@ -82,7 +82,8 @@ class Recorder:
         arrival = time.time_ns()
         stamp = stamp_ns(message.header.stamp)
         self.recording.latency_s.append((arrival - stamp) * 1e-9)
-        self.recording.humans[stamp] = humans_from_msg(message)
+        seen = [h for h in humans_from_msg(message) if h.state != TrackingState.SEARCHING]
+        self.recording.humans[stamp] = seen
 
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:

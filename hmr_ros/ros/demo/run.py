@@ -20,6 +20,8 @@ from hmr_ros.ros.demo.recording import Recorder, Recording
 from hmr_ros.ros.demo.report import write_report
 from hmr_ros.ros.environment import prepare_environment
 
+TOPIC = "/camera/image_raw"  # of the virtual camera
+
 
 def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | None) -> int:
     """Run the demo into the folder `out`: overlay.mp4, humans.npz, truth.npz (rendered person), summary.json."""
@@ -48,7 +50,7 @@ def play(clip: DemoClip, out: Path, seconds: float) -> Recording:
     log = out / "camera.json"
     log.unlink(missing_ok=True)
     try:
-        with _process("live", ["-m", "hmr_ros", "live"]) as node:
+        with _process("live", ["-m", "hmr_ros", "live", f"image_topic:={TOPIC}"]) as node:
             recorder.wait_until_ready(node)
             fx, fy, cx, cy = clip.intrinsics
             camera = ["-m", "hmr_ros.ros.virtual_camera", "--frames", str(clip.frames_file), "--log", str(log)]

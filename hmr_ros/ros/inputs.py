@@ -1,0 +1,170 @@
+"""The node's subscriptions: images in the transport that is there, intrinsics, depth; and why they are silent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from hmr_ros.config import InputConfig
+from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
+from hmr_ros.ros.depth import DepthTopic
+from hmr_ros.ros.environment import subscription_event_callbacks
+from hmr_ros.ros.graph import COMPRESSED, transport_of, why_no_info, why_silent
+from hmr_ros.ros.notices import Notices
+from hmr_ros.types import Camera
+
+_PATIENCE_S = 2.0  # without an image until it is said why
+_LOST = 0.8  # of the images that CameraInfo announced must come
+_COUNTED = 20  # CameraInfos over which that is measured
+
+
+class Inputs:
+    """What a node is subscribed to while it is active."""
+
+    def __init__(self, node: Node, config: InputConfig, notices: Notices, on_image: Callable[[Any], None]) -> None:
+        self._node, self._config, self._notices, self._on_image = node, config, notices, on_image
+        self.image_topic = _resolved(node, config.image_topic)
+        self.info_topic = _info_topic(node, config.camera_info_topic, self.image_topic)
+        self._qos = QoSProfile(depth=1, reliability=_reliability(config))
+        self._transport: tuple[str, str] | None = None
+        self._images: Any = None
+        self._info: CameraInfo | None = None
+        self._no_info = (-1e9, "")  # when that was asked, and the answer
+        self._infos_came = self._images_came = 0
+        self.loss = ""  # measured, empty: none
+        self._last_s = time.monotonic()  # an image came, or we began to listen
+        self.choose_transport()
+        # best effort takes from every publisher, whatever the images need
+        info_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._infos = _subscribed(node, CameraInfo, self.info_topic, self._on_info, info_qos)
+        self.depths = _depth_topic(node, config)
+
+    def close(self) -> None:
+        """Leave all topics."""
+        self._node.destroy_subscription(self._images)
+        self._node.destroy_subscription(self._infos)
+        if self.depths is not None:
+            self.depths.close()
+
+    def choose_transport(self) -> None:
+        """Subscribe the images in the transport that is there by now, unless that is done already."""
+        wanted = transport_of(self._node, self.image_topic, self._config.transport)
+        if wanted == self._transport:
+            return
+        if self._images is not None:
+            self._node.destroy_subscription(self._images)
+        self._transport = wanted
+        topic, kind = wanted
+        message = CompressedImage if kind == COMPRESSED else Image
+        events = subscription_event_callbacks()(incompatible_qos=self._on_incompatible_qos)
+        self._images = _subscribed(self._node, message, topic, self._came, self._qos, events)
+        self._rectified = is_rectified(self._images.topic_name, self._config.rectified)  # the name after remapping
+
+    def silence(self) -> str:
+        """Why no image has come for two seconds; empty while images come. Costs a look at the ROS graph."""
+        if time.monotonic() - self._last_s < _PATIENCE_S:
+            return ""
+        self.choose_transport()
+        topic, kind = self._transport or (self.image_topic, "")
+        return why_silent(self._node, topic, kind, self._qos)
+
+    def camera(self, width: int, height: int) -> tuple[Camera, str]:
+        """Intrinsics for an image of this size, and why they are a guess where they are."""
+        try:
+            if self._info is None:
+                raise InputError(self._why_no_info())
+            return camera_of_info(self._info, self._rectified, width, height), ""
+        except InputError as error:
+            self._notices.warn(f"the focal length is guessed: {error}")
+            return guess_camera(width, height), str(error)
+
+    def _why_no_info(self) -> str:
+        asked_s, _ = self._no_info
+        if time.monotonic() - asked_s > _PATIENCE_S:  # the graph is not asked for every image
+            self._no_info = time.monotonic(), why_no_info(self._node, self.info_topic)
+        return self._no_info[1]
+
+    def _came(self, message: Any) -> None:
+        self._last_s = time.monotonic()
+        self._images_came += 1
+        self._on_image(message)
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+        self._infos_came += 1
+        if self._infos_came < _COUNTED:
+            return
+        lost = self._infos_came - self._images_came
+        self.loss = ""
+        if self._images_came and self._images_came < _LOST * self._infos_came:
+            self.loss = (
+                f"{lost} of the last {self._infos_came} images that CameraInfo announced did not come: they are"
+                " published less often, or lost; then give the camera's process the DDS profile that hmr doctor names,"
+                " or set input.reliability: reliable"
+            )
+            self._notices.once("loss", self.loss)
+        self._infos_came = self._images_came = 0
+
+    def _on_incompatible_qos(self, _: Any) -> None:
+        self._notices.warn(
+            f"a publisher of {self.image_topic} offers a QoS that does not fit "
+            f"'{self._config.reliability}': no images from it; set input.reliability"
+        )
+
+
+def check_topics(node: Node, config: InputConfig) -> None:
+    """ConfigError where a name is none that a topic can have."""
+    for name in (config.image_topic, config.camera_info_topic, config.depth_topic):
+        if name:
+            _resolved(node, name)
+
+
+def _resolved(node: Node, name: str) -> str:
+    try:
+        return str(node.resolve_topic_name(name))
+    except (InvalidTopicNameException, ValueError, RuntimeError) as error:
+        said = str(error).strip().splitlines()[0].rstrip(":")
+        raise ConfigError(f"'{name}' is no topic name: {said}; check the input.*_topic parameters") from error
+
+
+def _remapped(node: Node, name: str) -> bool:
+    return bool(node.resolve_topic_name(name) != node.resolve_topic_name(name, only_expand=True))
+
+
+def _info_topic(node: Node, given: str, images: str) -> str:
+    """Where CameraInfo is expected: as given, as `camera_info` is remapped, else beside the images."""
+    if given:
+        return _resolved(node, given)
+    return str(node.resolve_topic_name("camera_info")) if _remapped(node, "camera_info") else info_topic(images)
+
+
+def _depth_topic(node: Node, config: InputConfig) -> DepthTopic | None:
+    name = config.depth_topic or ("depth" if _remapped(node, "depth") else "")
+    if not name:
+        return None
+    # deeper than one: none is dropped that an image may wait for
+    return DepthTopic(node, name, QoSProfile(depth=5, reliability=_reliability(config)))
+
+
+def _reliability(config: InputConfig) -> ReliabilityPolicy:
+    return ReliabilityPolicy.RELIABLE if config.reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+
+
+def _subscribed(
+    node: Node, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile, events: Any = None
+) -> Any:
+    """A subscription whose QoS the user may override (`qos_overrides.TOPIC.subscription.*`)."""
+    name = f"qos_overrides.{node.resolve_topic_name(topic)}.subscription."
+    # only where there are some: rclpy never forgets what it declared, and `input.reliability` may change
+    given = any(p.startswith(name) for p in getattr(node, "_parameter_overrides", {}))
+    options = QoSOverridingOptions.with_default_policies() if given else None
+    return node.create_subscription(kind, topic, callback, qos, event_callbacks=events, qos_overriding_options=options)
