@@ -33,7 +33,7 @@ from hmr_ros.train.data.batches import Mix, PairBank
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.train.data.stills import StillBank, still_bank
 from hmr_ros.train.data.windows import DECODER_STEPS
-from hmr_ros.train.diffhmr import bones_of, drawn
+from hmr_ros.train.diffhmr import bones_of, drawn, recovered_sigma
 from hmr_ros.types import Floats
 from hmr_ros.view.raster import draw_mesh
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--weights", type=Path, default=asset("diffhmr.safetensors"))
     parser.add_argument("--temperature", type=float, default=1.0, help="factor of the calibrated temperature")
-    parser.add_argument("--count", type=int, default=25, help="samples that mean and covariance are made of")
+    parser.add_argument("--count", type=int, default=8, help="samples that mean and covariance are made of")
     parser.add_argument("--image", type=Path)
     args = parser.parse_args()
     net, bank = load_network(args.weights), seen_alone(args.pairs)
@@ -59,7 +59,8 @@ def main() -> None:
     pelvis = batch.pelvis.double().numpy()
     spread = net.spread.double().numpy()
     covariance = np.array([
-        sampled_covariance(m[: args.count], spread, at) for m, at in zip(many, answer + pelvis[:, None], strict=True)
+        sampled_covariance(m[: args.count], sigma, spread, at)
+        for m, sigma, at in zip(many, recovered_sigma(batch), answer + pelvis[:, None], strict=True)
     ])  # fmt: skip
     means(true, recovered=joints_of(rotations_from_6d(batch.poses).double().numpy(), rest), samples=answer)
     curve(many, answer, true)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.stats import chi2
 from torch import Tensor, nn
 
+from hmr_ros.body.coarse import NUM_SPARSE
 from hmr_ros.body.joints import JOINT_GROUPS, SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.body.model import forward_kinematics
 from hmr_ros.diffusion.sampler import STEPS, cosine_alphas
 from hmr_ros.diffusion.skeleton import rotations_from_6d, to_6d
 from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.geometry.covariance import mahalanobis_squared
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
 from hmr_ros.methods.diffhmr.network import DiffHmr, DiffHmrSize
+from hmr_ros.methods.diffhmr.recovery import SAMPLES, mean_rotations, sampled_covariance
 from hmr_ros.methods.diffhmr.sampling import AXIS_SIGMA, LANDMARKS, LIMBS, Sampler, decoded
+from hmr_ros.methods.posturehmr.recovery import joint_sigma
 from hmr_ros.networks.kinematics import kinematics
 from hmr_ros.train.data.stills import StillBank, StillBatch
 from hmr_ros.train.loop import Losses, Schedule, train
@@ -150,24 +156,47 @@ def held_back_noise(net: DiffHmr, batch: StillBatch) -> float:
 
 
 @torch.inference_mode()
-def calibrate(net: DiffHmr, bank: StillBank, count: int = 25) -> None:
-    """Set `temperature` and `spread` by joint group so that what is sampled is as wide as errors are, on people whom
-    no network was trained on: rotations first, then the joints' positions."""
+def calibrate(net: DiffHmr, bank: StillBank, count: int = SAMPLES) -> None:
+    """Set the scales of what is sampled, on people whom no network was trained on, by joint group: `temperature` so
+    that rotations scatter as widely as they err, then `spread` so that the 95 % ellipsoids of `count` samples hold 95 %
+    of the joints."""
     batch = bank.batch(np.arange(len(bank)))
     net.landmark_sigma.copy_(measured_landmark_sigma(batch))
     net.temperature.fill_(1.0)
     net.spread.fill_(1.0)
     sampled = drawn(net, batch, count, seed=1)[0]
     mean = to_6d(sampled).mean(1)
-    error = (mean - to_6d(batch.rotations)).reshape(-1, 24, 6).square().mean((0, 2))
-    wide = (to_6d(sampled) - mean[:, None]).reshape(-1, 24, 6).square().mean((0, 2))
-    net.temperature.copy_(_by_group(error, wide))
-    sampled = drawn(net, batch, count, seed=2)[0]
-    rest = batch.rest.repeat_interleave(count, 0)
-    joints = placed(sampled.flatten(0, 1), rest).reshape(-1, count, 24, 3)
-    true = placed(batch.rotations, batch.rest)
-    error = (joints.mean(1) - true).square().mean((0, 2))
-    net.spread.copy_(_by_group(error, joints.var(1).mean((0, 2))))
+    # of a mean of so many samples about which the truth scatters as they do
+    error = (mean - to_6d(batch.rotations)).reshape(-1, 24, 6).square().mean((0, 2)) / (1 + 1 / count)
+    wide = to_6d(sampled).reshape(-1, count, 24, 6).var(1).mean((0, 2))
+    for rows in JOINT_GROUPS.values():
+        net.temperature[rows] = (error[rows].mean() / wide[rows].mean()).sqrt()
+    net.spread.copy_(measured_spread(batch, drawn(net, batch, count, seed=2)[0]))
+
+
+def measured_spread(batch: StillBatch, sampled: Tensor) -> Tensor:
+    """[24] by which `sampled` rotations [B,S,24,3,3] scatter too little for their 95 % ellipsoids to hold 95 %."""
+    count = sampled.shape[1]
+    joints = placed(sampled.flatten(0, 1), batch.rest.repeat_interleave(count, 0)).reshape(-1, count, 24, 3)
+    many, true = joints.double().numpy(), placed(batch.rotations, batch.rest).double().numpy()
+    rest, pelvis = batch.rest.double().numpy(), batch.pelvis.double().numpy()
+    means = np.array([mean_rotations(s) for s in sampled.double().numpy()])
+    answer = forward_kinematics(means, rest)[1]
+    answer -= answer[:, :1]
+    rows = zip(many, recovered_sigma(batch), answer + pelvis[:, None], strict=True)
+    covariance = np.array([sampled_covariance(m, sigma, np.ones(24), at) for m, sigma, at in rows])[:, 1:]
+    square = mahalanobis_squared((answer - true)[:, 1:], covariance)
+    out = torch.ones(24)
+    for group in JOINT_GROUPS.values():
+        kept = group[group > 0] - 1  # the pelvis is the origin
+        out[group] = float(np.sqrt(np.quantile(square[:, kept], 0.95) / chi2.ppf(0.95, 3)))
+    return out
+
+
+def recovered_sigma(batch: StillBatch) -> Floats:
+    """Standard deviation an axis [B,24] m that the posture networks gave each joint."""
+    posture = batch.features[:, -4 * NUM_SPARSE :].double().numpy().reshape(-1, NUM_SPARSE, 4)
+    return joint_sigma(np.exp(posture[..., 3]))
 
 
 def bones_of(rest: Tensor) -> Tensor:
@@ -187,14 +216,6 @@ def measured_landmark_sigma(batch: StillBatch) -> Tensor:
     sigma = np.array([_NORMAL_MAD * np.median(off[b]) for b in bins])  # of those that are on the right limb
     A = np.stack([np.ones(_BINS), [np.square(doubt[b]).mean() for b in bins]], -1)
     return torch.as_tensor(np.maximum(np.linalg.lstsq(A, sigma, rcond=None)[0], 1e-3), dtype=torch.float32)
-
-
-def _by_group(error: Tensor, wide: Tensor) -> Tensor:
-    """Ratio [24] of standard deviations, one a joint group."""
-    out = torch.ones(24)
-    for rows in JOINT_GROUPS.values():
-        out[rows] = (error[rows].mean() / wide[rows].mean()).sqrt()
-    return out
 
 
 def _limb_errors(joints: Tensor, true: Tensor) -> Floats:

@@ -11,11 +11,12 @@ from hmr_ros.geometry.covariance import mean_sigma
 from hmr_ros.methods.contract import Estimate, Parts, estimate_at
 from hmr_ros.methods.diffhmr.hypotheses import HypothesisSampler
 from hmr_ros.methods.posturehmr.recovery import PostureRecovery
-from hmr_ros.methods.uncertainty import image_covariance
+from hmr_ros.methods.uncertainty import image_covariance, scaled
 from hmr_ros.types import Floats, Frame, Track
 
 SAMPLES = 8  # poses whose mean is the answer, where not more are asked for
-_DOUBT = 4.0  # samples that the directions of a covariance of one image count for
+_DOUBT = 24.0  # samples that the directions of a covariance of one image count for
+_LEAST_M = 1e-3
 
 
 class DiffHmrRecovery:
@@ -46,7 +47,7 @@ class DiffHmrRecovery:
         pelvis = base.joints[0] + aside(there.joints[SMPL_LIMBS], rays, confidence)
         rest = np.broadcast_to(self._body.rest_joints(base.betas), (len(samples), 24, 3))
         joints = forward_kinematics(samples, rest)[1]
-        covariance = sampled_covariance(joints - joints[:, :1], spread, there.joints)
+        covariance = sampled_covariance(joints - joints[:, :1], base.joint_sigma, spread, there.joints)
         covariance[0] = base.joint_covariance[0]
         return Estimate(
             rotations, base.betas, there.transl + pelvis - base.joints[0], there.joints + pelvis - base.joints[0],
@@ -69,17 +70,19 @@ def mean_rotations(samples: Floats) -> Floats:
     return np.asarray((U * sign[:, None]) @ Vt)
 
 
-def sampled_covariance(joints: Floats, spread: Floats, at: Floats) -> Floats:
+def sampled_covariance(joints: Floats, recovered: Floats, spread: Floats, at: Floats) -> Floats:
     """Covariance [24,3,3] m^2 of sampled joints [S,24,3] m relative to the pelvis, times `spread`^2 [24].
 
-    Few samples know how far a joint may be off better than in which direction: the directions are mixed with those of
-    any joint at `at` [24,3] m that one image told.
+    Few samples know little: their standard deviation is taken together with the recovery's, `recovered` [24] m
+    (geometric mean: each ranks errors that the other does not), their directions with those of any joint at `at`
+    [24,3] m that one image told.
     """
-    off = (joints - joints.mean(0)) * spread[:, None]
+    off = joints - joints.mean(0)
     sampled = np.einsum("sja,sjb->jab", off, off) / max(len(off) - 1, 1)
-    usual = image_covariance(np.maximum(mean_sigma(sampled), 1e-3), at)
+    wide = np.maximum(mean_sigma(sampled), _LEAST_M)
+    sigma = spread * np.sqrt(wide * recovered)
     share = len(off) / (len(off) + _DOUBT)
-    return np.asarray(share * sampled + (1 - share) * usual)
+    return np.asarray(share * scaled(sampled, wide, sigma) + (1 - share) * image_covariance(sigma, at))
 
 
 def aside(joints: Floats, rays: Floats, weights: Floats) -> Floats:

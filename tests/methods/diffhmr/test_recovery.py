@@ -26,14 +26,14 @@ def test_the_mean_of_rotations_about_one_is_that_one():
 def test_many_samples_are_believed_more_than_few(open_body):
     """Isotropic samples: with many of them the covariance is round, with few it keeps an image's long axis."""
     at = open_body.rest_joints(np.zeros(10)) + np.array([0, 0, 3.0])
-    samples = np.random.default_rng(0).normal(0, 0.05, (4000, 24, 3))
-    longest = [np.linalg.eigvalsh(sampled_covariance(samples[:n], np.ones(24), at)) for n in (3, 4000)]
+    samples, recovered, one = np.random.default_rng(0).normal(0, 0.05, (4000, 24, 3)), np.full(24, 0.05), np.ones(24)
+    longest = [np.linalg.eigvalsh(sampled_covariance(samples[:n], recovered, one, at)) for n in (3, 4000)]
     few, many = (np.median(values[:, 2] / values[:, 1]) for values in longest)
     assert many < 1.1 < few
-    np.testing.assert_allclose(mean_sigma(sampled_covariance(samples, np.ones(24), at)), 0.05, rtol=0.05)
-    np.testing.assert_allclose(
-        sampled_covariance(samples, 2 * np.ones(24), at), 4 * sampled_covariance(samples, np.ones(24), at), rtol=1e-9
-    )
+    whole = sampled_covariance(samples, recovered, one, at)
+    np.testing.assert_allclose(mean_sigma(whole), 0.05, rtol=0.05)
+    np.testing.assert_allclose(sampled_covariance(samples, recovered, 2 * one, at), 4 * whole, rtol=1e-9)
+    np.testing.assert_allclose(sampled_covariance(samples, 4 * recovered, one, at), 4 * whole, rtol=1e-9)
 
 
 def test_moving_aside_puts_joints_on_their_rays_and_leaves_the_distance():
