@@ -130,6 +130,18 @@ class PostureConfig:
 
 
 @dataclass(frozen=True)
+class HmdiffConfig:
+    """HMDiff (recover: hmdiff)."""
+
+    steps: int = option(10, "steps of the reverse diffusion", at_least=1, at_most=1000)
+    samples: int = option(8, "samples a person, whose mean is the answer", at_least=1, at_most=64)
+    seed: int = option(0, "of the noise; the same seed gives the same answer", at_least=0, at_most=2**31 - 1)
+    align: bool = option(
+        True, "draw the samples towards heat maps, depth distribution and, where there is a depth image, depth joints"
+    )
+
+
+@dataclass(frozen=True)
 class TemporalConfig:
     """ScoreHMR over a sliding window (refine: temporal)."""
 
@@ -163,6 +175,7 @@ class HmrConfig:
     threads: int = option(2, "processor threads of each network", at_least=1, at_most=256)
     body: str = option("", "SMPL file (.npz or .pkl) to use instead of the open body that is shipped")
     posture: PostureConfig = field(default_factory=PostureConfig)
+    hmdiff: HmdiffConfig = field(default_factory=HmdiffConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

@@ -18,7 +18,16 @@ from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.posturehmr.sources import ImagePosture, KeypointPosture
-from hmr_ros.methods.registry import AUTO_CALIBRATION, CALIBRATIONS, MAX_LAG, NETWORKS, RECOVERIES, REFINEMENTS, load
+from hmr_ros.methods.registry import (
+    AUTO_CALIBRATION,
+    CALIBRATIONS,
+    MAX_LAG,
+    NETWORKS,
+    RECOVERIES,
+    REFINEMENTS,
+    Method,
+    load,
+)
 from hmr_ros.perception.detector import Detector
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
@@ -63,7 +72,7 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
     if config.calibrate == "auto" and posture:
         chosen = CALIBRATIONS[AUTO_CALIBRATION]
     return Stages(
-        EvidenceMaker(_posture_source(config) if posture else None),
+        EvidenceMaker(_source(config, recovery, body) if posture else None),
         load(recovery.build)(body),
         load(refinement.build)(config.temporal, body, _warm(choose_engine(config, "refine").engine))
         if refinement
@@ -71,6 +80,17 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
         load(chosen.build)(body) if chosen else None,
         BodyConversion(target) if config.body and not direct else None,
     )
+
+
+def _source(config: HmrConfig, recovery: Method, body: BodyModel) -> PostureSource:
+    """Of the posture networks, or a recovery's own on top of these."""
+    source = _posture_source(config)
+    if not recovery.source:
+        return source
+    own: PostureSource = load(recovery.source)(
+        config.hmdiff, body, _warm(choose_engine(config, config.recover).engine), source
+    )
+    return own
 
 
 def _posture_source(config: HmrConfig) -> PostureSource:

@@ -18,11 +18,11 @@ Job = Callable[[], int]
 Parse = Callable[[list[str]], Job]  # words of a command line -> what they ask for; ConfigError
 
 _SETS = ("pairs", "crops")  # sections of named sets, each made by one command
-_NETWORKS = ("mesh2d", "m2p", "prior", "image")
+_NETWORKS = ("mesh2d", "m2p", "hmdiff", "prior", "image")
 _SECTIONS = ("out", "motion", "common", *_SETS, *_NETWORKS, "export")
 _COMMON = ("workers", "threads", "device")  # how fast, not what
 # networks whose weights a stage takes; the shipped ones where the file has no such section
-_TAKES: dict[str, tuple[str, ...]] = {"m2p": ("mesh2d",), "prior": ("mesh2d", "m2p")}
+_TAKES: dict[str, tuple[str, ...]] = {"m2p": ("mesh2d",), "hmdiff": ("mesh2d",), "prior": ("mesh2d", "m2p")}
 _ACCEPTS = dict.fromkeys(_SETS, ("workers",)) | dict.fromkeys(_NETWORKS, ("threads", "device"))
 _RECORD = "stage.json"
 

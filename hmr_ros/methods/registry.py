@@ -19,6 +19,7 @@ class Method:
 
     build: str  # "module:function"
     needs_posture: bool  # whether it reads the 81 points of the posture networks from the evidence
+    source: str = ""  # "module:function" of its own source of the 81 points, on top of the posture networks
     any_body: bool = False  # whether it works on any SMPL-format body; else on the open body alone
 
 
@@ -43,10 +44,12 @@ class Network:
 
 
 _POSTURE, _SCORE = "hmr_ros.methods.posturehmr", "hmr_ros.methods.scorehmr"
+_HMDIFF = "hmr_ros.methods.hmdiff"
 
 RECOVERIES = {
     "kinematic": Method("hmr_ros.methods.kinematic:build", needs_posture=False, any_body=True),
     "posture": Method(f"{_POSTURE}.recovery:build", needs_posture=True),
+    "hmdiff": Method(f"{_POSTURE}.recovery:build", needs_posture=True, source=f"{_HMDIFF}.source:build"),
 }
 REFINEMENTS = {
     "keypoints": Method(f"{_SCORE}.streaming:build_keypoints", needs_posture=True),
@@ -62,6 +65,9 @@ NETWORKS = {
     "posture": Network(f"{_POSTURE}.graphs:posture_graph", "steps", _M2P, "posture.steps", option="--steps"),
     "refine": Network(
         f"{_SCORE}.guided_frame:refine_graph", "frames", ("prior",), "temporal.window", option="--window"
+    ),
+    "hmdiff": Network(
+        f"{_HMDIFF}.graphs:hmdiff_graph", "samples", ("mesh2d", "hmdiff"), "hmdiff.samples", option="--samples"
     ),
     "image": Network(f"{_POSTURE}.graphs:image_graph", "crop_px", ("image",), default=128),
     "decoder": Network(f"{_POSTURE}.graphs:decoder_graph", "steps", _M2P, "posture.steps", option="--steps"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.sampler import STEPS
+from hmr_ros.diffusion.schedule import STEPS
 from hmr_ros.io.model_store import asset
 from hmr_ros.networks.weights import read_weights
 
