@@ -18,7 +18,7 @@ _WEIGHTS = "{} weights (default: the shipped ones)"
 
 
 def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Namespace], int]) -> None:
-    """`hmr train all | pairs | crops | mesh2d | m2p | hmdiff | prior | image`; `run_all` is the command of the first."""
+    """`hmr train all | pairs | crops | mesh2d | m2p | hmdiff | prior | image`; `run_all` is that of the first."""
     stages = parser.add_subparsers(required=True, metavar="STAGE")
     p = stages.add_parser("all", help="every stage of a YAML file; a stopped run goes on where it was")
     p.add_argument("config", type=Path, metavar="CONFIG", help="see config/train.yaml")

@@ -108,7 +108,7 @@ def depth_distribution(
     rows[:, :, 0, 2] -= 1.0
     A = factor.reshape(N, NUM_SPARSE, 3, -1)[:, :J, 2]
     A = A / np.maximum(np.linalg.norm(A, axis=-1, keepdims=True), _LEAST_NORM)
-    rank = ndtr(np.einsum("njr,nsr->nsj", A, antithetic(rng, samples, (N, A.shape[-1]))))
+    rank = ndtr(np.einsum("njr,sr->nsj", A, antithetic(rng, samples, A.shape[-1])))
     below = np.cumsum(probability, -1)
     bin_ = np.minimum((rank[..., None] > below[:, None]).sum(-1), B - 1)
     share = np.take_along_axis(probability[:, None], bin_[..., None], -1)[..., 0]
@@ -119,11 +119,11 @@ def depth_distribution(
     return Measured(rows.reshape(N, J, -1), np.zeros((N, J, 3)), mean, sigma, drawn)
 
 
-def antithetic(rng: np.random.Generator, samples: int, shape: tuple[int, int]) -> Floats:
-    """Normal numbers [N,S,D] for `shape` (N, D): every second one is the one before with the other sign, so that the
-    mean of few samples is near that of many."""
-    half = rng.standard_normal((shape[0], (samples + 1) // 2, shape[1]))
-    return np.stack([half, -half], 2).reshape(shape[0], -1, shape[1])[:, :samples]
+def antithetic(rng: np.random.Generator, samples: int, count: int) -> Floats:
+    """Normal numbers [S,D], the same for everybody, so that nobody's answer depends on who else is there. Every second
+    row is the one before with the other sign: the mean of few samples is near that of many."""
+    half = rng.standard_normal(((samples + 1) // 2, count))
+    return np.stack([half, -half], 1).reshape(-1, count)[:samples]
 
 
 def prior_of(measured: list[Measured], samples: int, rng: np.random.Generator) -> Prior:
@@ -132,7 +132,7 @@ def prior_of(measured: list[Measured], samples: int, rng: np.random.Generator) -
     for m in measured:
         weight = np.where(np.isfinite(m.sigma), 1.0 / np.maximum(m.sigma, _LEAST_NORM), 0.0)
         if m.drawn is None:
-            around = (weight > 0)[:, None] * antithetic(rng, samples, weight.shape)
+            around = (weight > 0)[:, None] * antithetic(rng, samples, weight.shape[1])
             drawn = (weight * m.value)[:, None] + around
         else:
             drawn = weight[:, None] * m.drawn

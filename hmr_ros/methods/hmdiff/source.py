@@ -102,10 +102,9 @@ class HmdiffPosture:
         return prior_of(given, self._config.samples, rng)
 
     def begin(self, seen: Normalised, *, zero: bool = False) -> People:
-        """The first call of the network; the noise is the same for everybody, so that nobody's answer depends on who
-        else is there. `zero`: none, as the one-step baseline was trained."""
+        """The first call of the network. `zero`: without noise, as the one-step baseline was trained."""
         config, N = self._config, len(seen.points)
-        noise = antithetic(np.random.default_rng(config.seed), config.samples, (1, NUM_SPARSE * 3))
+        noise = antithetic(np.random.default_rng(config.seed), config.samples, NUM_SPARSE * 3)
         noise = np.repeat(noise.reshape(1, -1, NUM_SPARSE, 3) * (not zero), N, axis=0)
 
         def call(h: Floats, t: int) -> dict[str, Floats]:
