@@ -24,10 +24,9 @@ from hmr_ros.train.data.batches import Batch, Mix, PairBank
 from hmr_ros.train.loop import Losses, Schedule, Validate, train
 
 _JOINTS = len(JOINT_IDS)
-_START_SHARE = 0.25  # of the samples at k = K, where sampling starts and nothing of the person is left
-_SAMPLES = 2  # noise levels a person and step: what the person costs is shared
-_WEIGHTS = {"noise": 1.0, "point": 1.0, "joint": 1.0, "edge": 0.5, "spread": 0.05, "depth": 0.05}
-_MEASURED = 2000  # people whose errors make the covariance
+_START_SHARE = 0.35  # of the samples at k = K, where sampling starts and nothing of the person is left
+_WEIGHTS = {"noise": 0.5, "point": 1.0, "joint": 1.0, "edge": 0.5, "spread": 0.03, "depth": 0.05}
+_MEASURED = 1000  # people whose errors make the covariance
 _FLOOR = 1e-3
 
 
@@ -80,7 +79,7 @@ def _draw(batch: Batch, rng: np.random.Generator, *, mesh2d: Mesh2D, posed: Pose
     count = len(truth)
     start = rng.random(count) < _START_SHARE
     time = np.where(start | one_step, STEPS, rng.integers(1, STEPS + 1, count))
-    noise = rng.standard_normal((count, 1 if one_step else _SAMPLES, NUM_SPARSE, 3), np.float32)
+    noise = rng.standard_normal((count, 1, NUM_SPARSE, 3), np.float32)
     tensors = (torch.as_tensor(a, dtype=torch.float32, device=truth.device) for a in (time, noise * (not one_step)))
     return _Drawn(batch, seen, truth, *tensors)
 
@@ -146,14 +145,15 @@ def _measure(
     net: Hmdiff, bank: PairBank, mix: Mix, draw: partial[_Drawn], rng: np.random.Generator, device: str
 ) -> None:
     """The correlation of the errors of h0-hat, in units of their spread, as `net.factors`."""
+    count = min(_MEASURED, 8 * len(bank))
     for level, t in enumerate(LEVELS):
-        drawn = draw(bank.batch(rng.integers(0, len(bank), _MEASURED), rng, mix).to(device), rng)
+        drawn = draw(bank.batch(rng.integers(0, len(bank), count), rng, mix).to(device), rng)
         batch, truth = drawn.batch, drawn.truth[:, None]
         time = torch.full_like(drawn.time, t)
         a = net.alphas[t]
         state = a.sqrt() * truth + (1 - a).sqrt() * drawn.noise[:, :1]
         parts = []
-        for start in range(0, _MEASURED, 250):
+        for start in range(0, count, 250):
             rows = slice(start, start + 250)
             v, log_spread = net(
                 state[rows], time[rows], batch.points[rows], batch.log_scale[rows], drawn.seen[rows]

@@ -105,7 +105,7 @@ def implied_noise(h: Floats, clean: Floats, t: int) -> Floats:
 def missing(prior: Prior, clean: Floats, draws: str) -> Floats:
     """u - f(h0-hat) [N,S,D] for h0-hat [N,S,81,3]: of each trajectory's own u_i, or ("sum") of the mean of all, for the
     gradient of sum_i |u_i - f|^2 is that of N |mean - f|^2."""
-    seen = np.einsum("ndk,nsk->nsd", prior.rows, clean.reshape(*clean.shape[:2], -1), optimize=True)
+    seen = clean.reshape(*clean.shape[:2], -1) @ np.swapaxes(prior.rows, 1, 2)
     wanted = prior.drawn if draws == "one" else prior.drawn.mean(1, keepdims=True)
     return np.asarray(wanted - seen)
 
@@ -127,7 +127,7 @@ def still_active(left: Floats, start: Floats, threshold: float) -> Floats:
 def alignment_gradient(prior: Prior, residual: Floats, h: Floats, t: int, how: Alignment) -> Floats:
     """Gradient [N,S,81,3] of D_k for h_k (Eq. 9-10)."""
     count = prior.drawn.shape[1] if how.draws == "sum" else 1
-    for_clean = -2 * count * np.einsum("ndk,nsd->nsk", prior.rows, residual, optimize=True).reshape(h.shape)
+    for_clean = -2 * count * (residual @ prior.rows).reshape(h.shape)
     if how.pullback is not None:
         return how.pullback(h, t, for_clean)
     return np.asarray(for_clean / math.sqrt(_ALPHAS[t]))
@@ -138,8 +138,8 @@ def kalman_step(prior: Prior, residual: Floats, factor: Floats) -> Floats:
     A (1 + G^T G)^-1 G^T r with G = f A. Bounded at every noise, and all points follow those that are measured."""
     G = prior.rows @ factor
     inner = np.eye(G.shape[-1]) + np.swapaxes(G, -1, -2) @ G
-    solved = np.linalg.solve(inner[:, None], np.einsum("ndr,nsd->nsr", G, residual)[..., None])[..., 0]
-    return np.asarray(np.einsum("nkr,nsr->nsk", factor, solved, optimize=True))
+    solved = np.linalg.solve(inner, np.swapaxes(residual @ G, 1, 2))  # [N,R,S]
+    return np.swapaxes(factor @ solved, 1, 2)
 
 
 def remaining_sigma(prior: Prior | None, first: Denoised, unit: float) -> Floats:

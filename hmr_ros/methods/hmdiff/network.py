@@ -90,6 +90,8 @@ class Hmdiff(nn.Module):
         B, S, P = state.shape[:3]
         size, flat = self.size, whole(points, log_scale)
         steps = sinusoid(time / STEPS, size.step)
+        # what h_k alone says of h_0, which has unit variance: noise that says nothing does not enter
+        state = self.alphas[time.round().long()].sqrt()[:, None, None, None] * state
         tokens = torch.cat(
             [
                 state, self.identity.expand(B, S, -1, -1),
