@@ -55,7 +55,7 @@ class EvidenceMaker:
 
     def __init__(self, source: PostureSource | None) -> None:
         """`source` estimates the 81 body points; None: they are left out."""
-        self._source = source
+        self.source = source
 
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Evidence]:
         """One record a track, in the same order."""
@@ -64,7 +64,7 @@ class EvidenceMaker:
         keypoints = np.array([t.keypoints.keypoints_2d for t in tracks])
         rays = rays_of(keypoints[..., :2], frame.camera)
         seen = normalise(rays, keypoints[..., 2], np.array([t.keypoints.keypoints_3d for t in tracks]))
-        posture = self._source(frame, tracks, seen) if self._source else None
+        posture = self.source(frame, tracks, seen) if self.source else None
         return [
             Evidence(
                 rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hmr_ros.body.coarse import NUM_SPARSE
+from hmr_ros.body.coarse import NUM_SPARSE, coarse_of, sparse_points
+from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LANDMARKS, LIMB_JOINTS, SMPL_LIMBS
-from hmr_ros.body.model import BodyModel
+from hmr_ros.body.model import NUM_BETAS, BodyModel
 from hmr_ros.config import HmdiffConfig
 from hmr_ros.diffusion.schedule import STEPS
 from hmr_ros.evidence.keypoints import Normalised
@@ -25,7 +27,7 @@ from hmr_ros.methods.hmdiff.prior import (
     sigma_2d,
 )
 from hmr_ros.methods.pchmr.targets import DepthTargets
-from hmr_ros.methods.posturehmr.recovery import PostureRecovery
+from hmr_ros.methods.posturehmr.recovery import estimates_of, evidence_2d, joint_sigma
 from hmr_ros.runtime.contract import Engine, Signature
 from hmr_ros.types import Floats, Frame, Track
 
@@ -59,22 +61,27 @@ class People:
     mixture: Floats  # [33,81]
 
 
+Known = Callable[[Frame, list[Track], list[Evidence]], list[Measured]]
+
+
 class HmdiffPosture:
-    """A `PostureSource`: the mean of samples of the 81 points, drawn towards U; their 2D points are those of another
-    source."""
+    """A `PostureSource`: the mean of samples of the 81 points, towards U; their 2D points are another source's."""
 
     def __init__(self, config: HmdiffConfig, body: BodyModel, engine: Engine, source: PostureSource) -> None:
         """`body` is the open body; `engine` runs `hmdiff`, for `config.samples` samples."""
         self._config, self._engine = config, engine
-        self._evidence, self._first = EvidenceMaker(source), PostureRecovery(body)
+        self._evidence, self._body = EvidenceMaker(source), body
+        self._fitter = PointFitter(sparse_points(body, coarse_of(body)))
         self._targets = DepthTargets(body)
+        self.known: Known | None = None  # what a user's own sensors know of the people in a frame
 
     def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
         """See `PostureSource`."""
         evidence = self._evidence(frame, tracks)
-        measured = self._depth_joints(frame, tracks, evidence)
+        measured = self._depth_joints(evidence) if self._config.align else []
+        measured += self.known(frame, tracks, evidence) if self.known else []
         people = self.begin(seen)
-        prior = self.prior(people, heat_rows(evidence), measured) if self._config.align else None
+        prior = self._prior(people, evidence, measured)
         points = self._reverse(people, prior).mean(1)
         # what the landmarks say is in the network's own sigma already; only what was measured besides makes it smaller
         besides = prior_of(measured, 1, np.random.default_rng(0)) if measured else None
@@ -82,10 +89,12 @@ class HmdiffPosture:
 
     def samples(self, evidence: list[Evidence], measured: list[Measured] | None = None) -> Floats:
         """[S,N,81,3] m, axes of the camera aimed at each person, pelvis at the origin: samples given `evidence`, which
-        lie around its landmarks and, with `hmdiff.align`, in U. `measured`: what else U knows, in these axes, as
-        `prior.joints`, `prior.depths` and `prior.rays` (of another camera, or a better 2D detector) make it."""
+        lie around its landmarks and, with `hmdiff.align`, in U, of which its depth joints are part. `measured`: what
+        else U knows, in these axes, as `prior.joints`, `prior.depths` and `prior.rays` (of another camera, or a better
+        2D detector) make it."""
         people = self.begin(keypoints_of(evidence))
-        prior = self.prior(people, heat_rows(evidence), measured or []) if self._config.align or measured else None
+        depth = self._depth_joints(evidence) if self._config.align else []
+        prior = self._prior(people, evidence, depth + (measured or []))
         return np.swapaxes(self._reverse(people, prior), 0, 1)
 
     def prior(self, people: People, heat: Floats, measured: list[Measured]) -> Prior:
@@ -123,13 +132,22 @@ class HmdiffPosture:
         h = reverse(people.denoise, people.noise, self._config.steps, prior, Alignment(), people.first, UNIT_M)
         return np.asarray(UNIT_M * (h - h[:, :, :1]))
 
-    def _depth_joints(self, frame: Frame, tracks: list[Track], evidence: list[Evidence]) -> list[Measured]:
+    def _prior(self, people: People, evidence: list[Evidence], measured: list[Measured]) -> Prior | None:
+        if self._config.align:
+            return self.prior(people, heat_rows(evidence), measured)
+        return prior_of(measured, self._config.samples, np.random.default_rng(self._config.seed)) if measured else None
+
+    def _depth_joints(self, evidence: list[Evidence]) -> list[Measured]:
         """Of those whom a depth image sees; how deep a joint lies behind the surface depends on how the other source's
         body stands."""
-        if not self._config.align or all(e.depth is None for e in evidence):
+        if all(e.depth is None for e in evidence):
             return []
-        self._first.reset()  # nothing is remembered from frame to frame
-        targets = self._targets(evidence, self._first(frame, tracks, evidence))
+        seen, posture = keypoints_of(evidence), posture_of(evidence)
+        N = len(evidence)
+        fitted = self._fitter(
+            Observed(posture.points, posture.sigma, *evidence_2d(seen, posture), np.zeros((N, NUM_BETAS)), np.ones(N))
+        )
+        targets = self._targets(evidence, estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma)))
         aimed = np.nan_to_num(targets.points) @ np.array([e.R_camera_aimed for e in evidence])  # rows: R^T p
         return [depths(_LIMBS, aimed[..., 2], targets.sigma)]
 

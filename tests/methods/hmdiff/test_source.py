@@ -80,7 +80,7 @@ def test_people_of_a_batch_do_not_touch_each_other(seen, stages):
 def test_samples_are_many_people_around_the_answer(seen, stages):
     frame, tracks, _ = seen[0]
     evidence = stages.evidence(frame, tracks)
-    samples = stages.evidence._source.samples(evidence)
+    samples = stages.evidence.source.samples(evidence)
     assert samples.shape == (8, 1, 81, 3)
     np.testing.assert_allclose(samples[:, :, 0], 0.0, atol=1e-9)  # the pelvis
     np.testing.assert_allclose(samples.mean(0), evidence[0].posture.points, atol=1e-6)
@@ -110,7 +110,7 @@ def true_points(seen, open_body):
 def test_what_a_user_knows_moves_the_samples(seen, stages, true_points):
     """U is replaced at run time, without training: 3D joints with a covariance, and depths of some of them."""
     frame, tracks, _ = seen[0]
-    evidence, source = stages.evidence(frame, tracks), stages.evidence._source
+    evidence, source = stages.evidence(frame, tracks), stages.evidence.source
     points = true_points - true_points[:1]
     lifted = points.copy()
     lifted[[13, 15], 2] -= 0.25  # the left forearm before the body
@@ -127,6 +127,23 @@ def test_what_a_user_knows_moves_the_samples(seen, stages, true_points):
     z = lifted[which, 2][None] + 3.0
     deep = depths(which, z, np.full(z.shape, 0.01))
     assert error([deep], lifted) < 0.8 * error(None, lifted)
+
+
+def test_what_a_user_knows_reaches_the_answer(seen, true_points):
+    """`known` is asked in every frame, with or without alignment by ourselves."""
+    frame, tracks, _ = seen[0]
+    lifted = true_points.copy()
+    lifted[[13, 15], 2] -= 0.25
+    which = SPARSE_LIMBS.tolist()
+    covariance = np.broadcast_to(1e-4 * np.eye(3), (1, len(which), 3, 3))
+    for align in (True, False):
+        stages = build_stages(replace(CONFIG, hmdiff=HmdiffConfig(align=align)))
+        before = recovered(stages, frame, tracks)[0]
+        stages.evidence.source.known = lambda f, t, e: [joints(which, lifted[which][None], covariance)]
+        after = recovered(stages, frame, tracks)[0]
+        bent = [e.joints[20] - e.joints[16] for e in (before, after)]
+        assert bent[1][2] < bent[0][2] - 0.1
+        assert after.joint_sigma[SMPL_LIMBS].mean() < 0.7 * before.joint_sigma[SMPL_LIMBS].mean()
 
 
 def test_a_depth_image_is_part_of_u(seen, stages, open_body):
