@@ -133,9 +133,9 @@ class PostureConfig:
 class HmdiffConfig:
     """HMDiff (recover: hmdiff)."""
 
-    steps: int = option(10, "steps of the reverse diffusion", at_least=1, at_most=1000)
+    steps: int = option(4, "steps of the reverse diffusion", at_least=1, at_most=1000)
     samples: int = option(8, "samples a person, whose mean is the answer", at_least=1, at_most=64)
-    seed: int = option(0, "of the noise; the same seed gives the same answer", at_least=0, at_most=2**31 - 1)
+    seed: int = option(0, "of the noise; the same seed gives the same answer", at_least=0, at_most=99999)
     align: bool = option(
         True, "draw the samples towards heat maps, depth distribution and, where there is a depth image, depth joints"
     )

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from hmr_ros.body.coarse import SPARSE_LIMBS, coarse_of, sparse_points
 from hmr_ros.body.joints import SMPL_LIMBS
@@ -92,7 +91,7 @@ def test_samples_are_many_people_around_the_answer(seen, stages):
 def test_other_samples_and_steps_find_the_same_person(seen, stages):
     frame, tracks, _ = seen[0]
     found = stages.evidence(frame, tracks)[0].posture.points
-    config = replace(CONFIG, engine="torch", hmdiff=HmdiffConfig(steps=4, samples=12, seed=3))
+    config = replace(CONFIG, engine="torch", hmdiff=HmdiffConfig(steps=10, samples=12, seed=3))
     other = build_stages(config).evidence(frame, tracks)[0].posture.points
     assert procrustes_errors(found[:, SPARSE_LIMBS], other[:, SPARSE_LIMBS]).mean() < 25
 
@@ -183,7 +182,7 @@ def test_the_gradient_through_the_denoiser():
     engine = TorchEngine(graph)
     weights = np.random.default_rng(0).normal(size=given["state"].shape)
     pull = torch_pullback(graph.module, given["points"], given["log_scale"])
-    for t in (1000, 500):
+    for t in (700, 400):
         time = np.full(2, t, np.float32)
         gradient = pull(given["state"], t, weights)
 
@@ -193,4 +192,5 @@ def test_the_gradient_through_the_denoiser():
         direction = gradient / np.linalg.norm(gradient)
         numeric = (value(given["state"] + 0.02 * direction) - value(given["state"] - 0.02 * direction)) / 0.04
         assert abs(numeric / np.linalg.norm(gradient) - 1) < 0.05
-    assert torch.is_grad_enabled()
+    at_the_start = pull(given["state"], 1000, weights)  # where h_k says nothing of h_0, it does not enter
+    assert np.abs(at_the_start).max() < 1e-3 * np.abs(gradient).max()
