@@ -1,4 +1,4 @@
-"""The noise schedule of all diffusion here; free of torch."""
+"""The noise of all diffusion here and its schedule; free of torch."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ def cosine_alphas(steps: int = STEPS) -> Floats:
     f = np.cos((t + _OFFSET) / (1 + _OFFSET) * np.pi / 2) ** 2
     betas = np.minimum(1 - f[1:] / f[:-1], _MAX_BETA)
     return np.concatenate([[1.0], np.cumprod(1 - betas)])
+
+
+def antithetic(rng: np.random.Generator, samples: int, count: int) -> Floats:
+    """Normal numbers [S,D], the same for everybody, so that nobody's answer depends on who else is there. Every second
+    row is the one before with the other sign: the mean of few samples is near that of many."""
+    half = rng.standard_normal(((samples + 1) // 2, count))
+    return np.stack([half, -half], 1).reshape(-1, count)[:samples]

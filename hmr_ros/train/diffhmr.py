@@ -134,8 +134,9 @@ def figures(net: DiffHmr, bank: StillBank) -> dict[str, float]:
 @torch.inference_mode()
 def drawn(net: DiffHmr, batch: StillBatch, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """`count` sampled rotations [B,count,24,3,3] of everybody, sigma [B,24]."""
-    shape = (len(batch.rest), count, net.size.numbers + 24)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    shape = (len(batch.rest), (count + 1) // 2, net.size.numbers + 24)
+    half = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    noise = torch.stack([half, -half], 2).flatten(1, 2)[:, :count]  # in pairs, as `antithetic`
     sampler, people = Sampler(net, _STEPS), (batch.features, batch.poses, bones_of(batch.rest), batch.pelvis)
     samples, sigmas = [], []
     for i in range(0, len(noise), _CHUNK):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hmr_ros.body.model import BodyModel
+from hmr_ros.diffusion.schedule import antithetic
 from hmr_ros.evidence.features import evidence_features
 from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.evidence.record import Evidence, keypoints_of, posture_of
@@ -40,7 +41,7 @@ class HypothesisSampler:
         """`body` is the open body."""
         self._engine, self._body, self._count = engine, body, count
         numbers = engine.signature.inputs["noise"][0]
-        self._noise = np.random.default_rng(seed).standard_normal((count, numbers)).astype(np.float32)
+        self._noise = antithetic(np.random.default_rng(seed), count, numbers).astype(np.float32)
 
     def __call__(self, evidence: list[Evidence], estimates: list[Estimate]) -> Sampled:
         """`estimates` of the same people, recovered from the same frame; there must be somebody."""

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE
+from hmr_ros.diffusion.schedule import antithetic
 from hmr_ros.methods.hmdiff.alignment import Prior
 from hmr_ros.types import Array, Floats
 
@@ -117,13 +118,6 @@ def depth_distribution(
     sigma = np.sqrt(variance + (edges[1] - edges[0]) ** 2 / 12)
     sigma[:, 0] = np.inf  # the pelvis itself
     return Measured(rows.reshape(N, J, -1), np.zeros((N, J, 3)), mean, sigma, drawn)
-
-
-def antithetic(rng: np.random.Generator, samples: int, count: int) -> Floats:
-    """Normal numbers [S,D], the same for everybody, so that nobody's answer depends on who else is there. Every second
-    row is the one before with the other sign: the mean of few samples is near that of many."""
-    half = rng.standard_normal(((samples + 1) // 2, count))
-    return np.stack([half, -half], 1).reshape(-1, count)[:samples]
 
 
 def prior_of(measured: list[Measured], samples: int, rng: np.random.Generator) -> Prior:

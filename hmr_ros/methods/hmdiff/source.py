@@ -12,14 +12,13 @@ from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LANDMARKS, LIMB_JOINTS, SMPL_LIMBS
 from hmr_ros.body.model import NUM_BETAS, BodyModel
 from hmr_ros.config import HmdiffConfig
-from hmr_ros.diffusion.schedule import STEPS
+from hmr_ros.diffusion.schedule import STEPS, antithetic
 from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.evidence.record import Evidence, EvidenceMaker, Posture, PostureSource, keypoints_of, posture_of
 from hmr_ros.methods.contract import Parts
 from hmr_ros.methods.hmdiff.alignment import Alignment, Denoise, Denoised, Prior, remaining_sigma, reverse
 from hmr_ros.methods.hmdiff.prior import (
     Measured,
-    antithetic,
     depth_distribution,
     depths,
     joint_index,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hmr_ros.diffusion.schedule import antithetic
 from hmr_ros.methods.hmdiff.prior import (
-    antithetic,
     depth_distribution,
     depths,
     joint_index,
