@@ -13,7 +13,7 @@ import pytest
 
 from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.cli import main
-from hmr_ros.io.results import load_humans, save_arrays
+from hmr_ros.io.results import load_humans, load_hypotheses, save_arrays
 from hmr_ros.io.video import VideoWriter, open_source
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.render import truth_arrays
@@ -47,6 +47,32 @@ def test_run_then_evaluate(tmp_path, clip, capsys):
     result = json.loads((tmp_path / "e").read_text())
     assert result["recall"] == 1 and result["pa_mpjpe_limbs_mm"] < 90 and result["translation_mm"] < 500
     assert "pa_mpjpe_mm" in capsys.readouterr().out
+
+
+def test_hypotheses_and_uncertainty_of_a_run(tmp_path, clip):
+    folder, camera = clip
+    video, out = str(folder / "clip.mp4"), tmp_path / "o"
+    options = ["--camera", camera, "--max-frames", "12", "--hypotheses", "10", "--uncertainty", "ellipses"]
+    assert main(["run", video, "--out", str(out), *options]) == 0
+    table = load_humans(out / "humans.npz")
+    several = load_hypotheses(out / "hypotheses.npz", len(table.frame))
+    assert several.joints.shape == (12, 10, 24, 3) and several.rotations.shape == (12, 10, 24, 3, 3)
+    np.testing.assert_allclose(several.weights.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(several.joints[:, :, 0], np.repeat(table.joints[:, None, 0], 10, 1), atol=1e-5)
+    # hypothesis k follows its person: from frame to frame it moves less than the hypotheses differ
+    joints = several.joints - several.joints[:, :, :1]
+    step = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean()
+    assert step < 0.7 * np.linalg.norm(joints - joints.mean(1, keepdims=True), axis=-1).mean()
+    assert main(["evaluate", str(out / "humans.npz"), str(folder / "truth.npz"), "--json", str(out / "e")]) == 0
+    result = json.loads((out / "e").read_text())
+    assert 0.8 < result["coverage_95"] <= 1 and result["sigma_error_spearman"] > 0.3
+    best = [result[f"pa_mpjpe_limbs_best_of_{n}_mm"] for n in (1, 5, 10)]
+    assert best[0] > best[1] >= best[2] and result["crps_mm"] > 0
+    plain = tmp_path / "plain"
+    assert main(["run", video, "--out", str(plain), "--camera", camera, "--max-frames", "12"]) == 0
+    assert not (plain / "hypotheses.npz").exists()
+    shown, bare = (next(iter(open_source(str(f / "overlay.mp4"), None))).image.astype(int) for f in (out, plain))
+    assert np.abs(shown - bare).max() > 60
 
 
 def test_picture_gives_a_picture_and_says_the_guess(tmp_path, rendered, capsys):
