@@ -67,12 +67,11 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
         """unconfigured, inactive, active or finalized."""
         return str(self._state_machine.current_state[1])
 
-    def autostart(self) -> None:
-        """Configure and activate, if the parameter says so; HmrError where that fails."""
+    def autostart(self) -> bool:
+        """Configure and activate, if the parameter says so; False where that failed, which the log says."""
         if self._config.autostart:
             self._enable()
-            if self.failure is not None:
-                raise self.failure
+        return self.failure is None
 
     def stop(self) -> None:
         """Whatever the state: end the worker and leave all topics."""

@@ -232,15 +232,30 @@ def check_frames(robot):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-p", "recover:=magic"], "choose one of kinematic, posture"),
-        (["--params-file", "{tmp_path}/plain.yaml"], "Cannot have a value before ros__parameters"),
+        (["--ros-args", "-p", "recover:=magic"], "choose one of kinematic, posture"),
+        (["--ros-args", "-p", "tracker.max_poeple:=3"], "did you mean 'tracker.max_people'?"),
+        (["--ros-args", "-p", "input.image_topic:=a topic"], "'a topic' is no topic name"),
+        (["--ros-args", "-p", "threads"], "ROS does not take its arguments"),
+        (["--ros-args", "-p", "output.searching_s:=.nan"], "is nan; give 0 to 2"),
+        (["--ros-args", "--params-file", "{tmp_path}/plain.yaml"], "Cannot have a value before ros__parameters"),
+        (["config:={tmp_path}/plain.yaml"], "put its settings under `/**:` and `ros__parameters:`"),
+        (["config:={tmp_path}/broken.yaml"], "is not valid YAML"),
     ],
 )
 def test_wrong_parameters_end_in_one_line(tmp_path, arguments, said):
     (tmp_path / "plain.yaml").write_text("threads: 3\n")
+    (tmp_path / "broken.yaml").write_text("/**: {ros__parameters: [\n")
     arguments = [a.format(tmp_path=tmp_path) for a in arguments]
-    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", *arguments]
+    command = [sys.executable, "-m", "hmr_ros", "live", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
     assert done.returncode == 1
     (line,) = [t for t in done.stderr.splitlines() if t.startswith("hmr: ")]
     assert said in line and "Traceback" not in done.stderr
+
+
+def test_a_start_that_fails_ends_in_one_line():
+    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", "-p", "body:=/no/such/body.npz"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "cannot configure: " in line and "/no/such/body.npz" in line
