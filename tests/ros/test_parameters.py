@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import rclpy
@@ -13,7 +14,7 @@ from hmr_ros.config import HmrConfig, read_config, settings, with_values
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
-from hmr_ros.ros.parameters import changed, declare_settings, described
+from hmr_ros.ros.parameters import changed, declare_settings, described, parameter_page
 from hmr_ros.ros.start_arguments import START_ARGUMENTS, launched_node, node_parameters, ros_arguments
 
 
@@ -23,6 +24,11 @@ def test_live_yaml_holds_every_parameter_with_its_default():
     lines = [line.strip() for line in file.read_text().splitlines()]
     said = [(comment, line.partition(":")[0]) for comment, line in pairwise(lines) if comment.startswith("# ")]
     assert said[-len(list(settings())) :] == [(f"# {described(s)}", s.name.split(".")[-1]) for s in settings()]
+
+
+def test_the_page_of_parameters_is_what_the_code_writes():
+    page = Path(__file__).parents[2] / "docs" / "parameters.md"
+    assert page.read_text(encoding="utf-8") == parameter_page()
 
 
 @pytest.fixture
