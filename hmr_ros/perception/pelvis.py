@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from filterpy.kalman import predict, update
 
 from hmr_ros.body.axes import between_hips, body_rotation
 from hmr_ros.body.joints import BLAZEPOSE, SMPL
 from hmr_ros.geometry.camera import distort_points, project
 from hmr_ros.geometry.rigid import Rigid
-from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.geometry.rotations import rotation_vector_of
 from hmr_ros.types import Camera, Floats, Human, PelvisState, ScaleSource, TrackingState
 
 # one standard deviation of the distance as a share of it, by what says it: constant for a person, so no filter helps
@@ -32,6 +31,8 @@ _HIP_M = 0.1  # m from the pelvis to a hip: an error of the hips turns the body 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _ESTABLISHED = 3  # frames: who was seen less often is not missed
 _SAME_PLACE_M = 0.35  # a seen person so near is the one who is missed, under another id
+_DIAGONAL = np.arange(6), np.arange(6)
+_CROSS = np.array([0, 1, 2, 3, 4, 5]), np.array([3, 4, 5, 0, 1, 2])  # position and velocity along the same axis
 
 
 class PelvisMemory:
@@ -96,7 +97,7 @@ class _Pelvis:
         self._P[:3, :3], self._P[3:, 3:] = noise, _FIRST_SPEED**2 * np.eye(3)
         self._turn, self._turn_variance = np.zeros(3), _TURN_RATE**2  # rad/s and its variance, any axis
         self._since_seen_s = 0.0
-        self._take(human)
+        self._take(human, body_rotation(human), noise)
         self.age = 1
 
     @property
@@ -113,22 +114,28 @@ class _Pelvis:
         """Move on in time."""
         F = np.eye(6)
         F[:3, 3:] = seconds * np.eye(3)
-        moments = np.array([[seconds**4 / 4, seconds**3 / 2], [seconds**3 / 2, seconds**2]])
-        self._x, self._P = predict(self._x, self._P, F, _ACCELERATION**2 * np.kron(moments, np.eye(3)))
+        self._x, self._P = F @ self._x, F @ self._P @ F.T
+        place, both, speed = seconds**4 / 4, seconds**3 / 2, seconds**2
+        self._P[_DIAGONAL] += _ACCELERATION**2 * np.array([place, place, place, speed, speed, speed])
+        self._P[_CROSS] += _ACCELERATION**2 * both
         self._turn_variance += (_TURN * seconds) ** 2
         self._since_seen_s += seconds
 
     def observe(self, human: Human, view: Rigid) -> None:
         """The person was seen."""
-        self._x, self._P = update(self._x, self._P, between_hips(human), _position_noise(human, view), np.eye(3, 6))
+        noise = _position_noise(human, view)
+        gain = self._P[:, :3] @ np.linalg.inv(self._P[:3, :3] + noise)
+        self._x = self._x + gain @ (between_hips(human) - self._x[:3])
+        P = self._P - gain @ self._P[:3]
+        self._P = (P + P.T) / 2
         rotation = body_rotation(human)
         if self._since_seen_s > 0:
-            measured = axis_angle_from_matrix(rotation @ self._rotation.T) / self._since_seen_s
-            noise = 2 * (_TURN_JITTER / self._since_seen_s) ** 2
-            gain = self._turn_variance / (self._turn_variance + noise)
-            self._turn = self._turn + gain * (measured - self._turn)
-            self._turn_variance *= 1 - gain
-        self._take(human)
+            measured = rotation_vector_of(rotation @ self._rotation.T) / self._since_seen_s
+            jitter = 2 * (_TURN_JITTER / self._since_seen_s) ** 2
+            share = self._turn_variance / (self._turn_variance + jitter)
+            self._turn = self._turn + share * (measured - self._turn)
+            self._turn_variance *= 1 - share
+        self._take(human, rotation, noise)
         self.age += 1
 
     def state(self, view: Rigid) -> PelvisState:
@@ -138,7 +145,7 @@ class _Pelvis:
         """
         seen = self._since_seen_s == 0
         position = between_hips(self.last) if seen else self._x[:3].copy()
-        P = _position_noise(self.last, view) if seen else self._P[:3, :3]
+        P = self._noise if seen else self._P[:3, :3]
         scale, ray, speed = _scale_sigma(self.last), position - view.translation, self._x[3:]
         pose, velocity = np.zeros((6, 6)), np.zeros((6, 6))
         pose[:3, :3] = P + scale**2 * np.outer(ray, ray)
@@ -166,8 +173,8 @@ class _Pelvis:
             K=camera.K, pelvis=self.state(view),
         )  # fmt: skip
 
-    def _take(self, human: Human) -> None:
-        self.last, self._rotation, self._since_seen_s = human, body_rotation(human), 0.0
+    def _take(self, human: Human, rotation: Floats, noise: Floats) -> None:
+        self.last, self._rotation, self._noise, self._since_seen_s = human, rotation, noise, 0.0
 
 
 def _position_noise(human: Human, view: Rigid) -> Floats:

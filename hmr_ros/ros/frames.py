@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-import numpy as np
 from geometry_msgs.msg import Pose, Transform, TransformStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
 from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations
 from hmr_ros.body.joints import SMPL_JOINTS
-from hmr_ros.geometry.rotations import quaternion_from_matrix
+from hmr_ros.geometry.rotations import quaternion_of
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Floats, Human
@@ -87,7 +86,9 @@ class FrameBroadcaster:
 def person_transform(human: Human, header: Header, prefix: str) -> TransformStamped:
     """Frame of a person: origin between the hips, x forward, y left, z up."""
     frame = f"{prefix}{human.track_id}"
-    transform = _transform(body_rotation(human), between_hips(human))
+    state = human.pelvis
+    rotation, position = (state.rotation, state.position) if state else (body_rotation(human), between_hips(human))
+    transform = _transform(rotation, position)
     return TransformStamped(header=header, child_frame_id=frame, transform=transform)
 
 
@@ -108,12 +109,12 @@ def fill_pose(pose: Pose, rotation: Floats, position: Floats) -> None:
     """Rotation [3,3] and position [3] m into a geometry_msgs/Pose."""
     at, turned = pose.position, pose.orientation
     at.x, at.y, at.z = position.tolist()
-    turned.w, turned.x, turned.y, turned.z = quaternion_from_matrix(np.asarray(rotation)).tolist()
+    turned.w, turned.x, turned.y, turned.z = quaternion_of(rotation)
 
 
 def _transform(rotation: Floats, position: Floats) -> Transform:
     transform = Transform()
     at, turned = transform.translation, transform.rotation
     at.x, at.y, at.z = position.tolist()
-    turned.w, turned.x, turned.y, turned.z = quaternion_from_matrix(rotation).tolist()
+    turned.w, turned.x, turned.y, turned.z = quaternion_of(rotation)
     return transform
