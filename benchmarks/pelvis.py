@@ -52,7 +52,7 @@ def errors(clip: Path, guessed: bool) -> Floats:
     velocity = np.gradient(hips, seconds, axis=0)
     rows = []
     pipeline, memory = build_pipeline(offline(HmrConfig(threads=1), as_live=True)), PelvisMemory()
-    source = open_source(str(clip))
+    source = open_source(str(clip), None)
     camera = guess_camera(source.width, source.height)
     if not guessed:
         camera = Camera(truth.K, source.width, source.height)

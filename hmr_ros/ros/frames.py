@@ -18,15 +18,16 @@ from hmr_ros.types import Floats, Human
 
 BODY = "body_"  # REP-155: the frame of body ID is body_ID
 _PLAIN_NODE = "/hmr"
+PLAIN = BODY + "p"  # ids are parts of topic names, which begin with a letter
 
 
 def person_prefix(fully_qualified_name: str, tf_prefix: str) -> str:
     """What stands before the track id in a person's frame. Where none is given, the names of nodes keep two cameras
-    apart: /left/hmr has body_left_0, /hmr body_0."""
+    apart: /left/hmr has body_left_0, /hmr body_p0."""
     if tf_prefix:
         return tf_prefix
     if fully_qualified_name == _PLAIN_NODE:
-        return BODY
+        return PLAIN
     names = fully_qualified_name.strip("/").split("/")
     return BODY + "".join(f"{n}_" for n in (names[:-1] if names[-1] == _PLAIN_NODE[1:] else names))
 
@@ -93,7 +94,7 @@ def person_transform(human: Human, header: Header, prefix: str) -> TransformStam
 
 
 def joint_transforms(human: Human, header: Header, prefix: str) -> list[TransformStamped]:
-    """Frames of the joints, each a child of the person's: body_7_left_knee; axes as the person's in the T-pose."""
+    """Frames of the joints, each a child of the person's: body_p7_left_knee; axes as the person's in the T-pose."""
     frame = f"{prefix}{human.track_id}"
     body = body_rotation(human)
     rotations = body.T @ joint_rotations(human)

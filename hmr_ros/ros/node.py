@@ -124,7 +124,7 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
     def _configure(self) -> None:
         self._pipeline = self._make_pipeline(self._config)
         warm_up(self._pipeline)
-        self._outputs = Publishers(self, self._config.output, self._pipeline.body)
+        self._outputs = Publishers(self, self._config.output, self._pipeline.body, self._notices)
 
     def _activate(self) -> None:
         assert self._pipeline is not None and self._outputs is not None

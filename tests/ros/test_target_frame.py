@@ -76,9 +76,9 @@ def test_joints_on_request(robot, rendered):
     frames = []
     r.client.create_subscription(TFMessage, "/tf", lambda m: frames.extend(m.transforms), 100)
     r.show(rendered[0][0], lambda: bool(frames))
-    assert {f.child_frame_id for f in frames} == {"body_0"}
+    assert {f.child_frame_id for f in frames} == {"body_p0"}
     assert r.set("output.tf_joints", bool_value=True).successful
-    r.show(rendered[0][0], lambda: {f"body_0_{n}" for n in SMPL_JOINTS} <= {f.child_frame_id for f in frames})
+    r.show(rendered[0][0], lambda: {f"body_p0_{n}" for n in SMPL_JOINTS} <= {f.child_frame_id for f in frames})
     assert r.set("output.tf", bool_value=False).successful
     for said in (10, 3):  # what was on its way has come after ten
         frames.clear()
