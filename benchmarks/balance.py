@@ -91,7 +91,7 @@ def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool)
 
 def report_bodies(name: str, seen: Seen, people: list[Observation], estimates: list[Estimate]) -> None:
     """One line of `estimates`, one a person."""
-    humans = [human_of(p, e, "open") for p, e in zip(people, estimates, strict=True)]
+    humans = [human_of(p, e, load_body(None)) for p, e in zip(people, estimates, strict=True)]
     limbs = [h.joints[SMPL_LIMBS] for h in humans], [h.joints_2d[SMPL_LIMBS] for h in humans]
     report(name, seen, [p.frame for p in people], *limbs)
 

@@ -97,4 +97,4 @@ class Smplify:
 
 def moved(person: Observation, rotations: Floats, pelvis: Floats, body: BodyModel) -> Estimate:
     """The person's estimate in another pose at another place."""
-    return estimate_at(body, rotations, person.estimate.betas, pelvis, person.estimate.joint_sigma)
+    return estimate_at(body, rotations, person.estimate.betas, pelvis, person.estimate.joint_covariance)

@@ -55,7 +55,7 @@ def report(name: str, people: list[Observation], estimates: list[Estimate]) -> N
     """Means of all limb joints and of the fast ones, and what 95 % of all stay below."""
     seen = np.array([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS] for p in people])
     rows = zip(people, estimates, strict=True)
-    ours = np.array([human_of(p, e, "open").joints_2d[SMPL_LIMBS] for p, e in rows])
+    ours = np.array([human_of(p, e, load_body(None)).joints_2d[SMPL_LIMBS] for p, e in rows])
     height = np.median(np.ptp(seen[..., 1], axis=1))
     error = 100 * np.linalg.norm(ours - seen[..., :2], axis=-1) / height
     sure = seen[..., 2] > CERTAIN

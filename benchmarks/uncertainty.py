@@ -2,8 +2,10 @@
 
 `python benchmarks/uncertainty.py PAIRS [--recover kinematic]`; PAIRS comes from `hmr train pairs --frames 12 --plain`
 on motion of people that no network was trained on. Ratio = root mean square of (error / sigma) an axis, 1 where sigma
-is one standard deviation; 68 % and 95 % = share of axes within 1 and 1.96 sigma (Gaussian errors: 68.3 and 95); rank =
-Spearman's correlation of sigma with the joint's error. Joints relative to the pelvis, camera axes.
+is one standard deviation; 68 % and 95 % = share of joints inside these ellipsoids of their covariance; rank =
+Spearman's correlation of sigma with the joint's error; stretch = errors along the ray over those across it; factor = of
+sigma, for the 95 % ellipsoid to hold 95 %. Joints relative to the pelvis, camera axes. Of the networks' points 68 % and
+95 % count axes within 1 and 1.96 sigma.
 """
 
 import argparse
@@ -11,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import chi2, spearmanr
 
 from hmr_ros.body.coarse import JOINT_IDS, coarse_of
-from hmr_ros.body.joints import MEASURED_BONES_BLAZEPOSE, SMPL_JOINTS
+from hmr_ros.body.joints import JOINT_GROUPS, MEASURED_BONES_BLAZEPOSE
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.config import HmrConfig
+from hmr_ros.evaluate.probabilistic import coverage
 from hmr_ros.factory import build_stages
+from hmr_ros.geometry.covariance import mahalanobis_squared
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.registry import RECOVERIES
@@ -27,15 +31,6 @@ from hmr_ros.types import Camera, Floats, Frame, Keypoints, Roi, Track, Tracking
 
 _SEEN = 0.5  # score below which the tracker would have lost the person
 _LATER = 6  # frames of a sequence after which windows are filled as live
-GROUPS = {
-    "trunk": ("spine1", "spine2", "spine3", "left_hip", "right_hip", "left_collar", "right_collar"),
-    "head": ("neck", "head"),
-    "shoulders": ("left_shoulder", "right_shoulder"),
-    "elbows": ("left_elbow", "right_elbow"),
-    "hands": ("left_wrist", "right_wrist", "left_hand", "right_hand"),
-    "knees": ("left_knee", "right_knee"),
-    "feet": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
-}
 
 
 @dataclass
@@ -44,11 +39,16 @@ class Errors:
 
     error: list[Floats]  # [24,3] m
     sigma: list[Floats]  # [24] m
+    at: list[Floats]  # [24,3] m, where the joints are taken to be
+    covariance: list[Floats]  # [24,3,3] m^2
 
-    def add(self, error: Floats, sigma: Floats) -> None:
+    def add(self, error: Floats, sigma: Floats, at: Floats, covariance: Floats | None = None) -> None:
         """One person in one frame."""
         self.error.append(error)
         self.sigma.append(sigma)
+        self.at.append(at)
+        if covariance is not None:
+            self.covariance.append(covariance)
 
 
 def main() -> None:
@@ -68,14 +68,25 @@ def main() -> None:
 def report(name: str, errors: Errors) -> None:
     """One table, by joint group."""
     error, sigma = np.array(errors.error), np.array(errors.sigma)
-    print(f"\n{name}: {len(error)} people\n{'joints':<12} {'mm':>6} {'ratio':>6} {'68 %':>6} {'95 %':>6} {'rank':>6}")
-    for group, names in GROUPS.items():
-        rows = [SMPL_JOINTS.index(n) for n in names]
+    columns = "".join(f"{c:>7}" for c in ("mm", "ratio", "68 %", "95 %", "rank", "stretch", "factor"))
+    print(f"\n{name}: {len(error)} people\n{'joints':<12}{columns}")
+    for group, joints in JOINT_GROUPS.items():
+        rows = joints[joints > 0]  # the pelvis is the origin
         e, s = error[:, rows], sigma[:, rows]
         away = np.linalg.norm(e, axis=-1)
         rank = spearmanr(s.ravel(), away.ravel()).statistic
-        shares = f"{inside(e, s, 1):6.1f} {inside(e, s, 1.96):6.1f}"
-        print(f"{group:<12} {1e3 * away.mean():6.1f} {ratio(e, s):6.2f} {shares} {rank:6.2f}")
+        C = np.array(errors.covariance)[:, rows]
+        shares = f"{100 * coverage(e, C, 0.68):7.1f}{100 * coverage(e, C, 0.95):7.1f}"
+        factor = np.sqrt(np.quantile(mahalanobis_squared(e, C), 0.95) / chi2.ppf(0.95, 3))
+        long = stretch(e / s[..., None], np.array(errors.at)[:, rows])
+        print(f"{group:<12}{1e3 * away.mean():7.1f}{ratio(e, s):7.2f}{shares}{rank:7.2f}{long:7.2f}{factor:7.2f}")
+
+
+def stretch(error: Floats, at: Floats) -> float:
+    """How many times larger errors [...,3] are along the rays to `at` [...,3] than across them, root mean squares."""
+    ray = at / np.linalg.norm(at, axis=-1, keepdims=True)
+    along = np.square((error * ray).sum(-1))
+    return float(np.sqrt(along.mean() / ((np.square(error).sum(-1) - along).mean() / 2)))
 
 
 def ratio(error: Floats, sigma: Floats) -> float:
@@ -95,7 +106,7 @@ def measured(pairs: PairSet, recover: str) -> dict[str, Errors]:
     stages = build_stages(HmrConfig(recover=recover))
     refinement = stages.refinement
     assert refinement is not None
-    found = {name: Errors([], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
+    found = {name: Errors([], [], [], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
     starts = np.flatnonzero((pairs.time == 0) & (pairs.sequence >= 0))
     for number, (start, end) in enumerate(zip(starts, np.r_[starts[1:], len(pairs)], strict=True)):
         if (pairs.score[start:end] < _SEEN).any():
@@ -112,7 +123,7 @@ def measured(pairs: PairSet, recover: str) -> dict[str, Errors]:
             _points(found, person, mesh.points(body).posed(rotations, betas)[:81] + pairs.transl[row])
             for name, estimate in (("recovered", person.estimate), ("refined", answer)):
                 moved = estimate.joints - estimate.joints[0] - (true - true[0])
-                found[name].add(moved, estimate.joint_sigma)
+                found[name].add(moved, estimate.joint_sigma, estimate.joints, estimate.joint_covariance)
     return found
 
 
@@ -139,9 +150,9 @@ def _points(found: dict[str, Errors], person: Observation, true: Floats) -> None
     assert posture is not None
     aimed = true @ evidence.R_camera_aimed
     plane = aimed[:, :2] / aimed[:, 2:] / evidence.scale
-    found["points_2d"].add(posture.points_2d[0] - plane, posture.sigma_2d[0])
+    found["points_2d"].add(posture.points_2d[0] - plane, posture.sigma_2d[0], posture.points_2d[0])
     pelvis = list(JOINT_IDS).index(0)
-    found["points_3d"].add(posture.points[0] - (aimed - aimed[pelvis]), posture.sigma[0])
+    found["points_3d"].add(posture.points[0] - (aimed - aimed[pelvis]), posture.sigma[0], posture.points[0])
 
 
 if __name__ == "__main__":

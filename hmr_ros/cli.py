@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hmr_ros import __version__
 from hmr_ros.commands.train_options import add_stages
-from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, HmrConfig, read_config, with_values
+from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY, HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
 
@@ -33,8 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(known)
     args.node_args = node_args
     command: Command = args.command
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     try:
-        return command(args)
+        with _ended_like_ctrl_c():
+            return command(args)
     except HmrError as error:
         print(f"hmr: {error}", file=sys.stderr)
         return 1
@@ -46,10 +53,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM, as service managers and time limits send it, keeps what is done too."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def configuration(args: argparse.Namespace) -> HmrConfig:
     """Defaults, then the config file, then the options of the command line."""
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
-    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {"steps": "posture.steps"}
+    options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {
+        "steps": "posture.steps", "hypotheses": "hypotheses.count", "rotate": "input.rotate",
+    }  # fmt: skip
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
@@ -60,7 +86,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(
         args.source, args.out, configuration(args),
         camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
-        depth=args.depth,
+        depth=args.depth, uncertainty=args.uncertainty,
     )  # fmt: skip
 
 
@@ -230,7 +256,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
 def _pipeline_commands(commands: Any) -> None:
     """`hmr run | bag | multiview`."""
     p = commands.add_parser("run", help="video, image, folder of images or camera -> humans.npz, overlay, summary")
-    p.add_argument("source", help="video file, image, folder of images, or camera index (0) or device")
+    p.add_argument("source", help="video file, image, folder of images, camera index (0) or device, or URL of a stream")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
     p.add_argument(
@@ -238,6 +264,11 @@ def _pipeline_commands(commands: Any) -> None:
         help="registered depth, one image a frame: folder of 16 bit .png (mm) or .npy (m), a single one, or FFV1 video",
     )  # fmt: skip
     p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
+    p.add_argument("--hypotheses", type=int, metavar="N", help="write N poses that the evidence allows: hypotheses.npz")
+    p.add_argument(
+        "--uncertainty", choices=UNCERTAINTY, default="none",
+        help="draw the ellipses that hold each joint with 95 %%, or the hypotheses as faint skeletons",
+    )  # fmt: skip
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
     p.set_defaults(command=_run)
@@ -306,6 +337,14 @@ def _engine_commands(commands: Any) -> None:
     p.set_defaults(command=_build_engine)
 
 
+def _positive(text: str) -> int:
+    """A count of an option; argparse says what is wrong with another text."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is below 1")
+    return value
+
+
 def _pipeline_options(p: argparse.ArgumentParser) -> None:
     """Options that stay stable for every command that runs the pipeline."""
     p.add_argument("--recover", choices=RECOVER)
@@ -314,5 +353,8 @@ def _pipeline_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--engine", choices=ENGINES)
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")
     p.add_argument("--body", metavar="FILE", help="SMPL file (.npz, .pkl) instead of the open body")
+    p.add_argument(
+        "--rotate", type=int, choices=(0, 90, 180, 270), help="degrees clockwise that make the images upright"
+    )
     p.add_argument("--config", metavar="FILE", help="YAML file, see config/live.yaml")
-    p.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
+    p.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")

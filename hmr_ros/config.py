@@ -44,15 +44,17 @@ CALIBRATE = ("none", "auto", *CALIBRATIONS)
 REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
+UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 TRANSPORTS = ("auto", "raw", "compressed")
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 _LONGEST_S = 3600.0
+_LARGEST_YAML = 4 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class InputConfig:
-    """What the node subscribes."""
+    """What the node subscribes, and how the camera is mounted."""
 
     image_topic: str = option("image", "image topic; relative names follow namespace and remaps", when=ACTIVATE)
     camera_info_topic: str = option(
@@ -89,6 +91,13 @@ class InputConfig:
         "optical frame (x right, y down, z forward) of the camera, where the images' frame_id names none or another;"
         " empty: as the images say",
         when=ACTIVATE,
+    )
+    rotate: int = option(
+        0,
+        "degrees clockwise that make the images of a camera that is mounted sideways or upside down upright: 0, 90, 180"
+        " or 270; answers stay in the original image and camera frame",
+        at_least=0,
+        at_most=270,
     )
 
 
@@ -189,6 +198,14 @@ class PostureConfig:
 
 
 @dataclass(frozen=True)
+class HypothesesConfig:
+    """Several poses that the evidence allows (Diff-HMR)."""
+
+    count: int = option(0, "hypotheses given with every person; 0: none", at_least=0, at_most=100)
+    seed: int = option(0, "of the noise that they are made from", at_least=0, at_most=2**31 - 1)
+
+
+@dataclass(frozen=True)
 class TemporalConfig:
     """ScoreHMR over a sliding window (refine: temporal)."""
 
@@ -224,6 +241,7 @@ class HmrConfig:
     body: str = option("", "SMPL file (.npz or .pkl) to use instead of the open body that is shipped")
     autostart: bool = option(True, "configure and activate the node when it starts; false: wait for lifecycle commands")
     posture: PostureConfig = field(default_factory=PostureConfig)
+    hypotheses: HypothesesConfig = field(default_factory=HypothesesConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
@@ -291,9 +309,18 @@ def validated(config: HmrConfig) -> HmrConfig:
 
 
 def load_yaml(path: Path | str) -> Any:
-    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML."""
+    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML.
+
+    Aliases are refused: a few lines of them stand for gigabytes, and no file of ours needs them.
+    """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            content = file.read(_LARGEST_YAML + 1)
+        if len(content) > _LARGEST_YAML:
+            raise ValueError(f"it is larger than {_LARGEST_YAML >> 20} MiB")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
+            raise ValueError("it has aliases (*name); write the values out")
+        return yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from error
 

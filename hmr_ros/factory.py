@@ -13,12 +13,22 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig, settings, validated
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.evidence.record import EvidenceMaker, PostureSource
+from hmr_ros.geometry.turn import Turn
 from hmr_ros.io.model_store import FETCH, HEAVY, asset, blazepose_models, cache_folder, find_model, landmark_models
-from hmr_ros.methods.contract import Observation
+from hmr_ros.methods.contract import Observation, Parts
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.posturehmr.sources import ImagePosture, KeypointPosture
-from hmr_ros.methods.registry import AUTO_CALIBRATION, CALIBRATIONS, MAX_LAG, NETWORKS, RECOVERIES, REFINEMENTS, load
+from hmr_ros.methods.registry import (
+    AUTO_CALIBRATION,
+    CALIBRATIONS,
+    HYPOTHESES,
+    MAX_LAG,
+    NETWORKS,
+    RECOVERIES,
+    REFINEMENTS,
+    load,
+)
 from hmr_ros.perception.detector import Detector
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
@@ -38,12 +48,14 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     """The pipeline for live use: search spread over frames, so that every frame is answered in time; `whole_tracks` as
     in `build_stages`."""
     config = validated(config)
+    Turn(config.input.rotate)  # refused before anything is loaded
     target = load_body(config.body or None)
     detector = Detector(blazepose_models().detector, config.detector.min_score, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
-    return Pipeline(target, tracker, build_stages(config, target, whole_tracks=whole_tracks))
+    stages = build_stages(config, target, whole_tracks=whole_tracks)
+    return Pipeline(target, tracker, stages, Turn(config.input.rotate))
 
 
 def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tracks: bool = False) -> Stages:
@@ -59,18 +71,17 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
     direct = recovery.any_body and refinement is None and chosen is None and not whole_tracks
     target = target or load_body(config.body or None)
     body = target if direct else load_body(None)
-    posture = whole_tracks or any(m.needs_posture for m in (recovery, refinement, chosen) if m)
+    sampler = HYPOTHESES if config.hypotheses.count and not recovery.samples else None
+    posture = whole_tracks or any(m.needs_posture for m in (recovery, refinement, chosen, sampler) if m)
     if config.calibrate == "auto" and posture:
         chosen = CALIBRATIONS[AUTO_CALIBRATION]
+    parts = Parts(config, body, lambda network: _warm(choose_engine(config, network).engine))
+    hypotheses, calibrate, refine = (load(m.build)(parts) if m else None for m in (sampler, chosen, refinement))
     return Stages(
-        EvidenceMaker(_posture_source(config) if posture else None),
-        load(recovery.build)(body),
-        load(refinement.build)(config.temporal, body, _warm(choose_engine(config, "refine").engine))
-        if refinement
-        else None,
-        load(chosen.build)(body) if chosen else None,
-        BodyConversion(target) if config.body and not direct else None,
-    )
+        EvidenceMaker(_posture_source(config) if posture else None), load(recovery.build)(parts),
+        hypotheses=hypotheses, calibration=calibrate, refinement=refine,
+        conversion=BodyConversion(target) if config.body and not direct else None,
+    )  # fmt: skip
 
 
 def _posture_source(config: HmrConfig) -> PostureSource:

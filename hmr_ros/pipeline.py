@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import DetectorConfig, HmrConfig, TrackerConfig
-from hmr_ros.evidence.record import EvidenceMaker
+from hmr_ros.evidence.record import Evidence, EvidenceMaker
+from hmr_ros.geometry.turn import Turn
 from hmr_ros.methods.contract import Answer, Calibration, Estimate, Observation, Recovery, Refinement, human_of
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.types import Frame, Human, Result, Track
@@ -47,17 +48,19 @@ class Stages:
     refinement: Refinement | None = None
     calibration: Calibration | None = None  # for people of whom a depth image says something
     conversion: BodyConversion | None = None  # where the answer shall belong to another body than the methods'
+    hypotheses: Callable[[list[Evidence], list[Estimate]], list[Estimate]] | None = None  # gives estimates samples
 
 
 class Pipeline:
-    """image -> tracks -> evidence -> recovery -> calibration -> refinement -> people.
+    """image -> tracks -> evidence -> recovery -> hypotheses -> calibration -> refinement -> people.
 
     Frames are given in the order of their stamps. Not safe to call from several threads at once.
     """
 
-    def __init__(self, body: BodyModel, tracker: Tracker, stages: Stages) -> None:
-        """`body` is the one that the answers belong to."""
-        self.body, self.tracker, self.stages = body, tracker, stages
+    def __init__(self, body: BodyModel, tracker: Tracker, stages: Stages, turn: Turn | None = None) -> None:
+        """`body` is the one that the answers belong to; `turn` makes images upright, answers are turned back."""
+        self.body, self.tracker, self.stages, self.turn = body, tracker, stages, turn or Turn()
+        self._upright: tuple[Frame, Frame] | None = None  # the last frame, and the same turned
         self.stage_seconds: dict[str, float] = {}  # cost of each stage in the last frame
         self._waiting: deque[tuple[Frame, list[Observation], Answer]] = deque()
 
@@ -73,11 +76,11 @@ class Pipeline:
     def step(self, frame: Frame) -> Result | None:
         """The answer to `frame`; with a lag that to an older frame, or None while there is none."""
         self.stage_seconds = {}
-        return self.recover(frame, self._timed("track", lambda: self.tracker.step(frame)))
+        return self.recover(frame, self._timed("track", lambda: self.tracker.step(self.upright(frame))))
 
     def recover(self, frame: Frame, tracks: list[Track]) -> Result | None:
         """Everything after tracking; see `step`."""
-        people = self._observations(frame, tracks)
+        people = self._observations(self.upright(frame), tracks)
         refinement = self.stages.refinement
         answer = self._timed("refine", lambda: refinement.observe(frame.stamp_ns, people)) if refinement else None
         self._waiting.append((frame, people, answer or (lambda: [p.estimate for p in people])))
@@ -86,6 +89,7 @@ class Pipeline:
     def observe(self, frame: Frame) -> list[Observation]:
         """People in `frame` before refinement, for methods that want whole tracks."""
         self.stage_seconds = {}
+        frame = self.upright(frame)
         return self._observations(frame, self._timed("track", lambda: self.tracker.step(frame)))
 
     def finish(self) -> Iterator[Result]:
@@ -98,7 +102,13 @@ class Pipeline:
 
         Returns whether it was done.
         """
-        return self.tracker.search(frame, defer)
+        return self.tracker.search(self.upright(frame), defer)
+
+    def upright(self, frame: Frame) -> Frame:
+        """The frame as tracking and recovery see it."""
+        if self._upright is None or self._upright[0] is not frame:
+            self._upright = frame, self.turn.frame(frame)
+        return self._upright[1]
 
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""
@@ -123,15 +133,19 @@ class Pipeline:
         if self.stages.conversion and people:
             estimates = self.stages.conversion(people[0].frame, [p.track.track_id for p in people], estimates)
         measured = self.stages.calibration is not None
-        return [
-            human_of(p, e, self.body.name, measured and p.evidence.depth is not None)
+        humans = [
+            human_of(p, e, self.body, measured and p.evidence.depth is not None)
             for p, e in zip(people, estimates, strict=True)
         ]
+        return [self.turn.back.human(h, p.camera) for h, p in zip(humans, people, strict=True)]
 
     def _observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:
         evidence = self._timed("evidence", lambda: self.stages.evidence(frame, tracks))
         estimates = self._timed("recover", lambda: self.stages.recovery(frame, tracks, evidence))
-        calibration = self.stages.calibration
+        calibration, hypotheses = self.stages.calibration, self.stages.hypotheses
+        if hypotheses:
+            alone = estimates
+            estimates = self._timed("hypotheses", lambda: hypotheses(evidence, alone))
         if calibration and any(e.depth for e in evidence):
             recovered = estimates
             estimates = self._timed("calibrate", lambda: calibration(frame.index, tracks, evidence, recovered))

@@ -123,6 +123,15 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Hypotheses:
+    """Several poses that the evidence of one person allows; shape and pelvis are the answer's own."""
+
+    joints: Float[Array, "S 24 3"]  # m, camera frame
+    rotations: Float[Array, "S 24 3 3"]  # local, the first body -> camera
+    weights: Float[Array, " S"]  # sum to one
+
+
+@dataclass(frozen=True)
 class Human:
     """One recovered person in one frame: SMPL parameters in the camera frame."""
 
@@ -139,11 +148,17 @@ class Human:
     transl: Float[Array, " 3"]  # m
     joints: Float[Array, "24 3"]  # m, camera frame
     joints_2d: Float[Array, "24 2"]  # px
-    joint_sigma: Float[Array, " 24"]  # m, one standard deviation
+    joint_covariance: Float[Array, "24 6"]  # m^2, relative to the pelvis, camera axes: xx, xy, xz, yy, yz, zz
     K: Float[Array, "3 3"]  # px
     body_model: str  # name of the body that the parameters belong to
+    hypotheses: Hypotheses | None = field(default=None, kw_only=True)  # where they were asked for
     scale: ScaleSource = field(default=ScaleSource.GUESS, kw_only=True)
     pelvis: PelvisState | None = field(default=None, kw_only=True)  # None: nobody followed the person over time
+
+    @property
+    def joint_sigma(self) -> Float[Array, " 24"]:
+        """m, one standard deviation an axis: the root mean diagonal of the covariance."""
+        return np.asarray(np.sqrt(self.joint_covariance[:, [0, 3, 5]].mean(-1)))
 
 
 @dataclass(frozen=True)
@@ -152,3 +167,10 @@ class Result:
 
     frame: Frame
     humans: list[Human]  # the most certain first
+
+
+# fields of `Human` that msg/Human.msg has too, as flat arrays of numbers
+MESSAGE_ARRAYS = (
+    "global_orient", "body_pose", "betas", "transl", "joints", "joints_2d", "keypoints_2d", "joint_sigma",
+    "joint_covariance",
+)  # fmt: skip

@@ -72,5 +72,5 @@ def human():
         frame=4, stamp_ns=1_234_567_891, track_id=7, state=TrackingState.TRACKED, score=0.75,
         boxes_xyxy=np.array([10.0, 20.0, 200.0, 400.0]), keypoints_2d=rng.uniform(0, 1, (33, 3)),
         global_orient=orient, body_pose=pose, betas=betas, transl=transl, joints=joints, joints_2d=px,
-        joint_sigma=rng.uniform(0, 0.1, 24), K=K, body_model=body.name,
+        joint_covariance=rng.uniform(0, 0.01, (24, 6)), K=K, body_model=body.name,
     )  # fmt: skip

@@ -65,6 +65,22 @@ def test_options_limit_the_work(tmp_path, clip):
     assert not (tmp_path / "o/overlay.mp4").exists()
 
 
+def test_images_of_a_camera_on_its_side(tmp_path, rendered):
+    """--rotate finds the person who lies in the images; answers are in their pixels."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i, image in enumerate(rendered[0][:4]):
+        cv2.imwrite(str(folder / f"{i}.png"), cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE))
+    out = tmp_path / "o"
+    assert main(["run", str(folder), "--out", str(out), "--rotate", "90", "--recover", "kinematic"]) == 0
+    table = load_humans(out / "humans.npz")
+    assert table.frame.tolist() == [0, 1, 2, 3]
+    x, y = np.array([t.joints_2d for t in rendered[1][:4]]).transpose(2, 0, 1)
+    turned = np.stack([y, rendered[2].width - 1 - x], -1)
+    assert np.linalg.norm(table.joints_2d - turned, axis=-1).mean() < 15
+    assert next(iter(open_source(str(out / "overlay.mp4"), None))).image.shape == (480, 360, 3)
+
+
 def write_depth(folder, count, size=(480, 360)):
     folder.mkdir()
     for i in range(count):

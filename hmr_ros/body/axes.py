@@ -8,7 +8,8 @@ import numpy as np
 
 from hmr_ros.body.joints import SMPL, SMPL_LEVELS, SMPL_PARENTS
 from hmr_ros.body.model import pose_matrices
-from hmr_ros.geometry.rigid import Rigid
+from hmr_ros.geometry.covariance import turned
+from hmr_ros.geometry.rigid import Rigid, moved_hypotheses
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.types import Floats, Human
 
@@ -42,4 +43,8 @@ def moved(human: Human, transform: Rigid) -> Human:
     rest = human.joints[0] - human.transl  # the pelvis before the body is moved
     joints = transform(human.joints)
     orient = axis_angle_from_matrix(transform.rotation @ matrix_from_axis_angle(human.global_orient))
-    return replace(human, global_orient=orient, joints=joints, transl=joints[0] - rest)
+    return replace(
+        human, global_orient=orient, joints=joints, transl=joints[0] - rest,
+        joint_covariance=turned(human.joint_covariance, transform.rotation),
+        hypotheses=moved_hypotheses(human.hypotheses, transform),
+    )  # fmt: skip

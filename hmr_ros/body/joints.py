@@ -48,6 +48,18 @@ LIMB_JOINTS = (
 SMPL_LIMBS = np.array([SMPL[n] for n in LIMB_JOINTS])
 BLAZEPOSE_LIMBS = np.array([BLAZEPOSE[n] for n in LIMB_JOINTS])
 
+# Joints whose errors are alike, for scale factors and tables.
+_GROUPS = {
+    "trunk": ("pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip", "left_collar", "right_collar"),
+    "head": ("neck", "head"),
+    "shoulders": ("left_shoulder", "right_shoulder"),
+    "elbows": ("left_elbow", "right_elbow"),
+    "hands": ("left_wrist", "right_wrist", "left_hand", "right_hand"),
+    "knees": ("left_knee", "right_knee"),
+    "feet": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
+}
+JOINT_GROUPS = {name: np.array([SMPL[joint] for joint in joints]) for name, joints in _GROUPS.items()}
+
 # Bones whose length is measured on the landmarks to find the shape (names exist in both tables).
 MEASURED_BONES = (
     ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),

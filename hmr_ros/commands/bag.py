@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hmr_ros.config import HmrConfig
+from hmr_ros.errors import InputError
 from hmr_ros.factory import WholeTracks, build_pipeline, build_quality, offline
 from hmr_ros.io.bags import BagImages, HumanBagWriter
 from hmr_ros.io.calibration import read_camera
@@ -17,6 +18,8 @@ from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.bridge import convert_with_cv_bridge
 from hmr_ros.types import Camera, Frame, Human
+
+_REASONS = 3  # that are named at the end
 
 
 def bag(
@@ -43,9 +46,14 @@ def bag(
             session.refine(frames, whole)
         else:
             session.process(frames, pipeline)
+    why = "; ".join(f"{count} images left out: {reason}" for reason, count in images.left_out.most_common(_REASONS))
+    if not session.frames and not session.interrupted:
+        raise InputError(f"no image on {images.topic} could be read; {why or 'the topic is empty'}")
     skipped = f", {images.skipped} images left out" if images.skipped else ""
     skipped += f", {images.without_depth} frames without depth" if images.without_depth else ""
     print(f"{session.frames} frames, {session.humans} people found{skipped} -> {target}")
+    if why:
+        print(why)
     return 130 if session.interrupted else 0
 
 

@@ -14,7 +14,7 @@ from hmr_ros.factory import build_multiview
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import ResultRecorder
 from hmr_ros.io.video import open_source
-from hmr_ros.methods.contract import Observation, human_of
+from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.multiview import View
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Floats
@@ -33,7 +33,8 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
         if not people:
             raise InputError(f"nobody was found in view {name} ({source}); leave the view out of {calibration}")
         print(f"{name}: {len(people)} frames of one person")
-        views.append(View(people, R, t))
+        turn = pipeline.turn.matrix
+        views.append(View(people, None if R is None else turn @ R, None if t is None else turn @ t))
     refined = refine(views)
     for (name, *_), view in zip(entries, refined, strict=True):
         folder = out / name
@@ -41,7 +42,7 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {folder}: {error.strerror}; choose another --out folder") from error
-        humans = [human_of(p, p.estimate, pipeline.body.name) for p in view.people]
+        humans = [pipeline.humans([p], [p.estimate])[0] for p in view.people]
         ResultRecorder(humans).save(folder / "humans.npz", K=humans[0].K, body_model=pipeline.body.name)
     print(f"{len(refined)} views -> {out}")
     return 0

@@ -6,21 +6,20 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
-from hmr_ros.factory import build_pipeline, build_quality, offline
+from hmr_ros.factory import WholeTracks, build_pipeline, build_quality, offline
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.depth import FramesWithDepth, open_depth
-from hmr_ros.io.results import ResultRecorder
-from hmr_ros.io.video import FrameSource, VideoWriter, open_source
+from hmr_ros.io.results import ResultRecorder, made_folder, save_text
+from hmr_ros.io.video import FrameSource, VideoWriter, open_source, save_image, without_password
 from hmr_ros.methods.contract import Observation
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Frame, Human, Image, Result
@@ -29,10 +28,12 @@ from hmr_ros.view.overlay import draw_humans
 
 def run(
     source: str, out: Path, config: HmrConfig, *, camera_text: str | None, max_frames: int | None, overlay: bool,
-    quality: bool = False, depth: Path | None = None,
+    quality: bool = False, depth: Path | None = None, uncertainty: str = "none",
 ) -> int:  # fmt: skip
-    """Write humans.npz, overlay.mp4 (or .png) and summary.json to `out`; Ctrl-C keeps what is done.
+    """Write humans.npz, overlay.mp4 (or .png) and summary.json to `out`; Ctrl-C and SIGTERM keep what is done.
 
+    `uncertainty`: what the overlay shows of it (`config.UNCERTAINTY`). With `hypotheses.count` in the configuration
+    they are written too, to hypotheses.npz.
     `depth`: folder, file or 16 bit video with one registered depth image for each frame.
     `quality`: people are found in a first pass, refined with the frames before and after them, and drawn in a second.
     """
@@ -42,31 +43,29 @@ def run(
         frames = FramesWithDepth(frames, open_depth(depth))
     if quality and frames.is_live:
         raise InputError("--quality needs a file: it reads the frames to come; leave it out for a camera")
+    made_folder(out)
     whole = build_quality(config) if quality else None
     pipeline = whole.pipeline if whole else build_pipeline(config if frames.is_live else offline(config))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror}; choose another --out folder") from error
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    session = _Session(pipeline, frames, max_frames)
+    session = _Session(pipeline, frames, max_frames, uncertainty, with_hypotheses=config.hypotheses.count > 0)
     try:
-        if whole:
-            session.observe()
-        else:
-            session.process(_Drawing(out, frames) if overlay else None)
-    except KeyboardInterrupt:
-        session.interrupted = True
-        print("interrupted: writing what is done")
+        with session.interruptible("writing what is done"):
+            if whole:
+                session.observe()
+            else:
+                session.process(_Drawing(out, frames) if overlay else None)
     finally:
-        if whole:
-            session.keep(whole.refine(session.observed))
-            if overlay:
-                _draw(open_source(source, camera), session.recorder.humans, out, pipeline, session.count)
-        session.recorder.save(out / "humans.npz", K=frames.camera.K, body_model=pipeline.body.name)
-        summary = session.summary(source)
-        (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        try:
+            if whole:
+                session.refine(whole)
+        finally:
+            summary = session.save(out, source)
+    if whole and overlay:
+        with session.interruptible("the overlay ends here, humans.npz is complete"):
+            _draw(open_source(source, camera), session, out)
+        if session.interrupted:
+            session.save(out, source)
     print(
         f"{summary['frames']} frames, {summary['frames_with_people']} with people, {len(summary['track_ids'])} ids, "
         f"{summary['frames_per_second']:.1f} frames/s -> {out}"
@@ -77,8 +76,16 @@ def run(
 class _Session:
     """One run over one source: keeps the answers and counts what it sees."""
 
-    def __init__(self, pipeline: Pipeline, frames: FrameSource, max_frames: int | None) -> None:
-        self.interrupted = False
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        frames: FrameSource,
+        max_frames: int | None,
+        uncertainty: str,
+        *,
+        with_hypotheses: bool,
+    ) -> None:
+        self.interrupted, self._uncertainty, self._with_hypotheses = False, uncertainty, with_hypotheses
         self.recorder = ResultRecorder()
         self.observed: list[Observation] = []
         self.count = 0
@@ -105,15 +112,42 @@ class _Session:
             self.observed += self._pipeline.observe(frame)
             self.count += 1
 
-    def keep(self, humans: list[Human]) -> None:
-        """Rows of humans.npz."""
-        self.recorder.add(humans)
+    def refine(self, whole: WholeTracks) -> None:
+        """Everybody who was observed into the rows of humans.npz; where that is broken off, as they were found."""
+        refined: list[Human] = []
+        try:
+            with self.interruptible("people are kept as they were found, not refined"):
+                refined = whole.refine(self.observed)
+        finally:
+            self.recorder.add(refined or [self._pipeline.humans([p], [p.estimate])[0] for p in self.observed])
+
+    @contextmanager
+    def interruptible(self, then: str) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end what is inside, not what follows."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+            print(f"interrupted: {then}")
+
+    def save(self, out: Path, source: str) -> dict[str, Any]:
+        """Write humans.npz, hypotheses.npz where asked for, and summary.json; the summary."""
+        self.recorder.save(out / "humans.npz", K=self._frames.camera.K, body_model=self._pipeline.body.name)
+        if self._with_hypotheses:
+            self.recorder.save_hypotheses(out / "hypotheses.npz")
+        summary = self._summary(source)
+        save_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+        return summary
 
     def _answered(self, result: Result, drawing: _Drawing | None) -> None:
         self.count += 1
-        self.keep(result.humans)
+        self.recorder.add(result.humans)
         if drawing:
-            drawing.write(draw_humans(result.frame.image, result.humans, self._pipeline.body))
+            drawing.write(self.drawn(result.frame.image, result.humans), result.frame.stamp_ns)
+
+    def drawn(self, image: Image, humans: list[Human]) -> Image:
+        """The overlay of one frame."""
+        return draw_humans(image, humans, self._pipeline.body, uncertainty=self._uncertainty)
 
     def _timed_frames(self) -> Iterator[Frame]:
         """The frames, with a progress bar; the source is closed at the end."""
@@ -131,16 +165,17 @@ class _Session:
                 self._wall_s = time.perf_counter() - start
                 bar.update()
 
-    def summary(self, source: str) -> dict[str, Any]:
+    def _summary(self, source: str) -> dict[str, Any]:
         """What summary.json holds."""
         camera, ids = self._frames.camera, [h.track_id for h in self.recorder.humans]
         return {
-            "source": source,
+            "source": without_password(source),
             "frames": self.count,
             "frames_with_people": len({h.frame for h in self.recorder.humans}),
             "track_ids": {str(i): ids.count(i) for i in sorted(set(ids))},
             "interrupted": self.interrupted,
             "source_truncated": self._frames.truncated,
+            "images_left_out": self._frames.skipped,
             "frames_per_second": self.count / self._wall_s if self._wall_s else 0.0,
             "stage_ms_p50": {k: float(np.median(v)) for k, v in self._stage_ms.items()},
             "stage_ms_p95": {k: float(np.percentile(v, 95)) for k, v in self._stage_ms.items()},
@@ -156,12 +191,12 @@ class _Drawing:
         self._out = out
         self._video = None if frames.is_image else VideoWriter(out / "overlay.mp4", frames.fps)
 
-    def write(self, image: Image) -> None:
+    def write(self, image: Image, stamp_ns: int) -> None:
         """The next frame with the people drawn on it."""
         if self._video is None:
-            cv2.imwrite(str(self._out / "overlay.png"), image)
+            save_image(self._out / "overlay.png", image)
         else:
-            self._video.write(image)
+            self._video.write_at(image, stamp_ns)
 
     def close(self) -> None:
         """Finish the file."""
@@ -169,14 +204,14 @@ class _Drawing:
             self._video.close()
 
 
-def _draw(frames: FrameSource, humans: list[Human], out: Path, pipeline: Pipeline, count: int) -> None:
-    """Second pass over the first `count` frames: the overlay of people who were refined afterwards."""
+def _draw(frames: FrameSource, session: _Session, out: Path) -> None:
+    """Second pass over the same frames: the overlay of people who were refined afterwards."""
     by_frame: dict[int, list[Human]] = {}
-    for human in humans:
+    for human in session.recorder.humans:
         by_frame.setdefault(human.frame, []).append(human)
     drawing = _Drawing(out, frames)
     with ExitStack() as stack:
         stack.callback(frames.close)
         stack.callback(drawing.close)
-        for frame in tqdm(itertools.islice(frames, count), total=count, unit="frame", desc="overlay"):
-            drawing.write(draw_humans(frame.image, by_frame.get(frame.index, []), pipeline.body))
+        for frame in tqdm(itertools.islice(frames, session.count), total=session.count, unit="frame", desc="overlay"):
+            drawing.write(session.drawn(frame.image, by_frame.get(frame.index, [])), frame.stamp_ns)

@@ -11,10 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from hmr_ros.body.coarse import coarse_of
+from hmr_ros.body.coarse import coarse_of, sparse_points
+from hmr_ros.body.fitting import PointFitter
 from hmr_ros.body.loading import load_body
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import asset
+from hmr_ros.io.results import made_folder
+from hmr_ros.methods.diffhmr.network import DiffHmrSize
+from hmr_ros.methods.diffhmr.network import load_network as load_diffhmr
+from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.posturehmr.heatmaps import image_size, load_image
 from hmr_ros.methods.posturehmr.m2p import M2PSize, load_m2p
 from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize, load_mesh2d
@@ -24,7 +29,9 @@ from hmr_ros.synth.poses import load_recorded
 from hmr_ros.train.data.batches import Mix, PairBank
 from hmr_ros.train.data.crops import CropBank, load_crops
 from hmr_ros.train.data.pairs import load_pairs
-from hmr_ros.train.data.windows import window_bank
+from hmr_ros.train.data.stills import still_bank
+from hmr_ros.train.data.windows import DECODER_STEPS, window_bank
+from hmr_ros.train.diffhmr import calibrate, train_diffhmr
 from hmr_ros.train.image import train_image
 from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
@@ -86,6 +93,36 @@ def prior(
     return _saved("prior", network, size, schedule, {"sequences": len(bank)})
 
 
+def diffhmr(
+    pairs: list[Path], held_back: Path, calibration: Path, schedule: Schedule, *, mesh2d_path: Path | None,
+    m2p_path: Path | None, motion: Path | None, init: Path | None, size: DiffHmrSize, rounds: int, threads: int,
+) -> int:  # fmt: skip
+    """`hmr train diffhmr`: writes diffhmr.safetensors into the schedule's folder; `calibration` = pairs of other people
+    than the posture networks were trained on, for the scales of what is sampled; `rounds` = how often each pair is
+    drawn; the other paths as in `prior`."""
+    if size.axis_angle and size.whiten:
+        raise ConfigError("--axis-angle needs --no-whitening: there is no mean of rotation vectors; give both")
+    start = None if init is None else load_diffhmr(init)
+    _prepare(schedule, threads)
+    body = load_body(None)
+    mesh = coarse_of(body)
+    files = {k: v for k, v in {"mesh2d": mesh2d_path, "m2p": m2p_path}.items() if v is not None}
+    network, fitter = torch_posture(DECODER_STEPS, files), PointFitter(sparse_points(body, mesh))
+    landmarks = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors")).landmarks.double().numpy()
+    rng = np.random.default_rng(schedule.seed)
+    recorded = None if motion is None else load_recorded(motion)
+    drawn = PairBank(load_pairs(*pairs), body, mesh, landmarks, recorded)
+    bank = still_bank(drawn, body, network, fitter, rng, Mix(without_depth=0.0), rounds)
+    seen_alone = Mix(augment=False)
+    val, other = (
+        still_bank(PairBank(load_pairs(folder), body, mesh, landmarks), body, network, fitter, rng, seen_alone)
+        for folder in (held_back, calibration)
+    )
+    trained = train_diffhmr(bank, val, size if start is None else start.size, schedule, start)
+    calibrate(trained, other)
+    return _saved("diffhmr", trained, trained.size, schedule, {"pairs": len(drawn), "rounds": rounds})
+
+
 def image(
     crops: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, size: str, with_render: bool,
     threads: int,
@@ -132,5 +169,5 @@ def _prepare(schedule: Schedule, threads: int) -> None:
     torch.set_num_threads(threads)
     if schedule.device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"--device {schedule.device}: no CUDA device here; use --device cpu")
-    schedule.out.mkdir(parents=True, exist_ok=True)
+    made_folder(schedule.out)
     (schedule.out / "schedule.json").write_text(json.dumps(asdict(schedule), default=str, indent=1), encoding="utf-8")

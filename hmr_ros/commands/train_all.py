@@ -13,16 +13,20 @@ from typing import Any
 
 from hmr_ros.config import load_yaml
 from hmr_ros.errors import ConfigError, HmrError, InputError
+from hmr_ros.io.results import made_folder
 
 Job = Callable[[], int]
 Parse = Callable[[list[str]], Job]  # words of a command line -> what they ask for; ConfigError
 
+_NAMED_SETS = ("pairs", "crops", "val", "calibration")  # options that name sets
 _SETS = ("pairs", "crops")  # sections of named sets, each made by one command
-_NETWORKS = ("mesh2d", "m2p", "prior", "image")
+_NETWORKS = ("mesh2d", "m2p", "prior", "diffhmr", "image")
 _SECTIONS = ("out", "motion", "common", *_SETS, *_NETWORKS, "export")
 _COMMON = ("workers", "threads", "device")  # how fast, not what
 # networks whose weights a stage takes; the shipped ones where the file has no such section
-_TAKES: dict[str, tuple[str, ...]] = {"m2p": ("mesh2d",), "prior": ("mesh2d", "m2p")}
+_TAKES: dict[str, tuple[str, ...]] = {
+    "m2p": ("mesh2d",), "prior": ("mesh2d", "m2p"), "diffhmr": ("mesh2d", "m2p"),
+}  # fmt: skip
 _ACCEPTS = dict.fromkeys(_SETS, ("workers",)) | dict.fromkeys(_NETWORKS, ("threads", "device"))
 _RECORD = "stage.json"
 
@@ -113,9 +117,9 @@ def _stage(
         values = value if isinstance(value, list) else [value]
         if key == "motion":
             values = [_named(config, name, key, v, motions) for v in values]
-        elif key in ("pairs", "crops", "val"):
+        elif key in _NAMED_SETS:
             values = [_named(config, name, key, v, sets) for v in values]
-        if key in ("motion", "pairs", "crops", "val", "init", *_NETWORKS):
+        if key in ("motion", *_NAMED_SETS, "init", *_NETWORKS):
             inputs |= {f"{key} {k}": Path(str(v)) for k, v in enumerate(values)}
         elif key not in _COMMON:
             kept[key] = value
@@ -163,7 +167,7 @@ def _recorded(stage: Stage) -> bool:
     if not path.exists():
         if stage.out.exists() and any(stage.out.iterdir()):
             raise InputError(f"{stage.name}: {stage.out} was not made by this command; remove it or choose another out")
-        stage.out.mkdir(parents=True, exist_ok=True)
+        made_folder(stage.out)
         path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
         return True
     try:

@@ -18,7 +18,7 @@ _WEIGHTS = "{} weights (default: the shipped ones)"
 
 
 def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Namespace], int]) -> None:
-    """`hmr train all | pairs | crops | mesh2d | m2p | prior | image`; `run_all` is the command of the first."""
+    """The stages of `hmr train`, each with its options; `run_all` is the command of the first, `all`."""
     stages = parser.add_subparsers(required=True, metavar="STAGE")
     p = stages.add_parser("all", help="every stage of a YAML file; a stopped run goes on where it was")
     p.add_argument("config", type=Path, metavar="CONFIG", help="see config/train.yaml")
@@ -38,6 +38,7 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     _mesh2d_options(_on_pairs(stages.add_parser("mesh2d", help=_ON_PAIRS.format("mesh2d")), 3500))
     _m2p_options(_on_pairs(stages.add_parser("m2p", help=_ON_PAIRS.format("m2p")), 11000))
     _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
+    _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 4000))
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
@@ -82,6 +83,20 @@ def _prior_options(p: argparse.ArgumentParser) -> None:
         help="pieces of --motion that are added to the pairs, with landmarks from the noise model",
     )  # fmt: skip
     p.set_defaults(command=_prior)
+
+
+def _diffhmr_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
+    p.add_argument("--m2p", type=Path, metavar="FILE", help=_WEIGHTS.format("decoder"))
+    p.add_argument(
+        "--calibration", type=Path, required=True, metavar="DIR",
+        help="pairs of people whom no network was trained on, for the scales of what is sampled",
+    )  # fmt: skip
+    p.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each pair is drawn, with variation")
+    p.add_argument("--unet", action="store_true", help="ablation: the paper's 1D U-Net")
+    p.add_argument("--no-whitening", action="store_true", help="ablation: diffuse the pose itself, as the paper does")
+    p.add_argument("--axis-angle", action="store_true", help="ablation: rotation vectors instead of 6D numbers")
+    p.set_defaults(command=_diffhmr)
 
 
 def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
@@ -151,6 +166,17 @@ def _prior(args: argparse.Namespace) -> int:
     return train.prior(
         args.pairs, args.val, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p, init=args.init,
         motion=args.motion, synthetic=args.synthetic_motions, threads=args.threads,
+    )  # fmt: skip
+
+
+def _diffhmr(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+    from hmr_ros.methods.diffhmr.network import DiffHmrSize
+
+    size = DiffHmrSize(unet=args.unet, whiten=not args.no_whitening, axis_angle=args.axis_angle)
+    return train.diffhmr(
+        args.pairs, args.val, args.calibration, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p,
+        motion=args.motion, init=args.init, size=size, rounds=args.rounds, threads=args.threads,
     )  # fmt: skip
 
 

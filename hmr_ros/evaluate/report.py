@@ -13,19 +13,25 @@ from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.errors import InputError
 from hmr_ros.evaluate.metrics import acceleration_errors, joint_errors, pck, procrustes_errors
-from hmr_ros.io.results import HumansTable, load_humans
+from hmr_ros.evaluate.probabilistic import best_of, coverage, crps, rank
+from hmr_ros.geometry.covariance import unpacked
+from hmr_ros.io.results import HumansTable, HypothesesTable, load_humans, load_hypotheses
 from hmr_ros.types import Floats, Ints
 
+_COUNTS = (1, 5, 10, 25, 100)
 _FAR_PX = 1e6  # cost of a pair that no visible joint compares
 
 
 def evaluate(humans_path: Path, truth_path: Path) -> dict[str, Any]:
-    """Figures over all people of the truth that were found; InputError where nothing can be compared."""
+    """Figures over all people of the truth that were found, and those of the distribution where covariances are there,
+    and a hypotheses.npz beside humans.npz; InputError where nothing can be compared."""
     humans, truth = load_humans(humans_path), load_humans(truth_path)
     pairs = match(humans, truth)
     if not len(pairs):
         raise InputError(f"no frame of {humans_path} has a person that {truth_path} knows; do they show one video?")
-    return figures(humans, truth, pairs)
+    beside = humans_path.with_name("hypotheses.npz")
+    hypotheses = load_hypotheses(beside, len(humans.frame)) if beside.is_file() else None
+    return figures(humans, truth, pairs) | distribution(humans, hypotheses, truth, pairs)
 
 
 def match(humans: HumansTable, truth: HumansTable) -> Ints:
@@ -67,6 +73,27 @@ def figures(humans: HumansTable, truth: HumansTable, pairs: Ints) -> dict[str, A
         "joints_2d_px": float(np.nanmean(pixels)) if np.isfinite(pixels).any() else None,
         "translation_mm": float(1000 * np.linalg.norm(predicted[:, 0] - true[:, 0], axis=-1).mean()),
     }
+
+
+def distribution(
+    humans: HumansTable, hypotheses: HypothesesTable | None, truth: HumansTable, pairs: Ints
+) -> dict[str, Any]:
+    """Coverage of the 68 and 95 % ellipsoids of `joint_covariance` (23 joints relative to the pelvis), Spearman's
+    correlation of sigma with the error; of hypotheses CRPS, and PA-MPJPE of the best of 1, 5, 10, 25 and so on."""
+    h, t = pairs.T
+    true = truth.joints[t] - truth.joints[t, :1]
+    out: dict[str, Any] = {}
+    if humans.joint_covariance is not None:
+        errors = (humans.joints[h] - humans.joints[h, :1] - true)[:, 1:]
+        covariance = unpacked(humans.joint_covariance[h])[:, 1:]
+        out |= {f"coverage_{round(100 * s)}": coverage(errors, covariance, s) for s in (0.68, 0.95)}
+        out["sigma_error_spearman"] = rank(errors, covariance)
+    if hypotheses is not None and hypotheses.weights.shape[1]:
+        samples = hypotheses.joints[h].astype(np.float64)
+        out["crps_mm"] = crps((samples - samples[:, :, :1])[:, :, 1:], true[:, 1:])
+        found = best_of(samples[:, :, SMPL_LIMBS], true[:, SMPL_LIMBS], _COUNTS)
+        out |= {f"pa_mpjpe_limbs_best_of_{n}_mm": value for n, value in found.items()}
+    return out
 
 
 def print_report(result: dict[str, Any], json_path: Path | None = None) -> None:

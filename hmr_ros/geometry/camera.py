@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from hmr_ros.errors import InputError
+from hmr_ros.geometry.plausibility import check_camera
 from hmr_ros.types import Camera, Floats
 
+_log = logging.getLogger(__name__)
 GUESSED_FOV_DEG = 60.0  # of the longer image side: between a webcam (55-78) and a phone (65)
 
 
@@ -33,21 +37,34 @@ def check_intrinsics(K: Floats) -> Floats:
 def fit_camera(camera: Camera | None, width: int, height: int) -> Camera:
     """`camera` for an image of this size px: guessed when None, scaled when it was calibrated at another resolution.
 
-    InputError where the aspect ratio differs, for then the calibration belongs to another image.
+    InputError where no camera has such intrinsics, or the aspect ratio differs: then they belong to another image.
     """
     if camera is None:
         return guess_camera(width, height)
-    if not camera.width or not camera.height or (camera.width, camera.height) == (width, height):
-        return replace(camera, width=width, height=height)
+    if not camera.width or not camera.height:
+        camera = replace(camera, width=width, height=height)
+    return scaled_camera(check_camera(camera), width, height)
+
+
+def scaled_camera(camera: Camera, width: int, height: int) -> Camera:
+    """`camera` for an image of this size px, which shows the same; InputError where the aspect ratio differs."""
+    if (camera.width, camera.height) == (width, height):
+        return camera
     scale = width / camera.width
     if abs(camera.height * scale - height) > 1.5:
         raise InputError(
             f"calibration is for {camera.width}x{camera.height}, the image is {width}x{height}; "
             "give the calibration of this video mode"
         )
+    _say_scaled(camera.width, camera.height, width, height)
     K = np.asarray(camera.K, np.float64).copy()
     K[:2] *= scale
     return replace(camera, K=K, width=width, height=height)
+
+
+@functools.cache  # once for each pair of sizes, not for each image
+def _say_scaled(from_width: int, from_height: int, width: int, height: int) -> None:
+    _log.warning("calibration for %dx%d is scaled to images of %dx%d", from_width, from_height, width, height)
 
 
 def window_intrinsics(K: Floats, offset_px: tuple[int, int], binning: tuple[int, int]) -> Floats:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hmr_ros.geometry.rotations import fraction_of_rotation
-from hmr_ros.types import Array, Floats
+from hmr_ros.types import Array, Floats, Hypotheses
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -40,3 +40,12 @@ class Rigid:
         step = fraction_of_rotation(self.rotation.T @ other.rotation, share)
         shift = share * (other.translation - self.translation)
         return Rigid(self.rotation @ step, self.translation + shift)
+
+
+def moved_hypotheses(several: Hypotheses | None, transform: Rigid) -> Hypotheses | None:
+    """Hypotheses in another frame."""
+    if several is None:
+        return None
+    rotations = several.rotations.copy()
+    rotations[:, 0] = transform.rotation @ rotations[:, 0]
+    return replace(several, joints=transform(several.joints), rotations=rotations)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,11 @@ from hmr_ros.geometry.rotations import quaternion_from_matrix
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
 from hmr_ros.io.depth import registered
 from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth, frame_problem
-from hmr_ros.io.encodings import Fallback, decode_image, stamp_ns
+from hmr_ros.io.encodings import DEPTH_ENCODINGS, Fallback, decode_image, stamp_ns
 from hmr_ros.io.model_store import share_file
-from hmr_ros.types import Camera, Frame, Human, Image, PelvisState
+from hmr_ros.io.recordings import cure, recordings
+from hmr_ros.io.results import made_folder
+from hmr_ros.types import MESSAGE_ARRAYS, Camera, Frame, Human, Image, PelvisState
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 _MESSAGES = ("Human", "HumanArray")
@@ -45,13 +48,8 @@ class BagImages:
         self, path: Path, topic: str | None = None, *, camera: Camera | None = None, rectified: str = "auto",
         fallback: Fallback | None = None, depth_topic: str | None = None,
     ) -> None:  # fmt: skip
-        if not path.exists():
-            raise InputError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap or a ROS 1 .bag")
-        try:
-            self._reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-            self._reader.open()
-        except Exception as error:  # the library raises its own kinds, and others on damaged files
-            raise InputError(f"cannot read bag {path}: {_one_line(error)}") from error
+        self._warned: set[str] = set()
+        self._reader = self._opened(path)
         self._path, self._given, self._fallback = path, camera, fallback
         try:
             self._depths = self._choose_depth(depth_topic) if depth_topic else []
@@ -62,15 +60,20 @@ class BagImages:
         self.topic: str = self._connections[0].topic
         self.count: int = sum(c.msgcount for c in self._connections)
         self.frame_id = "camera"
-        self.skipped = self.without_depth = 0
+        self.without_depth = 0
+        self.left_out: Counter[str] = Counter()  # images that could not be read, by reason
         self._rectified = is_rectified(self.topic, rectified)
-        self._warned: set[str] = set()
         wanted = info_topic(self.topic)
         self._infos = []
         if camera is None:
             self._infos = [c for c in self._reader.connections if c.msgtype == _INFO and c.topic == wanted]
             if not self._infos:
                 self._warn(f"{path} has no {wanted}; {_GUESS}")
+
+    @property
+    def skipped(self) -> int:
+        """Images that could not be read."""
+        return self.left_out.total()
 
     def __enter__(self) -> BagImages:
         return self
@@ -88,17 +91,17 @@ class BagImages:
             if isinstance(item, Frame):
                 matching.frame(item)
             else:
-                matching.depth(stamp_ns(item.header.stamp), item)
+                matching.depth(*item)
             yield from (self._with_depth(*pair) for pair in matching.matched())
         yield from (self._with_depth(*pair) for pair in matching.matched(end=True))
 
-    def _recorded(self) -> Iterator[Frame | Any]:
-        """Frames and depth messages in order of recording."""
+    def _recorded(self) -> Iterator[Frame | tuple[int, Any]]:
+        """Frames, and depth messages with their stamps, in order of recording."""
         info, index = self._first(self._infos), 0
         messages = self._messages([*self._connections, *self._infos, *self._depths])
         while True:
             try:
-                connection, message = next(messages)
+                connection, stamp, message = next(messages)
             except StopIteration:
                 return
             except Exception as error:
@@ -107,20 +110,20 @@ class BagImages:
                 info = message
                 continue
             if connection in self._depths:
-                yield message
+                yield stamp, message
                 continue
             image = self._decoded(message)
             if image is not None:
                 self.frame_id = message.header.frame_id
-                yield Frame(index, stamp_ns(message.header.stamp), image, self._camera(info, image))
+                yield Frame(index, stamp, image, self._camera(info, image))
                 index += 1
 
     def _period(self) -> ImagePeriod:
         """Known from the first images already; where the bag is damaged, that is reported where they are read."""
         period = ImagePeriod()
         with contextlib.suppress(Exception):
-            for _, message in itertools.islice(self._messages(self._connections), _FIRST_IMAGES):
-                period.image(stamp_ns(message.header.stamp))
+            for _, stamp, _ in itertools.islice(self._messages(self._connections), _FIRST_IMAGES):
+                period.image(stamp)
         return period
 
     def _with_depth(self, frame: Frame, message: Any | None) -> Frame:
@@ -138,14 +141,19 @@ class BagImages:
         height, width = frame.image.shape[:2]
         return replace(frame, depth=registered(depth, width, height, f"depth of {self._depths[0].topic}"))
 
-    def _messages(self, connections: list[Any]) -> Iterator[tuple[Any, Any]]:
-        for connection, _, raw in self._reader.messages(connections=connections):
-            yield connection, self._reader.deserialize(raw, connection.msgtype)
+    def _messages(self, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
+        """(connection, stamp, message) in order of recording; a header without stamp has that of the record."""
+        for connection, recorded, raw in self._reader.messages(connections=connections):
+            message: Any = self._reader.deserialize(raw, connection.msgtype)
+            stamp = stamp_ns(message.header.stamp)
+            if not stamp and connection.msgtype != _INFO:
+                self._warn(f"headers on {connection.topic} have no stamp: the time of recording is taken")
+            yield connection, stamp or recorded, message
 
     def _first(self, infos: list[Any]) -> Any:
         """The first CameraInfo, for images that were recorded before it; None where there is none."""
         try:
-            return next(self._messages(infos))[1] if infos else None
+            return next(self._messages(infos))[2] if infos else None
         except Exception:  # a damaged record is reported where the images are read
             return None
 
@@ -153,7 +161,7 @@ class BagImages:
         try:
             return decode_image(message, self._fallback)
         except InputError as error:
-            self.skipped += 1
+            self.left_out[str(error)] += 1
             self._warn(f"image left out: {error}")
             return None
 
@@ -163,10 +171,15 @@ class BagImages:
             if self._given is not None:
                 return fit_camera(self._given, width, height)
             if info is not None:
+                self._compare_frames(info.header.frame_id)
                 return camera_of_info(info, self._rectified, width, height)
         except InputError as error:
             self._warn(f"{self._path}: {error}; {_GUESS}")
         return guess_camera(width, height)
+
+    def _compare_frames(self, of_info: str) -> None:
+        if of_info and self.frame_id and of_info != self.frame_id:
+            self._warn(f"CameraInfo is of frame '{of_info}', the image of '{self.frame_id}': is it this camera's?")
 
     def _warn(self, text: str) -> None:
         """Every warning once: what is wrong with one image is wrong with most."""
@@ -194,9 +207,44 @@ class BagImages:
         if not images:
             wanted = f"no image topic {topic}" if topic else "no image topic"
             raise InputError(f"bag {self._path} has {wanted}; it has {', '.join(names) or 'no images at all'}")
-        if len({c.topic for c in images}) > 1:
-            raise InputError(f"bag {self._path} has several image topics; choose one with --topic: {', '.join(names)}")
+        if len(names) > 1 and topic is None:
+            images = self._only_colour(images)
+            if len({c.topic for c in images}) > 1:
+                raise InputError(
+                    f"bag {self._path} has several image topics; choose one with --topic: {', '.join(names)}"
+                )
+            self._warn(f"{images[0].topic} is taken of {', '.join(names)}; --topic takes another")
         return images
+
+    def _only_colour(self, images: list[Any]) -> list[Any]:
+        """Without depth, and without the compressed copy of a topic that is there."""
+        names = {c.topic for c in images}
+        images = [c for c in images if c.topic.removesuffix("/compressed") not in names - {c.topic}]
+        found = [c for c in images if not self._is_depth(c)]
+        return found or images
+
+    def _is_depth(self, connection: Any) -> bool:
+        try:
+            message = next(self._messages([connection]))[2]
+        except Exception:  # StopIteration: an empty topic; damage is reported where images are read
+            return False
+        encoding = str(getattr(message, "encoding", "") or getattr(message, "format", ""))
+        return "compressedDepth" in encoding or encoding.strip().lower() in DEPTH_ENCODINGS
+
+    def _opened(self, path: Path) -> AnyReader:
+        if not path.exists():
+            raise InputError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap or a ROS 1 .bag")
+        try:
+            files, repairs = recordings(path)
+            reader = AnyReader(files, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+            reader.open()
+        except InputError:
+            raise
+        except Exception as error:  # the library raises its own kinds, and others on damaged files
+            raise InputError(f"cannot read bag {path}: {_one_line(error)}{cure(path)}") from error
+        for repair in repairs:
+            self._warn(repair)
+        return reader
 
 
 class HumanBagWriter:
@@ -211,6 +259,8 @@ class HumanBagWriter:
         for name in _MESSAGES:
             text = share_file(f"msg/{name}.msg").read_text(encoding="utf-8")
             self._types.register(get_types_from_msg(text, f"hmr_ros/msg/{name}"))
+        made_folder(path.absolute().parent)
+        self._path = path
         self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.SQLITE3)
         self._writer.open()
         kind = self._types.types["hmr_ros/msg/HumanArray"].__msgtype__
@@ -220,7 +270,15 @@ class HumanBagWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writer.close()
+        with self._explained():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # OSError, and what sqlite raises on a full disk
+            raise InputError(f"cannot write bag {self._path}: {_one_line(error)}; check the disk space") from error
 
     def write(self, humans: list[Human], stamp_ns: int, frame_id: str) -> None:
         """Append the people of one frame."""
@@ -228,7 +286,8 @@ class HumanBagWriter:
         time = t["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
         header = t["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
         message = t["hmr_ros/msg/HumanArray"](header=header, humans=[self._human(h) for h in humans])
-        self._writer.write(self._connection, stamp_ns, self._types.serialize_cdr(message, message.__msgtype__))
+        with self._explained():
+            self._writer.write(self._connection, stamp_ns, self._types.serialize_cdr(message, message.__msgtype__))
 
     def _human(self, human: Human) -> Any:
         t = self._types.types
@@ -236,8 +295,7 @@ class HumanBagWriter:
         box = t["sensor_msgs/msg/RegionOfInterest"](
             x_offset=x0, y_offset=y0, height=max(0, y1 - y0), width=max(0, x1 - x0), do_rectify=False
         )
-        names = ("global_orient", "body_pose", "betas", "transl", "joints", "joints_2d", "keypoints_2d", "joint_sigma")
-        arrays = {n: np.asarray(getattr(human, n), np.float32).reshape(-1) for n in names}
+        arrays = {n: np.asarray(getattr(human, n), np.float32).reshape(-1) for n in MESSAGE_ARRAYS}
         pose, velocity = self._pelvis(human)
         return t["hmr_ros/msg/Human"](
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,

@@ -9,12 +9,14 @@ import numpy as np
 
 from hmr_ros.config import load_yaml
 from hmr_ros.errors import InputError
-from hmr_ros.geometry.camera import check_intrinsics, fit_camera, window_intrinsics
+from hmr_ros.geometry.camera import check_intrinsics, scaled_camera, window_intrinsics
+from hmr_ros.geometry.plausibility import check_camera
 from hmr_ros.types import Camera, Floats
 
 _HOW = "give fx,fy,cx,cy or a camera_info YAML file"
-_FISHEYE = ("equidistant", "fisheye")
-_MODELS = ("plumb_bob", "rational_polynomial", *_FISHEYE)
+_FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannala_brandt4")
+_PINHOLE = ("plumb_bob", "rational_polynomial", "brown_conrady", "radtan", "none", "")  # cameras without leave it empty
+_MODELS = ("plumb_bob", "rational_polynomial", "equidistant", "fisheye")  # those that are named to the user
 _TRANSPORTS = ("compressed", "compressedDepth", "theora", "zstd", "ffmpeg")
 _COUNTS = (4, 5, 8, 12, 14)  # coefficients that OpenCV's pinhole models can have; the fisheye model has 4
 
@@ -41,13 +43,7 @@ def camera_of_arrays(K: Any, distortion: Any = None, fisheye: bool = False) -> C
     """Camera of K [3,3] px and distortion in OpenCV's order (`fisheye`: the four equidistant terms); InputError where
     they cannot be used. Width and height are 0."""
     K = check_intrinsics(np.asarray(K, np.float64))
-    if distortion is None:
-        return Camera(K, 0, 0)
-    D = np.asarray(distortion, np.float64).reshape(-1)
-    counts = (4,) if fisheye else _COUNTS
-    if D.size not in counts or not np.isfinite(D).all():
-        raise InputError(f"distortion has {D.size} terms; give {' or '.join(map(str, counts))} finite numbers")
-    return Camera(K, 0, 0, D, fisheye)
+    return Camera(K, 0, 0, _coefficients(distortion, "fisheye" if fisheye else "plumb_bob"), fisheye)
 
 
 def _from_numbers(text: str) -> Camera:
@@ -62,13 +58,15 @@ def _from_tree(tree: dict[str, Any], name: str) -> Camera:
     K = _numbers(tree, ("camera_matrix", "K", "k"))
     if K is None or K.size != 9:
         raise InputError(f"camera file {name} has no camera_matrix (or K) of nine numbers; {_HOW}")
-    model = str(tree.get("distortion_model") or "plumb_bob")  # cameras without distortion leave it empty
-    if model not in _MODELS:
-        raise InputError(f"camera file {name}: distortion_model '{model}' is not one of {', '.join(_MODELS)}")
-    fisheye = model in _FISHEYE
+    model = str(tree.get("distortion_model") or "plumb_bob")
+    D = next((tree[key] for key in ("distortion_coefficients", "D", "d") if tree.get(key) is not None), None)
+    try:
+        distortion = _coefficients(D.get("data") if isinstance(D, dict) else D, model)
+    except InputError as error:
+        raise InputError(f"camera file {name}: {error}") from error
     return Camera(
         _intrinsics(K, name), _size(tree, "image_width", name), _size(tree, "image_height", name),
-        distortion=_distortion(tree, fisheye, name), fisheye=fisheye,
+        distortion=distortion, fisheye=model.lower() in _FISHEYE,
     )  # fmt: skip
 
 
@@ -79,17 +77,31 @@ def _intrinsics(K: Floats, name: str) -> Floats:
         raise InputError(f"camera '{name}': {' '.join(str(error).split())}") from error
 
 
-def _distortion(tree: dict[str, Any], fisheye: bool, name: str) -> Floats | None:
-    keys = [key for key in ("distortion_coefficients", "D", "d") if tree.get(key) is not None]
-    if not keys:
+def _coefficients(values: Any, model: str) -> Floats | None:
+    """Distortion as OpenCV takes it: coefficients that are left out are zero. None where there is none.
+
+    InputError where the model is not known, where there are more than it has, or they are not finite numbers.
+    """
+    try:
+        D = np.zeros(0) if values is None else np.asarray(values, np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise InputError("distortion is not a list of numbers") from error
+    if not np.isfinite(D).all():
+        raise InputError(f"distortion {D.tolist()} holds numbers that are not finite")
+    known = model.lower() in (*_FISHEYE, *_PINHOLE)
+    if not known and (D.any() or values is None):
+        raise InputError(f"distortion_model '{model}' is not one of {', '.join(_MODELS)}")
+    if not D.any():
         return None
-    D = _numbers(tree, tuple(keys))
-    if D is not None and not D.size:
-        return None
-    counts = (4,) if fisheye else _COUNTS
-    if D is None or D.size not in counts or not np.isfinite(D).all():
-        raise InputError(f"camera file {name}: {keys[0]} must be {' or '.join(map(str, counts))} numbers")
-    return np.asarray(D)
+    if model.lower() in _FISHEYE:
+        D = D[:4] if D.size == 5 else D  # drivers that pad all models to plumb_bob's five
+        counts: tuple[int, ...] = (4,)
+    else:
+        counts = _COUNTS
+    length = next((count for count in counts if count >= D.size), None)
+    if length is None:
+        raise InputError(f"distortion has {D.size} coefficients, {model or 'plumb_bob'} has at most {counts[-1]}")
+    return np.pad(D, (0, length - D.size))
 
 
 def _size(tree: dict[str, Any], key: str, name: str) -> int:
@@ -118,19 +130,27 @@ def camera_of_info(info: Any, rectified: bool, width: int, height: int) -> Camer
     binning are applied, then the scale of an image that was resized. InputError where the camera is not calibrated or
     the calibration is another image's.
     """
-    K, distortion = _matrix(info, "k", 3), None
+    K, distortion, fisheye = _matrix(info, "k", 3), None, False
     if rectified:
         P = _matrix(info, "p", 4)[:, :3]
         K = P if _is_intrinsics(P) else K  # without P those of the raw image are near
     if not _is_intrinsics(K):
         raise InputError("CameraInfo has a zero or invalid matrix; calibrate the camera")
-    fisheye = info.distortion_model in _FISHEYE
     if not rectified:
-        distortion = _usable_distortion(_field(info, "d"), fisheye)
+        D = _field(info, "d")
+        fisheye = info.distortion_model.lower() in _FISHEYE
+        distortion = _coefficients(D, info.distortion_model) if np.isfinite(D).all() else None
+    full = (info.width, info.height) if info.width and info.height else (width, height)
+    try:
+        check_camera(Camera(K, full[0], full[1], distortion, fisheye))
+    except InputError as error:
+        raise InputError(f"CameraInfo: {error}") from error
+    if full == (width, height):
+        return Camera(K, width, height, distortion, fisheye)  # the whole sensor, whatever window the driver names
     roi, binning = info.roi, (max(1, info.binning_x), max(1, info.binning_y))
     K = window_intrinsics(K, (roi.x_offset, roi.y_offset), binning)
-    size = (roi.width or info.width) // binning[0], (roi.height or info.height) // binning[1]
-    return fit_camera(Camera(K, *size, distortion, fisheye), width, height)
+    window = (roi.width or full[0]) // binning[0], (roi.height or full[1]) // binning[1]
+    return scaled_camera(Camera(K, max(1, window[0]), max(1, window[1]), distortion, fisheye), width, height)
 
 
 def _field(info: Any, name: str) -> Floats:
@@ -146,27 +166,18 @@ def _is_intrinsics(K: Floats) -> bool:
     return bool(np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0)
 
 
-def _usable_distortion(D: Floats, fisheye: bool) -> Floats | None:
-    """Coefficients as OpenCV takes them: those that a driver leaves out are zero. None where there are none."""
-    if not D.size or not np.isfinite(D).all() or not D.any():
-        return None
-    if fisheye:
-        D = D[:4]  # the model has four; drivers that pad them send five
-    counts = (4,) if fisheye else _COUNTS
-    length = next((count for count in counts if count >= D.size), None)
-    if length is None:
-        raise InputError(f"CameraInfo has {D.size} distortion coefficients, at most {_COUNTS[-1]} are known")
-    return np.pad(D, (0, length - D.size))
-
-
 def is_rectified(topic: str, setting: str) -> bool:
     """Whether the images of `topic` are rectified. `setting` is input.rectified: auto goes by the name, image_rect*."""
     return _parts(topic)[-1].startswith("image_rect") if setting == "auto" else setting == "always"
 
 
 def info_topic(topic: str) -> str:
-    """The topic of the intrinsics that belong to an image topic: camera_info beside it."""
-    return "/".join([*_parts(topic)[:-1], "camera_info"])
+    """The topic of the intrinsics that belong to an image topic: camera_info beside it, or as the RealSense viewer
+    writes them, info/camera_info beside image/data."""
+    *before, last = _parts(topic)
+    if before[-1:] == ["image"] and last == "data":
+        return "/".join([*before[:-1], "info", "camera_info"])
+    return "/".join([*before, "camera_info"])
 
 
 def _parts(topic: str) -> list[str]:

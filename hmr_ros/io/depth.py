@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 
 from hmr_ros.errors import InputError
+from hmr_ros.io.encodings import uncompressed
+from hmr_ros.io.native_paths import native_path
 from hmr_ros.io.video import FrameSource, files_in, quiet_opencv
 from hmr_ros.types import Floats, Frame
 
@@ -50,14 +52,17 @@ def registered(depth: Floats, width: int, height: int, name: str) -> Floats:
 def with_depth(frames: Iterable[Frame], depths: Iterable[Floats]) -> Iterator[Frame]:
     """`frames`, each with the next of `depths` [H,W] m. InputError where one of both ends before the other, or a size
     differs."""
-    following = iter(depths)
+    following, place = iter(depths), 0
     for frame in frames:
         depth = next(following, None)
+        while depth is not None and place < frame.index:  # images that could not be read have depth all the same
+            depth, place = next(following, None), place + 1
+        place += 1
         if depth is None:
             raise InputError(f"depth ends after {frame.index} frames; give one depth image for each frame")
         height, width = frame.image.shape[:2]
         yield replace(frame, depth=registered(depth, width, height, f"depth image {frame.index}"))
-    if next(following, None) is not None:
+    if next(following, None) is not None and not getattr(frames, "skipped", 0):
         raise InputError("depth goes on after the last frame; give one depth image for each frame")
 
 
@@ -118,7 +123,7 @@ class FramesWithDepth(FrameSource):
 
     def __iter__(self) -> Iterator[Frame]:
         yield from with_depth(self._frames, self._depths)
-        self.truncated = self._frames.truncated
+        self.truncated, self.skipped = self._frames.truncated, self._frames.skipped
 
     def close(self) -> None:
         """Release the file of the frames."""
@@ -149,8 +154,8 @@ def _read(file: Path) -> Floats:
         if file.suffix.lower() == ".npy":
             raw = np.load(file, allow_pickle=False)
         else:
-            raw = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    except (OSError, ValueError, EOFError, cv2.error) as error:
+            raw = uncompressed(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise InputError(f"cannot read depth image {file}; is the file complete?") from error
     if raw is None:
         raise InputError(f"cannot read depth image {file}; is the file complete?")
@@ -181,6 +186,6 @@ class _DepthVideo(DepthSource):
 
 def _opened(name: str) -> cv2.VideoCapture:
     quiet_opencv()
-    capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(native_path(name), cv2.CAP_FFMPEG)
     capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
     return capture

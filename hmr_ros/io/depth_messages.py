@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.io.depth import depth_in_metres
-from hmr_ros.io.encodings import ENCODINGS, pixels, uncompressed
+from hmr_ros.io.encodings import DEPTH_ENCODINGS, ENCODINGS, compressed_depth, pixels
 from hmr_ros.types import Floats, Frame
 
-_ENCODINGS = {"16UC1": "16UC1", "mono16": "16UC1", "32FC1": "32FC1"}  # OpenNI drivers call millimetres mono16
-_HEADER = struct.Struct("<iff")  # compression format, then the parameters A and B of 32FC1
 _COMPRESSED = ("compressed", "compressedDepth")
 _KEPT = 30  # depth messages of a topic that wait for their image
 _PATIENCE_NS = 500_000_000  # so long, in stamps of images, may a depth message be recorded after its image
@@ -34,35 +30,12 @@ def decode_depth(message: Any) -> Floats:
     InputError for other encodings and damaged data.
     """
     if hasattr(message, "format"):
-        return _decode_compressed(message)
-    if message.encoding not in _ENCODINGS:
-        raise InputError(
-            f"depth encoding '{message.encoding}' is not one of {', '.join(_ENCODINGS)}; is it a depth topic?"
-        )
-    return depth_in_metres(pixels(message, ENCODINGS[_ENCODINGS[message.encoding]]))
-
-
-def _decode_compressed(message: Any) -> Floats:
-    """As in compressed_depth_image_transport: a header of 12 bytes, then a PNG of 16UC1 values or, for 32FC1, of
-    quantised inverse depth. The plain transport (`16UC1; png compressed`) has no header."""
-    encoding, _, transport = message.format.partition(";")
-    if encoding.strip() not in _ENCODINGS or "rvl" in transport or "jpeg" in transport:
-        raise InputError(
-            f"depth format '{message.format}' cannot be decoded; let the driver publish compressedDepth png"
-        )
-    data = bytes(message.data)
-    has_header = not transport.strip() or "compressedDepth" in transport
-    png = np.frombuffer(data, np.uint8, offset=min(_HEADER.size, len(data)) if has_header else 0)
-    stored = uncompressed(png, cv2.IMREAD_UNCHANGED)
-    if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
-        raise InputError(f"compressed depth ({message.format}) is damaged or not 16 bit; check the driver")
-    if _ENCODINGS[encoding.strip()] == "16UC1":
-        return depth_in_metres(stored)
-    if not has_header:
-        raise InputError(f"depth format '{message.format}' has no scale; let the driver publish compressedDepth png")
-    _, a, b = _HEADER.unpack_from(data)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return depth_in_metres(np.where(stored > 0, np.float32(a) / (stored - np.float32(b)), np.float32(np.nan)))
+        return depth_in_metres(compressed_depth(message))
+    kind = DEPTH_ENCODINGS.get(message.encoding.strip().lower())
+    if kind is None:
+        known = ", ".join(sorted({*DEPTH_ENCODINGS.values(), "mono16"}))
+        raise InputError(f"depth encoding '{message.encoding}' is not one of {known}; is it a depth topic?")
+    return depth_in_metres(pixels(message, ENCODINGS[kind]))
 
 
 def frame_problem(depth_frame: str, image_frame: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.types import Floats, Human, Ints
 
 # name -> (shape of one row, dtype)
@@ -20,6 +24,7 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
     "boxes_xyxy": ((4,), np.float64), "keypoints_2d": ((33, 3), np.float64), "global_orient": ((3,), np.float64),
     "body_pose": ((69,), np.float64), "betas": ((10,), np.float64), "transl": ((3,), np.float64),
     "joints": ((24, 3), np.float64), "joints_2d": ((24, 2), np.float64), "joint_sigma": ((24,), np.float64),
+    "joint_covariance": ((24, 6), np.float64),
     "state": ((), np.int64),
 }  # fmt: skip
 _FILE_NAMES = {"state": "tracking_state"}
@@ -30,6 +35,11 @@ _TABLE = {_FILE_NAMES.get(name, name): row for name, row in _ROWS.items()} | {
 _FINITE = ("global_orient", "body_pose", "betas", "transl", "joints", "K")
 # what a damaged archive makes zipfile, zlib and NumPy raise
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, MemoryError, zlib.error)
+_MOST_BYTES = 2 << 30  # of an archive, unpacked: six hours of one person
+_LEAST_FREE = 16 << 20  # bytes that a run needs at least
+_AMASS_RATES = ("mocap_framerate", "mocap_frame_rate")
+_Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # from z up: x stays, z becomes y
+_REST_PELVIS = np.array([-0.002, -0.223, 0.028])  # m, of the mean SMPL body
 _REQUIRED = ("frame", "stamp_ns", "track_id", "global_orient", "body_pose", "betas", "transl", "joints", "joints_2d")
 
 
@@ -51,6 +61,27 @@ class ResultRecorder:
             arrays[_FILE_NAMES.get(name, name)] = np.array(values, dtype).reshape(len(values), *shape)
         save_arrays(path, K=np.asarray(K, np.float64), body_model=np.array(body_model), **arrays)
 
+    def save_hypotheses(self, path: Path) -> None:
+        """Write joints [rows,S,24,3] m, rotations [rows,S,24,3,3] and weights [rows,S] of everybody's hypotheses, rows
+        as in humans.npz; without any, S is 0."""
+        found = [h.hypotheses for h in self.humans if h.hypotheses is not None]
+        count = len(found[0].weights) if found else 0
+        shapes = {"joints": (count, 24, 3), "rotations": (count, 24, 3, 3), "weights": (count,)}
+        arrays = {name: np.full((len(self.humans), *shape), np.nan, np.float32) for name, shape in shapes.items()}
+        for row, human in enumerate(self.humans):
+            for name in shapes if human.hypotheses is not None else ():
+                arrays[name][row] = getattr(human.hypotheses, name)
+        save_arrays(path, **arrays)
+
+
+@dataclass(frozen=True)
+class HypothesesTable:
+    """Arrays of a hypotheses.npz, one row a person and frame, as in the humans.npz beside it."""
+
+    joints: Floats  # [N,S,24,3] m, camera frame
+    rotations: Floats  # [N,S,24,3,3] local
+    weights: Floats  # [N,S] sum to one
+
 
 @dataclass(frozen=True)
 class HumansTable:
@@ -71,6 +102,7 @@ class HumansTable:
     score: Floats | None = None  # [N]
     boxes_xyxy: Floats | None = None  # [N,4] px
     joint_sigma: Floats | None = None  # [N,24] m
+    joint_covariance: Floats | None = None  # [N,24,6] m^2, as in `Human`
     tracking_state: Ints | None = None  # [N] values of TrackingState
     vertices: Floats | None = None  # [N,V,3] m
 
@@ -104,6 +136,20 @@ def load_humans(path: Path) -> HumansTable:
     return HumansTable(**values, body_model=str(name.item()))
 
 
+def load_hypotheses(path: Path, rows: int) -> HypothesesTable:
+    """Read hypotheses.npz with so many rows; InputError where it is another table's."""
+    arrays = load_arrays(path)
+    missing = [f.name for f in fields(HypothesesTable) if f.name not in arrays]
+    if missing:
+        raise InputError(f"{path} has no {', '.join(missing)}; is it written by `hmr run --hypotheses`?")
+    table = HypothesesTable(**{f.name: _numbers(path, f.name, arrays[f.name]) for f in fields(HypothesesTable)})
+    count = table.weights.shape[-1] if table.weights.ndim == 2 else -1
+    shapes = (table.joints.shape, table.rotations.shape, table.weights.shape)
+    if shapes != ((rows, count, 24, 3), (rows, count, 24, 3, 3), (rows, count)):
+        raise InputError(f"{path}: shapes {shapes} do not fit {rows} people; take the file beside their humans.npz")
+    return table
+
+
 def _checked(path: Path, name: str, value: Any, rows: int) -> Any:
     """The array `name` of a table with so many rows, in its own type; InputError where shape or values are wrong."""
     shape, dtype = _TABLE[name]
@@ -127,7 +173,8 @@ def _numbers(path: Path, name: str, value: Any) -> Any:
 def load_motion(path: Path, fps: float = 30.0) -> Motion:
     """Read SMPL motion: poses [F,72], trans [F,3], optional betas [10 or more] and fps.
 
-    Wider poses (SMPL-H, SMPL-X) keep their 22 body joints; their fingers and faces are no joints of SMPL.
+    Wider poses (SMPL-H, SMPL-X) keep their 22 body joints; their fingers and faces are no joints of SMPL. The files of
+    AMASS are known by their mocap_framerate: z is up there, and is turned to y.
     """
     arrays = load_arrays(path)
     if "poses" not in arrays or "trans" not in arrays:
@@ -137,21 +184,42 @@ def load_motion(path: Path, fps: float = 30.0) -> Motion:
         raise InputError(f"{path}: poses {poses.shape}, trans {trans.shape}; expected [F,72] and [F,3]")
     if not np.isfinite(poses).all() or not np.isfinite(trans).all():
         raise InputError(f"{path}: poses or trans hold NaN; mask those frames first")
-    if poses.shape[1] > 72:
-        poses[:, 66:72] = 0.0
+    poses, trans = smpl_motion(arrays, poses, trans)
     betas = np.zeros(10)
     given = _numbers(path, "betas", arrays.get("betas", betas)).reshape(-1)[:10]
     betas[: len(given)] = given
-    rate = _numbers(path, "fps", arrays.get("fps", np.array(fps)))
+    amass = next((name for name in _AMASS_RATES if name in arrays), None)
+    rate = _numbers(path, "fps", arrays.get(amass or "fps", np.array(fps)))
     if not np.isfinite(betas).all() or rate.size != 1 or not 0 < rate.item() < np.inf:
         raise InputError(f"{path}: betas or fps cannot be used; expected finite numbers and a rate above 0")
-    return Motion(poses[:, :72], trans, betas, float(rate.item()))
+    return Motion(poses, trans, betas, float(rate.item()))
+
+
+def smpl_motion(arrays: Mapping[str, Any], poses: Floats, trans: Floats) -> tuple[Floats, Floats]:
+    """Poses [F,66 or more] and trans [F,3] of a motion file as poses [F,72] and trans in a y-up world.
+
+    Fingers and faces of wider poses are left out; files with the frame rate of AMASS have z up.
+    """
+    full = np.zeros((len(poses), 72))
+    width = 72 if poses.shape[1] == 72 else 66
+    full[:, :width] = poses[:, :width]
+    if any(name in arrays for name in _AMASS_RATES):
+        full[:, :3] = axis_angle_from_matrix(_Y_UP @ matrix_from_axis_angle(full[:, :3]))
+        trans = (trans + _REST_PELVIS) @ _Y_UP.T - _REST_PELVIS  # bodies turn about their pelvis
+    return full, trans
 
 
 def load_arrays(path: Path) -> dict[str, Any]:
-    """All arrays of an .npz, never unpickling anything."""
+    """All arrays of an .npz, never unpickling anything; InputError before anything is unpacked where it declares more
+    than `_MOST_BYTES`."""
     try:
-        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path) as members:
+            declared = sum(member.file_size for member in members.infolist())
+        if declared > _MOST_BYTES:
+            raise InputError(
+                f"cannot read {path}: it unpacks to {declared >> 20} MiB, at most {_MOST_BYTES >> 20} are read"
+            )
+        with np.load(path, allow_pickle=False) as archive:
             return {k: archive[k] for k in archive.files}
     except (*_UNREADABLE, zipfile.BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a complete .npz of arrays"
@@ -166,4 +234,26 @@ def save_arrays(path: Path, **arrays: Any) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}; check folder and disk space") from error
+
+
+def made_folder(path: Path) -> Path:
+    """The folder, made where it is missing, and tried; InputError where nothing can be written, before a run starts."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(bytes(4096))
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror}; choose another folder") from error
+    if free < _LEAST_FREE:
+        raise InputError(f"cannot write to {path}: {free >> 20} MiB are left on the disk; make room")
+    return path
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text file; InputError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; check folder and disk space") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
+import urllib.parse
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +16,8 @@ import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera
+from hmr_ros.io.encodings import to_8_bits, uncompressed
+from hmr_ros.io.native_paths import native_path
 from hmr_ros.types import Camera, Frame, Image
 
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
@@ -21,6 +25,10 @@ _FOLDER_FPS = 30.0
 _RETRIES = 3  # a camera may miss a frame
 _CAMERA_INDEX = re.compile(r"\d{1,4}")
 _MIN_FPS, _MAX_FPS = 0.1, 1000.0
+_CODECS = ("avc1", "mp4v")
+_LONGEST_GAP_S = 10.0  # that a video shows of a source that stands still
+_STREAMS = {"http": False, "https": False, "rtsp": True, "rtsps": True, "rtmp": True, "udp": True, "srt": True}  # live
+_log = logging.getLogger(__name__)
 _MAX_TIMEBASE = 65535  # MPEG-4 counts time in fractions with at most this denominator
 
 
@@ -37,6 +45,7 @@ class FrameSource:
 
     def __init__(self) -> None:
         self.truncated = False
+        self.skipped = 0  # images that could not be read
 
     def __iter__(self) -> Iterator[Frame]:
         raise NotImplementedError
@@ -50,16 +59,24 @@ class FrameSource:
 
 
 def open_source(source: str, camera: Camera | None) -> FrameSource:
-    """Open a video, image, folder of images or camera (index or /dev/videoN); InputError says what is wrong.
+    """Open a video, image, folder of images, camera (index or device) or stream (URL); InputError says what is wrong.
 
     Without `camera` the focal length is guessed from the image's size.
     """
+    scheme = source.partition("://")[0].lower() if "://" in source else ""
+    if scheme in _STREAMS:
+        return _CaptureSource(source, camera, live=_STREAMS[scheme])
+    if scheme == "file":
+        source = urllib.parse.unquote(urllib.parse.urlparse(source).path)
+    elif scheme and not Path(source).exists():
+        raise InputError(f"cannot read a source of '{scheme}://'; give a path, or one of {', '.join(_STREAMS)}, file")
     path = Path(source)
-    if _CAMERA_INDEX.fullmatch(source) or source.startswith("/dev/video"):
+    if _CAMERA_INDEX.fullmatch(source) or source.startswith(("/dev/video", "/dev/v4l/")):
         return _CaptureSource(source, camera, live=True)
     try:
         is_folder, exists = bool(source) and path.is_dir(), bool(source) and path.exists()
         images = _images_in(path) if is_folder else []
+        is_device = exists and path.is_char_device()
     except OSError as error:
         raise InputError(
             f"cannot read source '{source[:200]}': {error.strerror}; check path and permissions"
@@ -70,25 +87,38 @@ def open_source(source: str, camera: Camera | None) -> FrameSource:
         raise InputError(f"source '{source}' does not exist; give a video, an image, a folder of images or a camera")
     if path.suffix.lower() in _IMAGE_SUFFIXES:
         return _ImageSource([path], camera, is_image=True)
-    return _CaptureSource(source, camera, live=False)
+    return _CaptureSource(source, camera, live=is_device)
 
 
 class _ImageSource(FrameSource):
+    """Images that cannot be read are left out, each with a warning; their time and number stay empty."""
+
     def __init__(self, paths: list[Path], camera: Camera | None, is_image: bool) -> None:
         super().__init__()
         self._paths = paths
         self.fps, self.count, self.is_image = _FOLDER_FPS, len(paths), is_image
-        first = _read_image(paths[0])
+        _, first = next(self._images(), (0, None))
+        if first is None:
+            raise InputError(f"cannot read image {paths[0]}{' or any other there' * (len(paths) > 1)}; is it complete?")
         self.height, self.width = first.shape[:2]
         self.camera = fit_camera(camera, self.width, self.height)
 
     def __iter__(self) -> Iterator[Frame]:
-        for i, path in enumerate(self._paths):
-            image = _read_image(path)
+        self.skipped = 0
+        for i, image in self._images(warn=True):
             camera = self.camera
             if image.shape[:2] != (self.height, self.width):
                 camera = fit_camera(None if camera.guessed else camera, image.shape[1], image.shape[0])
             yield Frame(i, round(i * 1e9 / self.fps), image, camera)
+
+    def _images(self, warn: bool = False) -> Iterator[tuple[int, Image]]:
+        for i, path in enumerate(self._paths):
+            try:
+                yield i, _read_image(path)
+            except InputError as error:
+                self.skipped += 1
+                if warn:
+                    _log.warning("image left out: %s", error)
 
 
 class _CaptureSource(FrameSource):
@@ -133,11 +163,17 @@ class _CaptureSource(FrameSource):
 
     def _open(self) -> Image:
         """Open the stream at its start; its first image."""
-        self._capture = cv2.VideoCapture(int(self._source) if _CAMERA_INDEX.fullmatch(self._source) else self._source)
+        device = _CAMERA_INDEX.fullmatch(self._source)
+        name = self._source if "://" in self._source else native_path(self._source)
+        if name.startswith("/dev/v4l/"):
+            name = str(Path(name).resolve())  # a link that keeps its name when cameras are plugged in another order
+        self._capture = cv2.VideoCapture(int(self._source) if device else name)
         first = self._read() if self._capture.isOpened() else None
         if first is None:
             hint = "check that it is connected and not in use" if self.is_live else "is it a video, and complete?"
-            raise InputError(f"no image can be read from '{self._source}'; {hint}")
+            if "://" in self._source:
+                hint = "is the address right, and does the stream run?"
+            raise InputError(f"no image can be read from '{without_password(self._source)}'; {hint}")
         return first
 
     def _position_ns(self, index: int) -> int:
@@ -159,7 +195,7 @@ class _CaptureSource(FrameSource):
 
 
 class VideoWriter:
-    """mp4 file, sized by its first image."""
+    """mp4 file, sized by its first image: H.264, which browsers play, where OpenCV can write it, else MPEG-4."""
 
     def __init__(self, path: Path, fps: float) -> None:
         if not _MIN_FPS <= fps <= _MAX_FPS:
@@ -169,6 +205,7 @@ class VideoWriter:
         self._path, self._fps = path, _writable_fps(fps)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
+        self._first_ns, self._written, self._last = 0, 0, np.zeros((0, 0, 3), np.uint8)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -178,18 +215,40 @@ class VideoWriter:
     ) -> None:
         self.close()
 
+    def write_at(self, image: Image, stamp_ns: int) -> None:
+        """Append an image at its time, for sources whose rate varies: the one before it is shown until then.
+
+        Images that come faster than the video's rate share its places, the last one stays.
+        """
+        if not self._written:
+            self._first_ns = stamp_ns
+        place = round((stamp_ns - self._first_ns) * 1e-9 * self._fps)
+        if place - self._written > _LONGEST_GAP_S * self._fps or place < self._written - 1:  # a jump of the clock
+            self._first_ns = stamp_ns - round(self._written / self._fps * 1e9)
+            place = self._written
+        while self._written < place:
+            self.write(self._last)
+        if place == self._written:
+            self.write(image)
+        self._last = image
+
     def write(self, image: Image) -> None:
         """Append a BGR image [H,W,3]; images of another size are fitted to the first one's."""
         if self._writer is None:
-            quiet_opencv()
             self._size = (image.shape[1], image.shape[0])
-            fourcc = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), fourcc, self._fps, self._size)
-            if not self._writer.isOpened():
-                raise InputError(f"cannot write video {self._path}; is the folder writable and the disk not full?")
+            self._writer = self._opened()
         if (image.shape[1], image.shape[0]) != self._size:
             image = np.asarray(cv2.resize(image, self._size), np.uint8)
         self._writer.write(image)
+        self._written += 1
+
+    def _opened(self) -> cv2.VideoWriter:
+        quiet_opencv()
+        for code in _CODECS if self._path.suffix.lower() == ".mp4" else _CODECS[-1:]:
+            writer = cv2.VideoWriter(native_path(self._path), cv2.VideoWriter.fourcc(*code), self._fps, self._size)
+            if writer.isOpened():
+                return writer
+        raise InputError(f"cannot write video {self._path}; is the folder writable and the disk not full?")
 
     def close(self) -> None:
         """Finish the file."""
@@ -228,10 +287,27 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _read_image(path: Path) -> Image:
+    """Read by us, for OpenCV takes no names but UTF-8, and decodes what declares more pixels than memory holds."""
     try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # larger than OpenCV's limit
-        image = None
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise InputError(f"cannot read image {path}: {error.strerror}") from error
+    image = uncompressed(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is not None and image.dtype.kind == "f":
+        image = uncompressed(content, cv2.IMREAD_COLOR)
     if image is None:
         raise InputError(f"cannot read image {path}; is the file complete?")
-    return np.asarray(image, np.uint8)
+    return np.asarray(to_8_bits(image) if image.dtype == np.uint16 else image, np.uint8)
+
+
+def save_image(path: Path, image: Image) -> None:
+    """Write a BGR image [H,W,3] as the kind that its suffix names; InputError."""
+    try:
+        path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; check folder and disk space") from error
+
+
+def without_password(source: str) -> str:
+    """A URL without the user and password in it, as it may be shown and stored."""
+    return re.sub(r"(?<=://)[^/@]+@", "", source)

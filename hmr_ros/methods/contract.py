@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from hmr_ros.body.model import BodyModel, forward_kinematics
-from hmr_ros.config import TemporalConfig
+from hmr_ros.config import HmrConfig, TemporalConfig
 from hmr_ros.evidence.record import Evidence
 from hmr_ros.geometry.camera import distort_points, project
+from hmr_ros.geometry.covariance import mean_sigma, packed
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
-from hmr_ros.types import Array, Camera, Floats, Frame, Human, ScaleSource, Track
+from hmr_ros.runtime.contract import Engine
+from hmr_ros.types import Array, Camera, Floats, Frame, Human, Hypotheses, ScaleSource, Track
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -25,7 +29,13 @@ class Estimate:
     betas: Float[Array, " 10"]
     transl: Float[Array, " 3"]  # m, as in smplx: pelvis = rest pelvis + transl
     joints: Float[Array, "24 3"]  # m
-    joint_sigma: Float[Array, " 24"]  # m, one standard deviation an axis of the joint relative to the pelvis
+    joint_covariance: Float[Array, "24 3 3"]  # m^2, of the joint relative to the pelvis, camera axes
+    samples: Float[Array, "S 24 3 3"] | None = None  # local rotations of hypotheses, where they were asked for
+
+    @property
+    def joint_sigma(self) -> Float[Array, " 24"]:
+        """m, one standard deviation an axis: the root mean diagonal of the covariance."""
+        return mean_sigma(self.joint_covariance)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,15 @@ class Observation:
     track: Track
     evidence: Evidence
     estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every method is built from."""
+
+    config: HmrConfig
+    body: BodyModel  # the open body, unless the method takes any
+    engine: Callable[[str], Engine]  # what runs a network of the registry, warmed up
 
 
 class Recovery(Protocol):
@@ -88,14 +107,14 @@ class Refinement(Protocol):
         ...
 
 
-def estimate_at(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Floats, joint_sigma: Floats) -> Estimate:
+def estimate_at(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Floats, covariance: Floats) -> Estimate:
     """The body with local `rotations` [24,3,3] and shape [10] whose pelvis is at `pelvis` [3] m."""
     rest = body.rest_joints(betas)
     joints = forward_kinematics(rotations, rest)[1]
-    return Estimate(rotations, betas, pelvis - rest[0], joints - joints[:1] + pelvis, joint_sigma)
+    return Estimate(rotations, betas, pelvis - rest[0], joints - joints[:1] + pelvis, covariance)
 
 
-def human_of(person: Observation, estimate: Estimate, body_model: str, calibrated: bool = False) -> Human:
+def human_of(person: Observation, estimate: Estimate, body: BodyModel, calibrated: bool = False) -> Human:
     """The answer as it leaves the pipeline: axis-angle, and joints in pixels of the image.
 
     `calibrated`: a depth image moved the person.
@@ -110,5 +129,16 @@ def human_of(person: Observation, estimate: Estimate, body_model: str, calibrate
         score=keypoints.score, boxes_xyxy=person.track.boxes_xyxy, keypoints_2d=keypoints.keypoints_2d,
         global_orient=angles[0], body_pose=angles[1:].reshape(-1), betas=estimate.betas, transl=estimate.transl,
         joints=estimate.joints, joints_2d=distort_points(project(estimate.joints, camera.K), camera),
-        joint_sigma=estimate.joint_sigma, K=camera.K, body_model=body_model, scale=scale,
+        joint_covariance=packed(estimate.joint_covariance), K=camera.K, body_model=body.name,
+        hypotheses=hypotheses_of(body, estimate), scale=scale,
     )  # fmt: skip
+
+
+def hypotheses_of(body: BodyModel, estimate: Estimate) -> Hypotheses | None:
+    """The samples of an estimate as people with its shape and its pelvis; None where it has none."""
+    if estimate.samples is None:
+        return None
+    rest = body.rest_joints(estimate.betas)
+    count = len(estimate.samples)
+    joints = forward_kinematics(estimate.samples, np.broadcast_to(rest, (count, *rest.shape)))[1] + estimate.transl
+    return Hypotheses(joints, estimate.samples, np.full(count, 1 / count))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hmr_ros.body.fitting import Observed, PointFitter
@@ -9,6 +11,8 @@ from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics
 from hmr_ros.body.points import points_of
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.methods.contract import Estimate
+from hmr_ros.methods.uncertainty import carried
+from hmr_ros.types import Floats
 
 _SIGMA_M = 0.005  # joints shall agree about so well; what they leave open stays as it was
 _ITERATIONS = 4
@@ -39,10 +43,21 @@ class BodyConversion:
         transl = (joints - placed).mean(1)
         placed = placed + transl[:, None]
         return [
-            Estimate(fitted.rotations[i], fitted.betas[i], transl[i], placed[i], estimate.joint_sigma)
+            replace(
+                estimate,
+                rotations=fitted.rotations[i],
+                betas=fitted.betas[i],
+                transl=transl[i],
+                joints=placed[i],
+                samples=_carried(estimate, fitted.rotations[i]),
+            )
             for i, estimate in enumerate(estimates)
         ]
 
     def reset(self) -> None:
         """Forget all shapes."""
         self._shapes = TrackShapes()
+
+
+def _carried(estimate: Estimate, rotations: Floats) -> Floats | None:
+    return None if estimate.samples is None else carried(estimate.samples, estimate.rotations, rotations)

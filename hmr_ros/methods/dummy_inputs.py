@@ -90,4 +90,18 @@ def _images(signature: Signature, count: int, rng: np.random.Generator) -> dict[
     return {"images": rng.uniform(0, 1, (count, *signature.inputs["images"])).astype(np.float32)}
 
 
-_MAKERS = {"posture": _people, "decoder": _meshes, "refine": _windows, "image": _images}
+def _sampled(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Inputs of `hypotheses`: poses near the T-pose, features as the encoder has standardised them, noise."""
+    rotations = matrix_from_axis_angle(rng.normal(0, 0.3, (count, 24, 3)))
+    columns = np.swapaxes(rotations[..., :2], -1, -2).reshape(count, -1)
+    size = signature.inputs
+    inputs = {
+        "features": rng.normal(0, 0.5, (count, *size["features"])), "pose": columns,
+        "noise": rng.standard_normal((count, *size["noise"])),
+        "bones": load_body(None).bones(rng.normal(0, 1, (count, 10))),
+        "pelvis": np.array([0.0, 0.0, 4.0]) + rng.normal(0, 0.1, (count, 3)),
+    }  # fmt: skip
+    return {name: np.asarray(array, np.float32) for name, array in inputs.items()}
+
+
+_MAKERS = {"posture": _people, "decoder": _meshes, "refine": _windows, "image": _images, "hypotheses": _sampled}

@@ -21,7 +21,8 @@ from hmr_ros.geometry.rotations import (
     frame_from_two_vectors,
     rotation_between,
 )
-from hmr_ros.methods.contract import Estimate
+from hmr_ros.methods.contract import Estimate, Parts
+from hmr_ros.methods.uncertainty import image_covariance
 from hmr_ros.types import Camera, Floats, Frame, Track
 
 _HINGE_FALLBACK = 0.15  # weight of the anatomical guess of a hinge axis against sin(bend angle)
@@ -68,12 +69,13 @@ class KinematicRecovery:
         rotations = pose_matrices(*pose_from_landmarks(keypoints.keypoints_3d, confidence, rest))
         joints = forward_kinematics(rotations, rest)[1]
         transl = _stand(joints, keypoints.keypoints_2d, camera)
-        return Estimate(rotations, betas, transl, joints + transl, joint_sigma(confidence))
+        covariance = image_covariance(joint_sigma(confidence), joints + transl)
+        return Estimate(rotations, betas, transl, joints + transl, covariance)
 
 
-def build(body: BodyModel) -> KinematicRecovery:
+def build(parts: Parts) -> KinematicRecovery:
     """`recover: kinematic`."""
-    return KinematicRecovery(body)
+    return KinematicRecovery(parts.body)
 
 
 def pose_from_landmarks(landmarks: Floats, confidence: Floats, rest: Floats) -> tuple[Floats, Floats]:

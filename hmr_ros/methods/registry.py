@@ -17,9 +17,10 @@ MAX_LAG = 4  # frames; the prior of temporal refinement reads no further ahead
 class Method:
     """A recovery, a calibration or a refinement."""
 
-    build: str  # "module:function"
+    build: str  # "module:function"; `contract.Parts` -> the method
     needs_posture: bool  # whether it reads the 81 points of the posture networks from the evidence
     any_body: bool = False  # whether it works on any SMPL-format body; else on the open body alone
+    samples: bool = False  # whether a recovery gives hypotheses of its own where they are asked for
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,14 @@ class Network:
 
 
 _POSTURE, _SCORE = "hmr_ros.methods.posturehmr", "hmr_ros.methods.scorehmr"
+_DIFF = "hmr_ros.methods.diffhmr"
 
 RECOVERIES = {
     "kinematic": Method("hmr_ros.methods.kinematic:build", needs_posture=False, any_body=True),
     "posture": Method(f"{_POSTURE}.recovery:build", needs_posture=True),
+    "diffhmr": Method(f"{_DIFF}.recovery:build", needs_posture=True, samples=True),
 }
+HYPOTHESES = Method(f"{_DIFF}.hypotheses:build", needs_posture=True)  # beside recoveries that do not sample
 REFINEMENTS = {
     "keypoints": Method(f"{_SCORE}.streaming:build_keypoints", needs_posture=True),
     "temporal": Method(f"{_SCORE}.streaming:build_temporal", needs_posture=True),
@@ -63,6 +67,7 @@ NETWORKS = {
     "refine": Network(
         f"{_SCORE}.guided_frame:refine_graph", "frames", ("prior",), "temporal.window", option="--window"
     ),
+    "hypotheses": Network(f"{_DIFF}.sampling:hypotheses_graph", "steps", ("diffhmr",), default=10),
     "image": Network(f"{_POSTURE}.graphs:image_graph", "crop_px", ("image",), default=128),
     "decoder": Network(f"{_POSTURE}.graphs:decoder_graph", "steps", _M2P, "posture.steps", option="--steps"),
 }

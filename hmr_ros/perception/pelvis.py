@@ -166,11 +166,12 @@ class _Pelvis:
         keypoints = np.c_[human.keypoints_2d[:, :2], np.zeros(len(human.keypoints_2d))]
         box = human.boxes_xyxy + np.tile(joints_2d[0] - before[0], 2)
         limit = np.tile([camera.width - 1.0, camera.height - 1.0], 2)
-        sigma = human.joint_sigma + _LEAST_TURN * self._since_seen_s
+        grown = human.joint_sigma + _LEAST_TURN * self._since_seen_s
+        covariance = human.joint_covariance * np.square(grown / np.maximum(human.joint_sigma, 1e-6))[:, None]
         return replace(
             human, stamp_ns=stamp_ns, state=TrackingState.SEARCHING, joints=joints, transl=human.transl + shift,
-            joints_2d=joints_2d, keypoints_2d=keypoints, boxes_xyxy=np.clip(box, 0, limit), joint_sigma=sigma,
-            K=camera.K, pelvis=self.state(view),
+            joints_2d=joints_2d, keypoints_2d=keypoints, boxes_xyxy=np.clip(box, 0, limit), joint_covariance=covariance,
+            hypotheses=None, K=camera.K, pelvis=self.state(view),
         )  # fmt: skip
 
     def _take(self, human: Human, rotation: Floats, noise: Floats) -> None:

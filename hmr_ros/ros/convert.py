@@ -11,17 +11,34 @@ from std_msgs.msg import Header
 import hmr_ros.body.model as body_model
 from hmr_ros.body.axes import between_hips, body_rotation
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
-from hmr_ros.geometry.rotations import axis_angle_from_quaternion, matrix_from_axis_angle
+from hmr_ros.geometry.rotations import (
+    axis_angle_from_matrix,
+    axis_angle_from_quaternion,
+    matrix_from_axis_angle,
+)
 from hmr_ros.io.encodings import image_bytes, stamp_ns
-from hmr_ros.msg import BodyModel, Human, HumanArray
+from hmr_ros.msg import BodyModel, Human, HumanArray, Hypotheses, HypothesisArray
 from hmr_ros.ros.frames import PLAIN, fill_pose, person_id
-from hmr_ros.types import Floats, PelvisState, ScaleSource, TrackingState
+from hmr_ros.types import MESSAGE_ARRAYS, Floats, PelvisState, ScaleSource, TrackingState
 from hmr_ros.types import Human as HumanRecord
 
 
 def humans_to_msg(humans: list[HumanRecord], header: Header, prefix: str = PLAIN) -> HumanArray:
     """People of one image as a message with this header; `prefix` of their frames gives their ids."""
     return HumanArray(header=header, humans=[_human_to_msg(h, prefix) for h in humans])
+
+
+def hypotheses_to_msg(humans: list[HumanRecord], header: Header) -> HypothesisArray:
+    """The hypotheses of everybody who has some."""
+    array = HypothesisArray(header=header)
+    for human in humans:
+        if human.hypotheses is not None:
+            message = Hypotheses(track_id=human.track_id, count=len(human.hypotheses.weights))
+            _fill(message.joints, human.hypotheses.joints, np.float32)
+            _fill(message.rotations, axis_angle_from_matrix(human.hypotheses.rotations), np.float32)
+            _fill(message.weights, human.hypotheses.weights, np.float32)
+            array.humans.append(message)
+    return array
 
 
 def humans_from_msg(message: HumanArray, frame: int = 0) -> list[HumanRecord]:
@@ -52,7 +69,7 @@ def _human_to_msg(human: HumanRecord, prefix: str) -> Human:
     x0, y0, x1, y1 = (max(0, round(float(v))) for v in human.boxes_xyxy)
     message.bbox.x_offset, message.bbox.y_offset = x0, y0
     message.bbox.width, message.bbox.height = max(0, x1 - x0), max(0, y1 - y0)
-    for name in ("global_orient", "body_pose", "betas", "transl", "joints", "joints_2d", "keypoints_2d", "joint_sigma"):
+    for name in MESSAGE_ARRAYS:
         setattr(message, name, np.asarray(getattr(human, name), np.float32).reshape(-1))
     message.tracking_state = int(human.state)
     message.id = person_id(f"{prefix}{human.track_id}")
@@ -99,7 +116,7 @@ def _human_from_msg(message: Human, stamp: int, frame: int) -> HumanRecord:
         score=message.score, boxes_xyxy=np.array(corners, np.float64), keypoints_2d=array("keypoints_2d", 33, 3),
         global_orient=array("global_orient", 3), body_pose=array("body_pose", 69), betas=array("betas", 10),
         transl=array("transl", 3), joints=array("joints", 24, 3), joints_2d=array("joints_2d", 24, 2),
-        joint_sigma=array("joint_sigma", 24), K=array("k", 3, 3), body_model=message.body_model,
+        joint_covariance=array("joint_covariance", 24, 6), K=array("k", 3, 3), body_model=message.body_model,
         scale=ScaleSource(message.scale_source), pelvis=_pelvis_of(message),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.types import Floats, Human, TrackingState
-from hmr_ros.view.overlay import track_color
+from hmr_ros.view.skeleton import track_color
 
 _BONES = [(int(p), j) for j, p in enumerate(SMPL_PARENTS) if p >= 0]
 _BONE_WIDTH_M, _JOINT_SIZE_M = 0.02, 0.045

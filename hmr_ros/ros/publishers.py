@@ -15,8 +15,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import OutputConfig
 from hmr_ros.msg import BodyModel as BodyModelMsg
-from hmr_ros.msg import HumanArray
-from hmr_ros.ros.convert import body_to_msg, humans_to_msg, image_to_msg
+from hmr_ros.msg import HumanArray, HypothesisArray
+from hmr_ros.ros.convert import body_to_msg, humans_to_msg, hypotheses_to_msg, image_to_msg
 from hmr_ros.ros.frames import FrameBroadcaster, person_prefix
 from hmr_ros.ros.hri import HriPublisher, PeoplePublisher
 from hmr_ros.ros.human_urdf import joint_state
@@ -47,6 +47,7 @@ class Publishers:
         self.config = config  # may be replaced while the node runs
         self._prefix = person_prefix(node.get_fully_qualified_name(), config.tf_prefix)
         self.humans = self._publisher(HumanArray, "~/humans")
+        self._hypotheses = self._publisher(HypothesisArray, "~/hypotheses")
         self._markers = self._publisher(MarkerArray, "~/markers")
         self._mesh = self._publisher(Marker, "~/mesh")
         self._joint_states = self._publisher(JointState, "~/joint_states")
@@ -67,6 +68,8 @@ class Publishers:
         if config.ros4hri:
             self._hri(answer.frame, people, answer.image_header)
             self._people(people, header)
+        if self._hypotheses.get_subscription_count():
+            self._hypotheses.publish(hypotheses_to_msg(people, header))
         if self._joint_states.get_subscription_count():
             for human in people:
                 self._joint_states.publish(joint_state(human, header, f"{self._prefix}{human.track_id}"))
@@ -87,7 +90,10 @@ class Publishers:
 
     def close(self) -> None:
         """Leave all topics."""
-        topics = (self.humans, self._markers, self._mesh, self._joint_states, self._overlay, self._latched_body)
+        topics = (
+            self.humans, self._hypotheses, self._markers, self._mesh, self._joint_states, self._overlay,
+            self._latched_body,
+        )  # fmt: skip
         for publisher in topics:
             self._node.destroy_publisher(publisher)
         for output in (self._frames, self._hri, self._people):

@@ -16,7 +16,7 @@ import numpy as np
 from hmr_ros.body.joints import SMPL, SMPL_JOINTS
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.io.results import load_arrays
+from hmr_ros.io.results import load_arrays, smpl_motion
 from hmr_ros.types import Floats, Ints
 
 MIRRORED = np.array(
@@ -85,14 +85,14 @@ def load_recorded(path: Path) -> Recorded:
     if "poses" not in arrays or arrays["poses"].ndim != 2 or arrays["poses"].shape[1] < 66:
         raise InputError(f"{path} has no 'poses' [F,72]; give a motion file in SMPL form (axis-angle)")
     poses = arrays["poses"].astype(np.float64)
-    full = np.zeros((len(poses), 72))
-    full[:, : min(72, poses.shape[1])] = poses[:, :72]
+    trans = arrays["trans"].astype(np.float64) if "trans" in arrays else np.zeros((len(poses), 3))
+    with np.errstate(invalid="ignore"):  # NaN is sorted out below
+        full, trans = smpl_motion(arrays, poses, trans)
     bad = arrays["bad_frame"].astype(bool) if "bad_frame" in arrays else np.zeros(len(poses), bool)
     good = ~bad & np.isfinite(full).all(1)
     if not good.any():
         raise InputError(f"{path} has no usable frame")
     clip = arrays["clip_id"].astype(np.int64) if "clip_id" in arrays else np.zeros(len(poses), np.int64)
-    trans = arrays["trans"].astype(np.float64) if "trans" in arrays else np.zeros((len(poses), 3))
     return Recorded(full[good].reshape(-1, 24, 3), clip[good], trans[good], np.flatnonzero(good))
 
 

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
-from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.errors import ConfigError
 from hmr_ros.geometry.camera import fit_camera, guess_camera, project
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.calibration import read_camera
-from hmr_ros.io.results import Motion, load_motion, save_arrays
+from hmr_ros.io.results import Motion, load_motion, made_folder, save_arrays
 from hmr_ros.io.video import VideoWriter
 from hmr_ros.synth.depth import DepthFolder, floor_height, true_depth
 from hmr_ros.synth.scene import View, background, clothes, view_of_motion
@@ -93,9 +93,9 @@ def render_file(
     intrinsics = fit_camera(read_camera(camera), width, height) if camera else guess_camera(width, height)
     view = view_of_motion(motion.trans, replace(intrinsics, guessed=False), seed)
     truths: list[Truth] = []
-    _make_folder(out)
+    made_folder(out.parent)
     if truth_path is not None:
-        _make_folder(truth_path)
+        made_folder(truth_path.parent)
     depths = None if depth is None else DepthFolder(depth, view, seed)
     floor_y = 0.0 if depth is None else floor_height(motion, model)
     try:
@@ -113,13 +113,6 @@ def render_file(
     K = view.camera.K
     print(f"{len(truths)} frames -> {out}; camera {K[0, 0]:.2f},{K[1, 1]:.2f},{K[0, 2]:.2f},{K[1, 2]:.2f}")
     return 0
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
 
 
 def parse_size(size: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.io.results import made_folder
 
 _EMA = 0.998
 _WARM_UP = 100
@@ -52,7 +53,7 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
     """
     if schedule.steps < 1 or schedule.batch < 1:
         raise ConfigError("--steps and --batch must be 1 or more")
-    schedule.out.mkdir(parents=True, exist_ok=True)
+    made_folder(schedule.out)
     model.to(schedule.device)
     average = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=0.01)

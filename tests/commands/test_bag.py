@@ -106,14 +106,31 @@ def test_an_interruption_keeps_what_is_done(bag, tmp_path):
     assert [stamp for stamp, _ in read_humans(tmp_path / "out")] == STAMPS[:5]  # those that waited for the lag, too
 
 
-def test_images_that_cannot_be_decoded_are_counted(tmp_path, capsys):
+def write_encodings(path, encodings):
     types = get_typestore(Stores.ROS2_JAZZY)
     t = types.types
-    with Writer(tmp_path / "in", version=8) as writer:
+    with Writer(path, version=8) as writer:
         kind = "sensor_msgs/msg/Image"
         connection = writer.add_connection("/cam/image", kind, typestore=types)
-        header = t["std_msgs/msg/Header"](t["builtin_interfaces/msg/Time"](1, 0), "optical")
-        message = t[kind](header, 48, 64, "odd", 0, 64, np.zeros(48 * 64, np.uint8))
-        writer.write(connection, 10**9, types.serialize_cdr(message, kind))
-    assert main(["bag", str(tmp_path / "in"), str(tmp_path / "out"), "--recover", "kinematic"]) == 0
-    assert "0 frames, 0 people found, 1 images left out" in capsys.readouterr().out
+        for i, encoding in enumerate(encodings, 1):
+            message = t[kind](header(t, i * 10**9), 48, 64, encoding, 0, 64, np.zeros(48 * 64, np.uint8))
+            writer.write(connection, i * 10**9, types.serialize_cdr(message, kind))
+    return path
+
+
+def test_images_that_cannot_be_decoded_are_counted(tmp_path, capsys):
+    path = write_encodings(tmp_path / "in", ["odd", "mono8", "odd", "rgb8"])
+    assert main(["bag", str(path), str(tmp_path / "out"), "--recover", "kinematic"]) == 0
+    out = capsys.readouterr().out
+    assert "1 frames, 0 people found, 3 images left out" in out
+    assert "2 images left out: image encoding 'odd' is unknown" in out
+    assert "1 images left out: image of 64x48 rgb8 with step 64" in out
+
+
+@pytest.mark.parametrize("encodings", [["odd"] * 3, []])
+def test_a_bag_of_which_nothing_can_be_read_is_an_error(tmp_path, capsys, encodings):
+    path = write_encodings(tmp_path / "in", encodings)
+    assert main(["bag", str(path), str(tmp_path / "out"), "--recover", "kinematic"]) == 1
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("hmr: ")]
+    assert "no image on /cam/image could be read" in line
+    assert ("3 images left out: image encoding 'odd' is unknown" if encodings else "the topic is empty") in line

@@ -58,10 +58,11 @@ def test_distortion_of_every_model_can_be_undone(tmp_path, model):
         (MATRIX + "image_height: -5", "image_height is -5"),
         (MATRIX + "image_width: [1]", "expected a number of pixels"),
         (MATRIX + "distortion_model: bent", "distortion_model 'bent'"),
-        (MATRIX + "D: [1, 2, 3]", "D must be 4 or 5"),
-        (MATRIX + "D: text", "D must be 4 or 5"),
-        (MATRIX + "D: [.nan, 0, 0, 0]", "D must be 4 or 5"),
-        (MATRIX + "distortion_model: fisheye\nD: [0, 0, 0, 0, 0]", "D must be 4 numbers"),
+        (MATRIX + "D: text", "distortion is not a list of numbers"),
+        (MATRIX + "D: {rows: 1}\ndistortion_model: bent", "distortion_model 'bent'"),
+        (MATRIX + "D: [.nan, 0, 0, 0]", "not finite"),
+        (MATRIX + f"D: {[0.1] * 15}", "has 15 coefficients, plumb_bob has at most 14"),
+        (MATRIX + f"distortion_model: fisheye\nD: {[0.1] * 6}", "has 6 coefficients, fisheye has at most 4"),
     ],
 )
 def test_bad_files_are_explained(tmp_path, text, said):
@@ -140,19 +141,27 @@ def test_a_rectified_image_without_P_keeps_K_and_has_no_distortion():
     assert camera.K[0, 0] == 500 and camera.distortion is None
 
 
-@pytest.mark.parametrize(
-    ("model", "given", "used"),
-    [
-        ("plumb_bob", [-0.1, 0.1, 0.0], [-0.1, 0.1, 0, 0]),
-        ("plumb_bob", [0.1, 0, 0, 0, 0, 0.2], [0.1, 0, 0, 0, 0, 0.2, 0, 0]),
-        ("equidistant", [-0.02, 0.01, 0, 0, 0.01], [-0.02, 0.01, 0, 0]),
-        ("plumb_bob", [0.0] * 5, None),
-        ("", [], None),
-        ("plumb_bob", [np.nan] * 5, None),
-    ],
-)
-def test_distortion_of_any_length_can_be_undone(model, given, used):
-    camera = camera_of_info(info(distortion_model=model, d=np.array(given)), False, 640, 480)
+COEFFICIENTS = [
+    ("plumb_bob", [-0.1, 0.1, 0.0], [-0.1, 0.1, 0, 0]),
+    ("plumb_bob", [0.1, 0, 0, 0, 0, 0.2], [0.1, 0, 0, 0, 0, 0.2, 0, 0]),
+    ("rational_polynomial", [0.1, 0, 0, 0, 0, 0.2, 0, 0], [0.1, 0, 0, 0, 0, 0.2, 0, 0]),
+    ("rational_polynomial", [0.01] * 9, [0.01] * 9 + [0] * 3),
+    ("rational_polynomial", [0.01] * 14, [0.01] * 14),
+    ("equidistant", [-0.02, 0.01, 0, 0, 0.01], [-0.02, 0.01, 0, 0]),
+    ("Kannala_Brandt4", [-0.02, 0.01, 0], [-0.02, 0.01, 0, 0]),
+    ("plumb_bob", [0.0] * 5, None),
+    ("omni", [0.0] * 5, None),  # nothing to be undone, whatever the name
+    ("", [], None),
+]
+
+
+@pytest.mark.parametrize("source", ["message", "file"])
+@pytest.mark.parametrize(("model", "given", "used"), COEFFICIENTS)
+def test_distortion_of_any_length_can_be_undone(tmp_path, source, model, given, used):
+    if source == "message":
+        camera = camera_of_info(info(distortion_model=model, d=np.array(given)), False, 640, 480)
+    else:
+        camera = read(tmp_path, f'{MATRIX}distortion_model: "{model}"\ndistortion_coefficients: {{data: {given}}}\n')
     if used is None:
         assert camera.distortion is None
     else:
@@ -161,9 +170,54 @@ def test_distortion_of_any_length_can_be_undone(model, given, used):
     np.testing.assert_allclose(undistort_points(distort_points(px, camera), camera), px, atol=0.05)
 
 
+def test_coefficients_that_a_driver_does_not_know_are_none():
+    assert camera_of_info(info(d=np.full(5, np.nan)), False, 640, 480).distortion is None
+
+
 def test_more_coefficients_than_any_model_has_are_refused():
-    with pytest.raises(InputError, match="has 15 distortion coefficients"):
+    with pytest.raises(InputError, match="distortion has 15 coefficients, plumb_bob has at most 14"):
         camera_of_info(info(d=np.ones(15)), False, 640, 480)
+    with pytest.raises(InputError, match="distortion_model 'omni' is not one of plumb_bob"):
+        camera_of_info(info(distortion_model="omni"), False, 640, 480)
+
+
+def matrix(fx=500.0, cx=320.0):
+    return np.array([fx, 0, cx, 0, 510, 240, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"k": matrix(fx=4.2)}, "focal length 4.2, 510 px cannot be that of an image of 640x480"),
+        ({"k": matrix(fx=1e6)}, "focal length"),
+        ({"k": matrix(cx=5000)}, r"principal point \(5000, 240\) px cannot"),
+        ({"k": matrix().reshape(3, 3).T.reshape(9)}, r"is not \[\[fx, 0, cx\]"),
+        ({"d": np.array([-5.0, 0, 0, 0, 0])}, "folds the image over"),
+    ],
+)
+def test_what_no_camera_has_is_not_believed(fields, said):
+    with pytest.raises(InputError, match=f"CameraInfo: .*{said}.*calibrate the camera"):
+        camera_of_info(info(**fields), False, 640, 480)
+
+
+def test_a_window_far_from_the_principal_point_is_no_fault():
+    sent = info(width=4000, height=3000, roi=window(3700, 2800, 200, 150), k=matrix(3000.0, 2000.0), d=np.zeros(0))
+    sent.k[4], sent.k[5] = 3000, 1500
+    np.testing.assert_allclose(camera_of_info(sent, False, 200, 150).K[:2, 2], [2000 - 3700, 1500 - 2800])
+
+
+def test_a_window_that_the_driver_names_and_does_not_cut_is_none():
+    camera = camera_of_info(info(roi=window(100, 40, 320, 240), binning_x=2, binning_y=2), False, 640, 480)
+    np.testing.assert_array_equal(camera.K[:2, 2], [320, 240])
+
+
+def test_another_resolution_is_scaled_and_said_once(caplog):
+    for _ in range(3):
+        camera = camera_of_info(info(d=np.zeros(0)), False, 1280, 960)
+        np.testing.assert_array_equal(camera.K[:2, 2], [640, 480])
+    assert caplog.text.count("calibration for 640x480 is scaled to images of 1280x960") == 1
+    with pytest.raises(InputError, match="calibration is for 640x480, the image is 640x360; give the calibration of"):
+        camera_of_info(info(), False, 640, 360)
 
 
 @pytest.mark.parametrize(

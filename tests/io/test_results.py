@@ -1,10 +1,20 @@
 """Result files come back as they were written, and bad ones are explained."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hmr_ros.errors import InputError
-from hmr_ros.io.results import ResultRecorder, load_arrays, load_humans, load_motion, save_arrays
+from hmr_ros.io.results import (
+    ResultRecorder,
+    load_arrays,
+    load_humans,
+    load_hypotheses,
+    load_motion,
+    save_arrays,
+)
+from hmr_ros.types import Hypotheses
 
 
 def test_humans_round_trip(tmp_path, human):
@@ -138,3 +148,35 @@ def test_nothing_half_written_is_left_behind(tmp_path, human):
         save_arrays(tmp_path / "no" / "h.npz", a=np.zeros(3))
     save_arrays(tmp_path / "h.npz", a=np.zeros(3))
     assert [p.name for p in tmp_path.iterdir()] == ["h.npz"]
+
+
+def with_hypotheses(human, count):
+    rng = np.random.default_rng(count)
+    joints, rotations = rng.normal(size=(count, 24, 3)), rng.normal(size=(count, 24, 3, 3))
+    return replace(human, hypotheses=Hypotheses(joints, rotations, np.full(count, 1 / count)))
+
+
+def test_hypotheses_round_trip_row_by_row(tmp_path, human):
+    people = [with_hypotheses(human, 5), human, with_hypotheses(human, 5)]
+    ResultRecorder(people).save_hypotheses(tmp_path / "hypotheses.npz")
+    table = load_hypotheses(tmp_path / "hypotheses.npz", 3)
+    assert np.isnan(table.joints[1]).all()
+    for row in (0, 2):
+        np.testing.assert_allclose(table.joints[row], people[row].hypotheses.joints, rtol=1e-6)
+        np.testing.assert_allclose(table.rotations[row], people[row].hypotheses.rotations, rtol=1e-6)
+        assert table.weights[row].sum() == pytest.approx(1)
+
+
+def test_hypotheses_of_another_table_are_refused(tmp_path, human):
+    ResultRecorder([with_hypotheses(human, 5)]).save_hypotheses(tmp_path / "hypotheses.npz")
+    with pytest.raises(InputError, match="do not fit 2 people"):
+        load_hypotheses(tmp_path / "hypotheses.npz", 2)
+    save_arrays(tmp_path / "other.npz", joints=np.zeros((1, 5, 24, 3)))
+    with pytest.raises(InputError, match="has no rotations, weights"):
+        load_hypotheses(tmp_path / "other.npz", 1)
+
+
+def test_covariance_and_sigma_agree_in_the_file(tmp_path, human):
+    ResultRecorder([human]).save(tmp_path / "h.npz", human.K, human.body_model)
+    table = load_humans(tmp_path / "h.npz")
+    np.testing.assert_allclose(table.joint_sigma**2, table.joint_covariance[..., [0, 3, 5]].mean(-1))

@@ -30,8 +30,8 @@ def crowd(open_body):
     for i in range(6):
         pose, betas = poses[i * 50].copy(), rng.normal(0, 0.7, 10)
         pose[:3] = [np.pi - 0.2, 0.1 * i, 0.0]
-        pelvis, sigma = np.array([0.2 * i, 0.1, 3.5]), np.full(24, 0.01 * (i + 1))
-        people.append(estimate_at(open_body, pose_matrices(pose[:3], pose[3:]), betas, pelvis, sigma))
+        pelvis, covariance = np.array([0.2 * i, 0.1, 3.5]), (0.01 * (i + 1)) ** 2 * np.tile(np.eye(3), (24, 1, 1))
+        people.append(estimate_at(open_body, pose_matrices(pose[:3], pose[3:]), betas, pelvis, covariance))
     return people
 
 
@@ -50,7 +50,7 @@ def test_joints_agree_after_the_conversion(crowd, other_body):
         assert error.max() < 0.04
         posed = forward_kinematics(after.rotations, other_body.rest_joints(after.betas))[1] + after.transl
         np.testing.assert_allclose(posed, after.joints, atol=1e-6)
-        np.testing.assert_array_equal(after.joint_sigma, before.joint_sigma)
+        np.testing.assert_array_equal(after.joint_covariance, before.joint_covariance)
 
 
 def test_pose_is_carried_over(crowd, other_body):

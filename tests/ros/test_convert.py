@@ -1,18 +1,21 @@
 """Messages carry what the records say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hmr_ros.msg import BodyModel, Human, HumanArray
+from hmr_ros.msg import BodyModel, Human, HumanArray, HypothesisArray
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from hmr_ros.body.loading import load_body
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.io.calibration import camera_of_info
-from hmr_ros.ros.convert import body_to_msg, humans_from_msg, humans_to_msg
+from hmr_ros.ros.convert import body_to_msg, humans_from_msg, humans_to_msg, hypotheses_to_msg
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers, serialize_with_points
-from hmr_ros.types import TrackingState
+from hmr_ros.types import Hypotheses, TrackingState
 
 
 def header():
@@ -24,10 +27,33 @@ def header():
 def test_humans_round_trip_over_the_wire(human):
     data = serialize_message(humans_to_msg([human], header()))
     (back,) = humans_from_msg(deserialize_message(data, HumanArray), human.frame)
-    for name in ("global_orient", "body_pose", "betas", "transl", "joints", "keypoints_2d", "joint_sigma"):
+    names = (
+        "global_orient",
+        "body_pose",
+        "betas",
+        "transl",
+        "joints",
+        "keypoints_2d",
+        "joint_sigma",
+        "joint_covariance",
+    )
+    for name in names:
         np.testing.assert_allclose(getattr(back, name), getattr(human, name), rtol=1e-6, err_msg=name)
     assert (back.stamp_ns, back.track_id, back.state) == (human.stamp_ns, 7, TrackingState.TRACKED)
     np.testing.assert_allclose(back.boxes_xyxy, human.boxes_xyxy)
+
+
+def test_hypotheses_come_through(human):
+    rotations = matrix_from_axis_angle(np.random.default_rng(0).normal(size=(3, 24, 3)))
+    joints = np.random.default_rng(1).normal(size=(3, 24, 3))
+    sure = replace(human, hypotheses=Hypotheses(joints, rotations, np.array([0.5, 0.3, 0.2])))
+    data = serialize_message(hypotheses_to_msg([human, sure], header()))
+    (message,) = deserialize_message(data, HypothesisArray).humans
+    assert (message.track_id, message.count) == (7, 3)
+    np.testing.assert_allclose(np.reshape(message.joints, (3, 24, 3)), joints, rtol=1e-6)
+    turned = matrix_from_axis_angle(np.reshape(message.rotations, (3, 24, 3)).astype(float))
+    np.testing.assert_allclose(turned, rotations, atol=1e-5)
+    np.testing.assert_allclose(message.weights, [0.5, 0.3, 0.2], rtol=1e-6)
 
 
 def test_state_constants_agree():

@@ -44,7 +44,7 @@ def request(*folders, steps=2):
 
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_the_shipped_file_belongs_to_the_shipped_weights(network):
-    """After new weights or another body: `hmr export posture refine image decoder --out hmr_ros/assets`."""
+    """After new weights or another body: `hmr export --out hmr_ros/assets`."""
     config = HmrConfig()
     wanted = engine_request(config, network)
     cure = f"run: hmr export {network} --out hmr_ros/assets"
@@ -136,14 +136,15 @@ def test_export_command(tmp_path, capsys, prior_file):
     assert {p.name for p in tmp_path.glob("*")} == {
         "posture_1.onnx",
         "refine_16.onnx",
+        "hypotheses_10.onnx",
         "image_128.onnx",
         "decoder_1.onnx",
     }
-    assert capsys.readouterr().out.count("largest error against torch") == 4
+    assert capsys.readouterr().out.count("largest error against torch") == 5
     for options, said in (
         (["--steps", "0"], "'posture.steps' is 0; give 1 to 100"),
         (["--window", "1"], "'temporal.window' is 1; give 2 to 256"),
-        (["magic"], "choose from posture, refine, image, decoder"),
+        (["magic"], "choose from posture, refine, hypotheses, image, decoder"),
         (["--prior", "no.safetensors"], "no weights at"),
         (["--out", str(prior_file)], "cannot write"),
     ):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from hmr_ros.body.loading import load_body
-from hmr_ros.view.overlay import draw_humans, track_color
+from hmr_ros.view.overlay import draw_humans
 from hmr_ros.view.raster import draw_mesh, mesh_depth, mesh_mask
+from hmr_ros.view.skeleton import track_color
 
 K = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
 SQUARE = np.array([[-0.2, -0.2, 1], [0.2, -0.2, 1], [0.2, 0.2, 1], [-0.2, 0.2, 1]])

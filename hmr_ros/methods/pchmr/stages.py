@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hmr_ros.body.coarse import NUM_SPARSE, SPARSE_LIMBS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import SMPL_LIMBS
-from hmr_ros.body.model import BodyModel, forward_kinematics
+from hmr_ros.body.model import NUM_JOINTS, BodyModel
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.evidence.record import Evidence, keypoints_of, posture_of
-from hmr_ros.methods.contract import Calibration, Estimate
+from hmr_ros.geometry.covariance import fused, mean_sigma
+from hmr_ros.methods.contract import Calibration, Estimate, Parts, estimate_at
 from hmr_ros.methods.pchmr.calibration import all_targets, blend_of, bone_motion, calibrated
 from hmr_ros.methods.pchmr.targets import DepthTargets, Targets
 from hmr_ros.methods.posturehmr.recovery import estimates_of, evidence_2d
+from hmr_ros.methods.uncertainty import carried
 from hmr_ros.types import Floats, Track
 
 _DISCOUNT_3D, _DISCOUNT_DEPTH = 2.0, 0.35  # of sigma in the fit
@@ -51,7 +55,7 @@ class FitCalibration:
         )  # fmt: skip
         fitted = self._fitter(observed, _ITERATIONS, start=start)
         self._shapes.learn(ids, fitted.betas, frame)
-        found = estimates_of(self._body, seen, fitted, calibrated_sigma(estimates, targets))
+        found = estimates_of(self._body, seen, fitted, np.ones((N, NUM_JOINTS)))
         return _with_targets(targets, found, estimates)
 
     def reset(self) -> None:
@@ -91,8 +95,8 @@ class ParallelCalibration:
         )  # fmt: skip
         self._shapes.learn(ids, fitted.betas, frame)
         placed = pelvis[:, 0] + (moved - pelvis - fitted.points).mean(1)
-        sigma = calibrated_sigma(estimates, targets)
-        found = _placed(self._body, fitted.rotations, fitted.betas, placed, sigma)
+        rows = zip(fitted.rotations, fitted.betas, placed, estimates, strict=True)
+        found = [estimate_at(self._body, R, b, at, e.joint_covariance) for R, b, at, e in rows]
         return _with_targets(targets, found, estimates)
 
     def reset(self) -> None:
@@ -101,32 +105,39 @@ class ParallelCalibration:
 
 
 def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estimate]) -> list[Estimate]:
-    """`found` for those who have targets, `recovered` for the others."""
-    known: list[bool] = np.asarray(np.isfinite(targets.sigma).any(1)).tolist()
-    return [f if has else r for has, f, r in zip(known, found, recovered, strict=True)]
+    """`found` for those who have targets, with what recovery and targets together say of their uncertainty; `recovered`
+    for the others."""
+    answer = []
+    for k, (moved, before) in enumerate(zip(found, recovered, strict=True)):
+        if not np.isfinite(targets.sigma[k]).any():
+            answer.append(before)
+            continue
+        covariance = calibrated_covariance(before.joint_covariance, targets.sigma[k])
+        ratio = mean_sigma(covariance) / before.joint_sigma
+        samples = before.samples
+        if samples is not None:
+            samples = carried(samples, before.rotations, moved.rotations, ratio)
+        answer.append(replace(moved, joint_covariance=covariance, samples=samples))
+    return answer
 
 
-def _placed(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Floats, sigma: Floats) -> list[Estimate]:
-    rest = body.rest_joints(betas)
-    transl = pelvis - rest[:, 0]
-    joints = forward_kinematics(rotations, rest)[1] + transl[:, None]
-    return [Estimate(*row) for row in zip(rotations, betas, transl, joints, sigma, strict=True)]
+def calibrated_covariance(recovered: Floats, sigma: Floats) -> Floats:
+    """Covariance [24,3,3] m^2 of the joints relative to the pelvis: the `recovered` one, for limb joints together with
+    that of the target, `sigma` [12] m along the optical axis (infinite where there is none), the landmark's across."""
+    covariance = recovered.copy()
+    known = np.isfinite(sigma)
+    across = np.full(known.sum(), _ACROSS_M**2)
+    target = np.stack([across, across, sigma[known] ** 2], -1)[..., None] * np.eye(3)
+    rows = SMPL_LIMBS[known]
+    covariance[rows] = fused(covariance[rows], target)
+    return covariance
 
 
-def calibrated_sigma(estimates: list[Estimate], targets: Targets) -> Floats:
-    """Standard deviation an axis [N,24] m of the joints relative to the pelvis: the recovery's, and the target's where
-    there is one."""
-    sigma = np.array([e.joint_sigma for e in estimates])
-    seen = np.hypot(targets.sigma, _ACROSS_M)
-    sigma[:, SMPL_LIMBS] = 1 / np.hypot(1 / sigma[:, SMPL_LIMBS], 1 / seen)
-    return sigma
-
-
-def build_fit(body: BodyModel) -> Calibration:
+def build_fit(parts: Parts) -> Calibration:
     """`calibrate: fit`."""
-    return FitCalibration(body)
+    return FitCalibration(parts.body)
 
 
-def build_parallel(body: BodyModel) -> Calibration:
+def build_parallel(parts: Parts) -> Calibration:
     """`calibrate: parallel`."""
-    return ParallelCalibration(body)
+    return ParallelCalibration(parts.body)

@@ -11,7 +11,8 @@ from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
-from hmr_ros.methods.contract import Estimate
+from hmr_ros.methods.contract import Estimate, Parts
+from hmr_ros.methods.uncertainty import image_covariance
 from hmr_ros.types import Floats, Frame, Track
 
 _MIN_DEPTH_M = 0.1
@@ -57,9 +58,9 @@ class PostureRecovery:
         self._shapes = TrackShapes()
 
 
-def build(body: BodyModel) -> PostureRecovery:
+def build(parts: Parts) -> PostureRecovery:
     """`recover: posture`."""
-    return PostureRecovery(body)
+    return PostureRecovery(parts.body)
 
 
 def estimates_of(body: BodyModel, seen: Normalised, fitted: Fitted, sigma: Floats) -> list[Estimate]:
@@ -73,7 +74,7 @@ def estimates_of(body: BodyModel, seen: Normalised, fitted: Fitted, sigma: Float
     too_near = np.minimum(joints[..., 2].min(1) - _MIN_DEPTH_M, 0.0)
     transl[:, 2] -= too_near
     joints[..., 2] -= too_near[:, None]
-    rows = zip(rotations, fitted.betas, transl, joints, sigma, strict=True)
+    rows = zip(rotations, fitted.betas, transl, joints, image_covariance(sigma, joints), strict=True)
     return [Estimate(*row) for row in rows]
 
 

@@ -13,7 +13,7 @@ from hmr_ros.diffusion.reprojection import keypoint_step
 from hmr_ros.diffusion.sampler import spread
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
-from hmr_ros.methods.contract import Observation
+from hmr_ros.methods.contract import Estimate, Observation
 from hmr_ros.methods.scorehmr.guidance import LIMBS, PELVIS_FREE, keypoints_at, stiffness, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.settings import OFFLINE, Guidance
@@ -51,16 +51,34 @@ def refine_views(views: list[View], prior: TorchPrior, body: BodyModel, guidance
     x = sample_windows(together, target, prior, guidance)
     rotations, pelvis = rotations_from_6d(x).double().numpy(), target.pelvis.double().numpy()
     precision = together.precision.sum(0).double().numpy()  # of all views
-    out = []
-    for v, view in enumerate(views):
-        common = []
-        for k, frame in enumerate(frames):
-            if target.calibrated or seen[v][k]:
-                person = people[v][nearest[v][k]]
-                estimate = moved(person.estimate, body, rotations[v, k], pelvis[v, k], precision[k])
-                common.append(replace(person, frame=frame, stamp_ns=stamps[k], estimate=estimate))
-        out.append(replace(view, people=common))
-    return out
+    common: list[list[Observation]] = [[] for _ in views]
+    for k, frame in enumerate(frames):
+        there = [v for v in range(len(views)) if target.calibrated or seen[v][k]]
+        before = [people[v][nearest[v][k]] for v in there]
+        found = [
+            moved(p.estimate, body, rotations[v, k], pelvis[v, k], precision[k])
+            for v, p in zip(there, before, strict=True)
+        ]
+        if target.calibrated:
+            found = _sharing_covariance(found, [_turn_of(views[v]) for v in there])
+        for v, person, estimate in zip(there, before, found, strict=True):
+            common[v].append(replace(person, frame=frame, stamp_ns=stamps[k], estimate=estimate))
+    return [replace(view, people=p) for view, p in zip(views, common, strict=True)]
+
+
+def _turn_of(view: View) -> Floats:
+    assert view.R is not None, "all views of a calibrated set have R and t"
+    return view.R
+
+
+def _sharing_covariance(estimates: list[Estimate], turns: list[Floats]) -> list[Estimate]:
+    """One pose of several views has one covariance: the mean of what each view's rays leave open, as information, for
+    their errors are not independent. `turns` [3,3] take the world's axes to the views'."""
+    information = np.mean(
+        [R.T @ np.linalg.inv(e.joint_covariance) @ R for e, R in zip(estimates, turns, strict=True)], 0
+    )
+    world = np.linalg.inv(information)
+    return [replace(e, joint_covariance=R @ world @ R.T) for e, R in zip(estimates, turns, strict=True)]
 
 
 def _nearest(people: list[list[Observation]], frames: list[int]) -> tuple[list[list[int]], list[list[float]]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.sampler import STEPS
 from hmr_ros.io.model_store import asset
+from hmr_ros.networks.denoiser import Denoiser, Residual
 from hmr_ros.networks.weights import read_weights
 
 POSE_6D = 144
@@ -60,7 +60,7 @@ class Evidence(nn.Module):
         self.frame = nn.Sequential(nn.Linear(F, size.frame), nn.GELU(), nn.Linear(size.frame, size.token))
         self.own = nn.Linear(F, C)
         self.mix = nn.Linear(S * (size.token + 1), C)
-        self.first, self.second = _Residual(C), _Residual(C)
+        self.first, self.second = Residual(C), Residual(C)
         self.norm, self.drop = nn.LayerNorm(C), nn.Dropout(_DROPOUT)
         self.weights, self.correction = nn.Linear(C, _JOINTS * S), nn.Linear(C, POSE_6D)
         self.log_sigma = nn.Linear(C, _JOINTS)
@@ -88,79 +88,14 @@ class Evidence(nn.Module):
         return filtered.flatten(1) + poses[:, self.size.past - 1]
 
 
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm, self.up, self.down = nn.LayerNorm(width), nn.Linear(width, width), nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.down(nn.functional.gelu(self.up(self.norm(x))))
-
-
-class _Block(nn.Module):
-    """Scale and shift by time, add the condition's share, feed forward."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-        nn.init.zeros_(self.down.weight)
-        nn.init.zeros_(self.down.bias)
-
-    def forward(self, x: Tensor, scale: Tensor, shift: Tensor, conditioning: Tensor) -> Tensor:
-        h = self.norm(x) * (1 + scale) + shift + conditioning
-        return x + self.down(nn.functional.gelu(self.up(h)))
-
-
-class Denoiser(nn.Module):
-    """eps(x_t, t, context) [B,144]. The condition's share of every block is computed once a frame, not once a step."""
-
-    def __init__(self, size: PriorSize) -> None:
-        super().__init__()
-        W = size.width
-        self.width, self.count = W, size.blocks
-        self.enter = nn.Linear(POSE_6D, W)
-        self.time = nn.Sequential(nn.Linear(64, 2 * W), nn.SiLU(), nn.Linear(2 * W, size.blocks * 2 * W))
-        self.condition = nn.Linear(size.context, size.blocks * W)
-        self.blocks = nn.ModuleList(_Block(W) for _ in range(size.blocks))
-        self.norm = nn.LayerNorm(W)
-        self.leave = nn.Linear(W, POSE_6D)
-
-    def conditioning(self, context: Tensor) -> Tensor:
-        """[B,C] -> [B,blocks*W]."""
-        return torch.as_tensor(self.condition(context))
-
-    def forward(self, x_t: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
-        """`x_t` [B,144], `t` [B] in 0..1000, `conditioning` [B,blocks*W]."""
-        return self.at(x_t, self.times(t), conditioning)
-
-    def times(self, t: Tensor) -> Tensor:
-        """What the blocks need to know of `t` [B]: [B,blocks,2,W]; the same for every pose of a step."""
-        return torch.as_tensor(self.time(_sinusoid(t / STEPS)).reshape(-1, self.count, 2, self.width))
-
-    def at(self, x_t: Tensor, times: Tensor, conditioning: Tensor) -> Tensor:
-        """Like `forward` with the answer of `times`, [B,...] or [1,...]."""
-        shares = conditioning.reshape(-1, self.count, self.width)
-        h = self.enter(x_t)
-        for i, block in enumerate(self.blocks):
-            h = block(h, times[:, i, 0], times[:, i, 1], shares[:, i])
-        return torch.as_tensor(self.leave(self.norm(h)))
-
-
 class Prior(nn.Module):
     """Both parts under one name on disk."""
 
     def __init__(self, size: PriorSize) -> None:
         super().__init__()
         self.size = size
-        self.evidence, self.denoiser = Evidence(size), Denoiser(size)
-
-
-def _sinusoid(t: Tensor) -> Tensor:
-    """[B] in 0..1 -> [B,64]."""
-    frequencies = torch.exp(torch.arange(32, device=t.device) * (math.log(1000.0) / 31))
-    angles = t[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], 1)
+        self.evidence = Evidence(size)
+        self.denoiser = Denoiser(POSE_6D, size.context, size.width, size.blocks)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import TemporalConfig
 from hmr_ros.evidence.features import Grid
-from hmr_ros.methods.contract import Answer, Estimate, Observation
+from hmr_ros.methods.contract import Answer, Estimate, Observation, Parts
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
 from hmr_ros.methods.scorehmr.uncertainty import moved
 from hmr_ros.methods.scorehmr.window import TrackWindow, evidence_vectors, refine_inputs
@@ -97,13 +97,13 @@ class ScoreRefinement:
         return answer
 
 
-def build_temporal(config: TemporalConfig, body: BodyModel, engine: Engine) -> ScoreRefinement:
+def build_temporal(parts: Parts) -> ScoreRefinement:
     """`refine: temporal`."""
+    config = parts.config.temporal
     guidance = Guidance(frames=config.window, sigma_ray=config.landmark_sigma_m)
-    return ScoreRefinement(RefineNetwork(engine), body, guidance, config.lag)
+    return ScoreRefinement(RefineNetwork(parts.engine("refine")), parts.body, guidance, config.lag)
 
 
-def build_keypoints(config: TemporalConfig, body: BodyModel, engine: Engine) -> ScoreRefinement:
+def build_keypoints(parts: Parts) -> ScoreRefinement:
     """`refine: keypoints`: each frame by its key points alone."""
-    del config
-    return ScoreRefinement(RefineNetwork(engine), body, KEYPOINTS)
+    return ScoreRefinement(RefineNetwork(parts.engine("refine")), parts.body, KEYPOINTS)

@@ -10,6 +10,7 @@ from hmr_ros.body.joints import SMPL_JOINTS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import subtrees
 from hmr_ros.methods.contract import Estimate, estimate_at
+from hmr_ros.methods.uncertainty import carried, scaled
 from hmr_ros.types import Floats
 
 # of both together, so that errors have the size that sigma says: root mean square error over sigma, by joint group, on
@@ -27,9 +28,17 @@ _ABOVE = subtrees().T - np.eye(len(SMPL_JOINTS))  # [24,24] 1 where the second j
 
 
 def moved(estimate: Estimate, body: BodyModel, rotations: Floats, pelvis: Floats, precision: Floats) -> Estimate:
-    """The same person with refined local rotations [24,3,3] and pelvis [3] m; `precision` as in `refined_sigma`."""
-    there = estimate_at(body, rotations, estimate.betas, pelvis, estimate.joint_sigma)
-    return replace(there, joint_sigma=refined_sigma(estimate.joint_sigma, precision, there.joints))
+    """The same person with refined local rotations [24,3,3] and pelvis [3] m; `precision` as in `refined_sigma`.
+
+    The covariance keeps its directions, the hypotheses keep their deviations: both shrink with sigma.
+    """
+    there = estimate_at(body, rotations, estimate.betas, pelvis, estimate.joint_covariance)
+    sigma = estimate.joint_sigma
+    new = refined_sigma(sigma, precision, there.joints)
+    samples = estimate.samples
+    if samples is not None:
+        samples = carried(samples, estimate.rotations, rotations, np.minimum(new / sigma, 1.0))
+    return replace(there, joint_covariance=scaled(there.joint_covariance, sigma, new), samples=samples)
 
 
 def refined_sigma(recovered: Floats, precision: Floats, joints: Floats) -> Floats:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hmr_ros.errors import HmrError
 from hmr_ros.io.model_store import blazepose_models
+from hmr_ros.io.results import made_folder
 from hmr_ros.ros.demo.clip import DemoClip, prepare_clip
 from hmr_ros.ros.demo.recording import Recorder, Recording
 from hmr_ros.ros.demo.report import write_report
@@ -24,7 +25,7 @@ TOPIC = "/camera/image_raw"  # of the virtual camera
 
 def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | None) -> int:
     """Run the demo into the folder `out`: overlay.mp4, humans.npz, truth.npz (rendered person), summary.json."""
-    out.mkdir(parents=True, exist_ok=True)
+    made_folder(out)
     os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))  # leave other robots on this network alone
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     prepare_environment()

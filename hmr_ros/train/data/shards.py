@@ -10,17 +10,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hmr_ros.errors import InputError
+from hmr_ros.io.results import made_folder
 
 SHARD = 500  # people a file: what is lost when the making is stopped
 
 
 def make_shards(out: Path, name: str, count: int, workers: int, make: Callable[..., None], *args: Any) -> None:
     """Call `make(file, index, people, *args)` in a process of its own for every file of `out` that is missing."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}; choose another folder") from error
+    made_folder(out)
     files = [out / f"{name}_{k:05d}.npz" for k in range(-(-count // SHARD))]
     # not forked: a lock that a thread of ours holds would stay locked in the copy for ever
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:

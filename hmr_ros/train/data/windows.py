@@ -36,7 +36,7 @@ from hmr_ros.types import Floats, Ints
 
 TARGETS = 3  # neighbouring frames of one window that are trained together, so that their motion can be judged
 _LOST = 0.5
-_DECODER_STEPS = 2  # as live
+DECODER_STEPS = 2  # as live
 _CHUNK = 32  # people fitted at once
 _TIME_SCALES = (0.5, 0.3, 0.2)  # shares of the synthetic motions at once, twice, three times the recorded speed
 _TIME_SCALED = 0.6  # share of the people seen at 15 Hz that are taken to be seen at 30 Hz
@@ -233,7 +233,7 @@ def window_bank(
     the decoder of these weight files see them (None: the shipped ones)."""
     body = load_body(None)
     weights = {"mesh2d": mesh2d, "m2p": m2p}
-    network = torch_posture(_DECODER_STEPS, {name: path for name, path in weights.items() if path is not None})
+    network = torch_posture(DECODER_STEPS, {name: path for name, path in weights.items() if path is not None})
     mesh = coarse_of(body)
     moving = moving_people(pairs)
     people = [moving]

@@ -29,7 +29,9 @@ def _wrong(open_body, observed, depth):
     track, evidence, truth = observed(0.0, depth)
     rotations = truth.rotations.copy()
     rotations[SMPL["left_elbow"]] = matrix_from_axis_angle([0.0, -BEND, 0.0]) @ rotations[SMPL["left_elbow"]]
-    estimate = estimate_at(open_body, rotations, truth.betas, SCALE * truth.joints[0], np.full(24, 0.08))
+    estimate = estimate_at(
+        open_body, rotations, truth.betas, SCALE * truth.joints[0], 0.08**2 * np.tile(np.eye(3), (24, 1, 1))
+    )
     points = sparse_points(open_body, coarse_of(open_body)).posed(rotations, truth.betas) + truth.transl
     aimed = (points - truth.joints[0]) @ evidence.R_camera_aimed
     rays = (points @ evidence.R_camera_aimed)[:, :2] / (points @ evidence.R_camera_aimed)[:, 2:] / evidence.scale
@@ -60,7 +62,7 @@ def test_distance_and_limb_come_from_the_depth(wrong, calibration):
 def test_the_parameters_are_those_of_the_joints(open_body, wrong, calibration):
     track, evidence, estimate, _ = wrong()
     found = calibration(0, [track], [evidence], [estimate])[0]
-    again = estimate_at(open_body, found.rotations, found.betas, found.joints[0], found.joint_sigma)
+    again = estimate_at(open_body, found.rotations, found.betas, found.joints[0], found.joint_covariance)
     np.testing.assert_allclose(again.joints, found.joints, atol=1e-9)
     np.testing.assert_allclose(again.transl, found.transl, atol=1e-9)
     turned = np.swapaxes(found.rotations, 1, 2) @ found.rotations

@@ -52,7 +52,7 @@ def test_parameters_joints_and_pixels_agree(seen, open_body):
     _, rows = seen
     for frame, tracks, _, people in rows:
         for track, estimate in zip(tracks, people["posture"], strict=True):
-            human = human_of(Observation(frame.index, 0, frame.camera, track, None, estimate), estimate, "open")
+            human = human_of(Observation(frame.index, 0, frame.camera, track, None, estimate), estimate, open_body)
             joints = open_body.joints(human.global_orient, human.body_pose, human.betas, human.transl)
             np.testing.assert_allclose(joints, human.joints, atol=1e-6)
             np.testing.assert_allclose(project(joints, frame.camera.K), human.joints_2d, atol=1e-4)

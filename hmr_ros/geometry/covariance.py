@@ -1,0 +1,50 @@
+"""Covariances of points in space: along a ray and across it, packed for messages, and how far off a point is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.types import Floats
+
+_ROWS, _COLUMNS = np.triu_indices(3)  # xx, xy, xz, yy, yz, zz
+
+
+def packed(covariance: Floats) -> Floats:
+    """[...,3,3] -> the upper triangle [...,6]: xx, xy, xz, yy, yz, zz."""
+    return np.asarray(covariance[..., _ROWS, _COLUMNS])
+
+
+def unpacked(upper: Floats) -> Floats:
+    """[...,6] -> [...,3,3]."""
+    out = np.empty((*upper.shape[:-1], 3, 3), upper.dtype)
+    out[..., _ROWS, _COLUMNS] = out[..., _COLUMNS, _ROWS] = upper
+    return out
+
+
+def turned(upper: Floats, R: Floats) -> Floats:
+    """Packed covariances [...,6] in axes turned by `R` [3,3]."""
+    return packed(R @ unpacked(upper) @ R.T)
+
+
+def mean_sigma(covariance: Floats) -> Floats:
+    """[...,3,3] -> one standard deviation an axis, the root of the mean diagonal [...]."""
+    return np.asarray(np.sqrt(np.trace(covariance, axis1=-2, axis2=-1) / 3))
+
+
+def along_rays(sigma: Floats, points: Floats, stretch: Floats) -> Floats:
+    """Covariance [...,3,3] whose mean diagonal is `sigma`^2 [...], with a standard deviation `stretch` times as large
+    along the ray from the camera to `points` [...,3] as across it."""
+    ray = points / np.maximum(np.linalg.norm(points, axis=-1, keepdims=True), 1e-9)
+    outer = ray[..., :, None] * ray[..., None, :]
+    across = 3 * sigma**2 / (2 + stretch**2)
+    return np.asarray(across[..., None, None] * (np.eye(3) + (stretch**2 - 1)[..., None, None] * outer))
+
+
+def fused(first: Floats, second: Floats) -> Floats:
+    """What two independent measurements [...,3,3] of one point say together."""
+    return np.asarray(np.linalg.inv(np.linalg.inv(first) + np.linalg.inv(second)))
+
+
+def mahalanobis_squared(errors: Floats, covariance: Floats) -> Floats:
+    """e^T C^-1 e [...] of errors [...,3]; chi-squared with three degrees of freedom where C is right."""
+    return np.asarray((errors * np.linalg.solve(covariance, errors[..., None])[..., 0]).sum(-1))
