@@ -21,11 +21,10 @@ from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.diagnostics import diagnosis, judge, rest
 from hmr_ros.ros.environment import give_back_memory
-from hmr_ros.ros.inputs import Inputs, check_topics
+from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics
 from hmr_ros.ros.notices import Notices
 from hmr_ros.ros.parameters import changed, declare_settings
 from hmr_ros.ros.publishers import Publishers
-from hmr_ros.ros.stamps import StampCheck
 from hmr_ros.ros.statistics import LiveStatistics
 from hmr_ros.ros.transforms import TransformListener
 from hmr_ros.ros.worker import Surroundings, Worker, warm_up

@@ -259,3 +259,22 @@ def test_a_start_that_fails_ends_in_one_line():
     assert done.returncode == 1 and "Traceback" not in done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert "cannot configure: " in line and "/no/such/body.npz" in line
+
+
+def test_two_cameras_have_ids_and_frames_of_their_own(watcher, rendered):
+    """As multi_camera.launch.py starts them: a namespace each."""
+    left = watcher("namespace:=left", "image_topic:=/image", "--ros-args", "-p", "threads:=1", node="/left/hmr")
+    command = [sys.executable, "-m", "hmr_ros", "live", "namespace:=right", "image_topic:=/image"]
+    right = subprocess.Popen([*command, "--ros-args", "-p", "threads:=1"])
+    try:
+        others = []
+        left.node.create_subscription(HumanArray, "/right/hmr/humans", others.append, 10)
+        left.send_until(
+            lambda: any(a.humans for a in left.answers) and any(a.humans for a in others), rendered[0][0], every_s=0.1
+        )
+        left.wait(lambda: {"body_left_0", "body_right_0"} <= {f.child_frame_id for f in left.frames})
+        ids = [{h.id for a in answers for h in a.humans} for answers in (left.answers, others)]
+        assert ids[0] and ids[1] and not ids[0] & ids[1]
+    finally:
+        right.send_signal(signal.SIGTERM)
+        assert right.wait(timeout=15) == 0

@@ -221,7 +221,7 @@ def test_start_arguments_name_real_settings():
 
 
 def test_launch_files_compile_and_take_the_table():
-    for name in ("live", "bag"):
+    for name in ("live", "bag", "multi_camera"):
         source = share_file(f"launch/{name}.launch.py").read_text()
         compile(source, name, "exec")
     assert "START_ARGUMENTS" in share_file("launch/live.launch.py").read_text()
