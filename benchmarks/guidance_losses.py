@@ -11,7 +11,8 @@ from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.diffusion.reprojection import carries
-from hmr_ros.diffusion.sampler import Denoiser, cosine_alphas, noised, predicted_x0
+from hmr_ros.diffusion.sampler import Denoiser, noised, predicted_x0
+from hmr_ros.diffusion.schedule import cosine_alphas
 from hmr_ros.diffusion.skeleton import Posed
 
 Guide = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> gradient of the guidance loss with respect to it

@@ -23,7 +23,10 @@ from hmr_ros.methods.registry import MAX_LAG, RECOVERIES, REFINEMENTS
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Camera, Frame, Human, Track
 
-FIGURES = ("pa_mpjpe_limbs_mm", "mpjpe_mm", "pve_mm", "acceleration_error_m_s2", "joints_2d_px", "translation_mm")
+FIGURES = (
+    "pa_mpjpe_limbs_mm", "mpjpe_mm", "pve_mm", "acceleration_error_m_s2", "joints_2d_px", "translation_mm",
+    "coverage_95", "sigma_error_spearman",
+)  # fmt: skip
 Tracked = list[tuple[Frame, list[Track]]]
 
 

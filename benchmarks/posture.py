@@ -106,8 +106,8 @@ def fit(fitter: PointFitter, posture: Posture, rays: Floats, sigma: Floats) -> F
     """Points [N,81,3] of the SMPL bodies fitted to 3D points and `rays` [N,81,2] with `sigma` [N,81]."""
     count = len(rays)
     wanted = Observed(posture.points, posture.sigma, rays, sigma, np.zeros((count, 10)), np.ones(count))
-    names = wanted.__dataclass_fields__
-    parts = [Observed(*(getattr(wanted, n)[k : k + CHUNK] for n in names)) for k in range(0, count, CHUNK)]
+    given = [array for array in vars(wanted).values() if array is not None]
+    parts = [Observed(*(array[k : k + CHUNK] for array in given)) for k in range(0, count, CHUNK)]
     return np.concatenate([fitter(part).points for part in parts])
 
 

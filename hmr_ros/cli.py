@@ -173,7 +173,7 @@ def _bench(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from hmr_ros.commands.export import export_networks
 
-    baked = {"posture.steps": args.steps, "temporal.window": args.window}
+    baked = {"posture.steps": args.steps, "temporal.window": args.window, "hmdiff.samples": args.samples}
     config = with_values(HmrConfig(), {name: value for name, value in baked.items() if value is not None})
     weights = {name: getattr(args, name) for name in WEIGHTS if getattr(args, name)}
     return export_networks(args.networks, args.out, config, weights)
@@ -319,6 +319,7 @@ def _engine_commands(commands: Any) -> None:
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the engines, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.add_argument("--window", type=int, metavar="W", help="frames refined together")
+    p.add_argument("--samples", type=int, metavar="S", help="samples a person of hmdiff")
     for name in WEIGHTS:
         p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
     p.set_defaults(command=_export)

@@ -202,7 +202,19 @@ class HypothesesConfig:
     """Several poses that the evidence allows (Diff-HMR)."""
 
     count: int = option(0, "hypotheses given with every person; 0: none", at_least=0, at_most=100)
-    seed: int = option(0, "of the noise that they are made from", at_least=0, at_most=2**31 - 1)
+    seed: int = option(0, "of the noise that they are made from", at_least=0, at_most=99999)
+
+
+@dataclass(frozen=True)
+class HmdiffConfig:
+    """HMDiff (recover: hmdiff)."""
+
+    steps: int = option(4, "steps of the reverse diffusion", at_least=1, at_most=1000)
+    samples: int = option(8, "samples a person, whose mean is the answer", at_least=1, at_most=64)
+    seed: int = option(0, "of the noise; the same seed gives the same answer", at_least=0, at_most=99999)
+    align: bool = option(
+        True, "draw the samples towards heat maps, depth distribution and, where there is a depth image, depth joints"
+    )
 
 
 @dataclass(frozen=True)
@@ -242,6 +254,7 @@ class HmrConfig:
     autostart: bool = option(True, "configure and activate the node when it starts; false: wait for lifecycle commands")
     posture: PostureConfig = field(default_factory=PostureConfig)
     hypotheses: HypothesesConfig = field(default_factory=HypothesesConfig)
+    hmdiff: HmdiffConfig = field(default_factory=HmdiffConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

@@ -27,6 +27,7 @@ from hmr_ros.methods.registry import (
     NETWORKS,
     RECOVERIES,
     REFINEMENTS,
+    Method,
     load,
 )
 from hmr_ros.perception.detector import Detector
@@ -78,10 +79,19 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
     parts = Parts(config, body, lambda network: _warm(choose_engine(config, network).engine))
     hypotheses, calibrate, refine = (load(m.build)(parts) if m else None for m in (sampler, chosen, refinement))
     return Stages(
-        EvidenceMaker(_posture_source(config) if posture else None), load(recovery.build)(parts),
+        EvidenceMaker(_source(recovery, parts) if posture else None), load(recovery.build)(parts),
         hypotheses=hypotheses, calibration=calibrate, refinement=refine,
         conversion=BodyConversion(target) if config.body and not direct else None,
     )  # fmt: skip
+
+
+def _source(recovery: Method, parts: Parts) -> PostureSource:
+    """Of the posture networks, or a recovery's own on top of these."""
+    source = _posture_source(parts.config)
+    if not recovery.source:
+        return source
+    own: PostureSource = load(recovery.source)(parts, source)
+    return own
 
 
 def _posture_source(config: HmrConfig) -> PostureSource:

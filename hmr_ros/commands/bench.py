@@ -21,6 +21,7 @@ from hmr_ros.config import ENGINES, DetectorConfig, HmrConfig, TrackerConfig
 from hmr_ros.errors import ConfigError, HmrError, InputError
 from hmr_ros.factory import build_pipeline, build_stages, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import parse_size, render_motion
@@ -54,7 +55,7 @@ def bench(
     if not tracks:
         raise InputError("nobody found in the rendered test image; run: hmr doctor")
     rows += _crowds(pipeline, frame, tracks[0], people, repeats)
-    kind = choose_engine(config).engine.kind if config.recover == "posture" else "none"
+    kind = choose_engine(config).engine.kind if RECOVERIES[config.recover].needs_posture else "none"
     report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads,
         "steps": config.posture.steps,

@@ -19,6 +19,7 @@ from hmr_ros.io.model_store import asset
 from hmr_ros.io.results import made_folder
 from hmr_ros.methods.diffhmr.network import DiffHmrSize
 from hmr_ros.methods.diffhmr.network import load_network as load_diffhmr
+from hmr_ros.methods.hmdiff.network import HmdiffSize, load_hmdiff
 from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.posturehmr.heatmaps import image_size, load_image
 from hmr_ros.methods.posturehmr.m2p import M2PSize, load_m2p
@@ -32,6 +33,7 @@ from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.train.data.stills import still_bank
 from hmr_ros.train.data.windows import DECODER_STEPS, window_bank
 from hmr_ros.train.diffhmr import calibrate, train_diffhmr
+from hmr_ros.train.hmdiff import train_hmdiff
 from hmr_ros.train.image import train_image
 from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
@@ -71,6 +73,27 @@ def m2p(
         raise ConfigError(f"{init} has another size than --size {size}; leave one of them out")
     network = train_m2p(bank, val, front, body, coarse, chosen, schedule, mix, Variant(path, bare), start)
     return _saved("m2p", network, chosen, schedule, {"pairs": len(bank), "path": path, "bare_keypoints": bare})
+
+
+def hmdiff(
+    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None,
+    init: Path | None, mix: Mix, size: str, one_step: bool, threads: int,
+) -> int:  # fmt: skip
+    """`hmr train hmdiff`: writes hmdiff.safetensors into the schedule's folder; `init` = weights to go on from."""
+    if not 0 <= mix.synthetic_share <= 1:
+        raise ConfigError(f"--synthetic-share {mix.synthetic_share} is no share; give 0 to 1")
+    chosen = hmdiff_size(size)
+    start = None if init is None else load_hmdiff(init)
+    if start is not None and start.size != chosen:
+        raise ConfigError(f"{init} has another size than --size {size}; leave one of them out")
+    _prepare(schedule, threads)
+    front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
+    bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
+    body = load_body(None)
+    network = train_hmdiff(
+        bank, val, front, body, coarse_of(body), chosen, schedule, mix, one_step=one_step, start=start
+    )
+    return _saved("hmdiff", network, chosen, schedule, {"pairs": len(bank), "one_step": one_step})
 
 
 def prior(
@@ -146,6 +169,14 @@ def m2p_size(name: str, bare: bool = False) -> M2PSize:
     if name not in sizes:
         raise ConfigError(f"--size '{name}' is unknown; choose from {', '.join(sizes)}")
     return M2PSize(**asdict(sizes[name]) | {"bare_landmarks": NUM_LANDMARKS * CHANNELS if bare else 0})
+
+
+def hmdiff_size(name: str) -> HmdiffSize:
+    """`small` runs in real time on two CPU cores; `paper` has the paper's widths."""
+    sizes = {"small": HmdiffSize(), "paper": HmdiffSize(step=61, identity=64, heads=4, head_tokens=0)}
+    if name not in sizes:
+        raise ConfigError(f"--size '{name}' is unknown; choose from {', '.join(sizes)}")
+    return sizes[name]
 
 
 def _saved(name: str, network: nn.Module, size: Any, schedule: Schedule, notes: dict[str, Any]) -> int:

@@ -37,6 +37,7 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     p.set_defaults(command=_crops)
     _mesh2d_options(_on_pairs(stages.add_parser("mesh2d", help=_ON_PAIRS.format("mesh2d")), 3500))
     _m2p_options(_on_pairs(stages.add_parser("m2p", help=_ON_PAIRS.format("m2p")), 11000))
+    _hmdiff_options(_on_pairs(stages.add_parser("hmdiff", help=_ON_PAIRS.format("hmdiff")), 4000))
     _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
     _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 4000))
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
@@ -65,14 +66,26 @@ def _mesh2d_options(p: argparse.ArgumentParser) -> None:
 def _m2p_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
     p.add_argument("--jitter", type=float, default=0.0, help="noise on the landmarks, in sizes of the person")
-    p.add_argument(
-        "--synthetic-share", type=float, default=0.6, metavar="SHARE",
-        help="share of every batch in poses that were not rendered, with landmarks from the noise model",
-    )  # fmt: skip
+    _share_option(p)
     p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
     p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
     p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
     p.set_defaults(command=_m2p)
+
+
+def _hmdiff_options(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
+    _share_option(p)
+    p.add_argument("--size", default="small", help="small (CPU) or paper")
+    p.add_argument("--one-step", action="store_true", help="ablation: the points at once, no diffusion")
+    p.set_defaults(command=_hmdiff)
+
+
+def _share_option(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--synthetic-share", type=float, default=0.6, metavar="SHARE",
+        help="share of every batch in poses that were not rendered, with landmarks from the noise model",
+    )  # fmt: skip
 
 
 def _prior_options(p: argparse.ArgumentParser) -> None:
@@ -157,6 +170,16 @@ def _m2p(args: argparse.Namespace) -> int:
         args.pairs, args.val, args.mesh2d, _schedule(args), motion=args.motion, init=args.init,
         mix=Mix(synthetic_share=args.synthetic_share, jitter=args.jitter), size=args.size, path=args.path,
         bare=args.bare_keypoints, threads=args.threads,
+    )  # fmt: skip
+
+
+def _hmdiff(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+    from hmr_ros.train.data.batches import Mix
+
+    return train.hmdiff(
+        args.pairs, args.val, args.mesh2d, _schedule(args), motion=args.motion, init=args.init,
+        mix=Mix(synthetic_share=args.synthetic_share), size=args.size, one_step=args.one_step, threads=args.threads,
     )  # fmt: skip
 
 

@@ -40,6 +40,18 @@ def aimed_plane(rays: Floats, R_camera_aimed: Floats) -> Floats:
     return np.asarray(turned[..., :2] / np.maximum(turned[..., 2:], _LEAST_Z))
 
 
+def aimed_heat(heat: Floats, camera: Camera, R_camera_aimed: Floats, scale: Floats) -> Floats:
+    """Moments of heat maps [N,33,6] in pixels (`Keypoints.heat`) as the cameras aimed at the people see them, in sizes
+    of the person and their squares; the mass stays."""
+    mean = heat[..., :2]
+    shifted = [mean + np.array(pixel) for pixel in ((0, 0), (1, 0), (0, 1))]
+    at, right, down = (aimed_plane(rays_of(p, camera), R_camera_aimed) / scale[:, None, None] for p in shifted)
+    J = np.stack([right - at, down - at], -1)  # [N,33,2,2] plane over pixels
+    covariance = J @ heat[..., [2, 3, 3, 4]].reshape(*mean.shape[:2], 2, 2) @ np.swapaxes(J, -1, -2)
+    flat = covariance.reshape(*mean.shape[:2], 4)[..., [0, 1, 3]]
+    return np.concatenate([at, flat, heat[..., 5:]], -1)
+
+
 def rays_of(pixels: Floats, camera: Camera) -> Floats:
     """Pixels [N,P,2] of the image -> the plane z = 1 [N,P,2], without lens distortion."""
     flat = undistort_points(pixels.reshape(-1, 2), camera)

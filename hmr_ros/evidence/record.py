@@ -9,7 +9,7 @@ import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.evidence.depth import PATCH_M, SurfaceDepths, surface_depths
-from hmr_ros.evidence.keypoints import Normalised, normalise, rays_of
+from hmr_ros.evidence.keypoints import Normalised, aimed_heat, normalise, rays_of
 from hmr_ros.types import Array, Floats, Frame, Track
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Evidence:
     R_camera_aimed: Float[Array, "3 3"]  # aimed camera -> real camera
     posture: Posture | None  # the 81 points, N = 1; None where no method asked for them
     depth: SurfaceDepths | None = None  # at the limb landmarks; None without a depth image
+    # of the heat around each landmark, as `Keypoints.heat` but in units of `keypoints`; None where no heat map tells
+    heat: Float[Array, "33 6"] | None = None
 
 
 class EvidenceMaker:
@@ -53,7 +55,7 @@ class EvidenceMaker:
 
     def __init__(self, source: PostureSource | None) -> None:
         """`source` estimates the 81 body points; None: they are left out."""
-        self._source = source
+        self.source = source
 
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Evidence]:
         """One record a track, in the same order."""
@@ -62,11 +64,11 @@ class EvidenceMaker:
         keypoints = np.array([t.keypoints.keypoints_2d for t in tracks])
         rays = rays_of(keypoints[..., :2], frame.camera)
         seen = normalise(rays, keypoints[..., 2], np.array([t.keypoints.keypoints_3d for t in tracks]))
-        posture = self._source(frame, tracks, seen) if self._source else None
+        posture = self.source(frame, tracks, seen) if self.source else None
         return [
             Evidence(
                 rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i),
-                depths_of(frame, keypoints[i], float(seen.scale[i])),
+                depths_of(frame, keypoints[i], float(seen.scale[i])), heat_of(frame, tracks[i], seen, i),
             )
             for i in range(len(tracks))
         ]  # fmt: skip
@@ -97,6 +99,15 @@ def depths_of(frame: Frame, keypoints: Floats, scale: float) -> SurfaceDepths | 
         return None
     size_px = PATCH_M / _PERSON_M * scale * float(frame.camera.K[0, 0])
     return SurfaceDepths(*surface_depths(frame.depth, keypoints[BLAZEPOSE_LIMBS, :2], size_px))
+
+
+def heat_of(frame: Frame, track: Track, seen: Normalised, i: int) -> Floats | None:
+    """`Evidence.heat` of row `i` of `seen`."""
+    if track.keypoints.heat is None:
+        return None
+    return aimed_heat(track.keypoints.heat[None], frame.camera, seen.R_camera_aimed[i : i + 1], seen.scale[i : i + 1])[
+        0
+    ]
 
 
 def _row(posture: Posture | None, i: int) -> Posture | None:

@@ -85,6 +85,13 @@ def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict
     return {name: np.asarray(array, np.float32) for name, array in inputs.items()}
 
 
+def _noisy(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Inputs of `hmdiff`: people, noise and one of the steps."""
+    state = rng.standard_normal((count, *signature.inputs["state"]), np.float32)
+    time = np.full(count, rng.choice([1000, 600, 100]), np.float32)
+    return _people(signature, count, rng) | {"state": state, "time": time}
+
+
 def _images(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
     """Inputs of `image`."""
     return {"images": rng.uniform(0, 1, (count, *signature.inputs["images"])).astype(np.float32)}
@@ -104,4 +111,7 @@ def _sampled(signature: Signature, count: int, rng: np.random.Generator) -> dict
     return {name: np.asarray(array, np.float32) for name, array in inputs.items()}
 
 
-_MAKERS = {"posture": _people, "decoder": _meshes, "refine": _windows, "image": _images, "hypotheses": _sampled}
+_MAKERS = {
+    "posture": _people, "decoder": _meshes, "refine": _windows, "hypotheses": _sampled, "hmdiff": _noisy,
+    "image": _images,
+}  # fmt: skip

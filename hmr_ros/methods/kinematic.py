@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_JOINTS, SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.body.shape import betas_from_bone_lengths
 from hmr_ros.evidence.record import Evidence
@@ -22,7 +22,7 @@ from hmr_ros.geometry.rotations import (
     rotation_between,
 )
 from hmr_ros.methods.contract import Estimate, Parts
-from hmr_ros.methods.uncertainty import image_covariance
+from hmr_ros.methods.uncertainty import by_joint, image_covariance
 from hmr_ros.types import Camera, Floats, Frame, Track
 
 _HINGE_FALLBACK = 0.15  # weight of the anatomical guess of a hinge axis against sin(bend angle)
@@ -39,12 +39,10 @@ _FRONT, _LEFT = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
 # standard deviation an axis of a joint whose landmark has confidence 1 and 0, scaled by joint so that errors have that
 # size (benchmarks/uncertainty.py --recover kinematic)
 _SIGMA_SEEN_M, _SIGMA_UNSEEN_M = 0.05, 0.20
-_SIGMA_SCALES = {
-    "neck": 1.3, "head": 1.3, "left_shoulder": 1.2, "right_shoulder": 1.2, "left_elbow": 1.2, "right_elbow": 1.2,
-    "left_wrist": 1.7, "right_wrist": 1.7, "left_hand": 1.7, "right_hand": 1.7, "left_knee": 1.3, "right_knee": 1.3,
-    "left_ankle": 1.9, "right_ankle": 1.9, "left_foot": 1.9, "right_foot": 1.9,
-}  # fmt: skip
-_SIGMA_SCALE = np.array([_SIGMA_SCALES.get(name, 0.7) for name in SMPL_JOINTS])
+# so that the 95 % ellipsoids hold 95 % of the joints (benchmarks/uncertainty.py)
+_SIGMA_SCALE = by_joint({
+    "trunk": 0.81, "head": 1.5, "shoulders": 1.33, "elbows": 1.37, "hands": 1.9, "knees": 1.59, "feet": 2.34,
+})  # fmt: skip
 
 
 class KinematicRecovery:

@@ -19,6 +19,7 @@ class Method:
 
     build: str  # "module:function"; `contract.Parts` -> the method
     needs_posture: bool  # whether it reads the 81 points of the posture networks from the evidence
+    source: str = ""  # "module:function" of its own source of the 81 points, on top of the posture networks
     any_body: bool = False  # whether it works on any SMPL-format body; else on the open body alone
     samples: bool = False  # whether a recovery gives hypotheses of its own where they are asked for
 
@@ -44,12 +45,13 @@ class Network:
 
 
 _POSTURE, _SCORE = "hmr_ros.methods.posturehmr", "hmr_ros.methods.scorehmr"
-_DIFF = "hmr_ros.methods.diffhmr"
+_DIFF, _HMDIFF = "hmr_ros.methods.diffhmr", "hmr_ros.methods.hmdiff"
 
 RECOVERIES = {
     "kinematic": Method("hmr_ros.methods.kinematic:build", needs_posture=False, any_body=True),
     "posture": Method(f"{_POSTURE}.recovery:build", needs_posture=True),
     "diffhmr": Method(f"{_DIFF}.recovery:build", needs_posture=True, samples=True),
+    "hmdiff": Method(f"{_POSTURE}.recovery:build", needs_posture=True, source=f"{_HMDIFF}.source:build"),
 }
 HYPOTHESES = Method(f"{_DIFF}.hypotheses:build", needs_posture=True)  # beside recoveries that do not sample
 REFINEMENTS = {
@@ -68,6 +70,9 @@ NETWORKS = {
         f"{_SCORE}.guided_frame:refine_graph", "frames", ("prior",), "temporal.window", option="--window"
     ),
     "hypotheses": Network(f"{_DIFF}.sampling:hypotheses_graph", "steps", ("diffhmr",), default=10),
+    "hmdiff": Network(
+        f"{_HMDIFF}.graphs:hmdiff_graph", "samples", ("mesh2d", "hmdiff"), "hmdiff.samples", option="--samples"
+    ),
     "image": Network(f"{_POSTURE}.graphs:image_graph", "crop_px", ("image",), default=128),
     "decoder": Network(f"{_POSTURE}.graphs:decoder_graph", "steps", _M2P, "posture.steps", option="--steps"),
 }

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.sampler import STEPS
+from hmr_ros.diffusion.schedule import STEPS
 
 
 class Denoiser(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.sampler import STEPS
+from hmr_ros.diffusion.schedule import STEPS
 from hmr_ros.networks.denoiser import sinusoid
 
 _GROUPS = 8

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hmr_ros.body.coarse import NUM_SPARSE
 from hmr_ros.body.joints import JOINT_GROUPS, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import forward_kinematics
-from hmr_ros.diffusion.sampler import STEPS, cosine_alphas
+from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
 from hmr_ros.diffusion.skeleton import rotations_from_6d, to_6d
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.geometry.covariance import mahalanobis_squared

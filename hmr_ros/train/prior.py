@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hmr_ros.body.joints import SMPL_LIMBS
-from hmr_ros.diffusion.sampler import STEPS, cosine_alphas
+from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.methods.scorehmr.prior import POSE_6D, Prior, PriorSize

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hmr_ros.diffusion.sampler import (
-    STEPS,
-    cosine_alphas,
-    ddim_step,
-    invert,
-    newton_guided,
-    noised,
-    predicted_x0,
-    sample,
-)
+from hmr_ros.diffusion.sampler import ddim_step, invert, newton_guided, noised, predicted_x0, sample
+from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
 
 UP = [0, 10, 20, 30, 40, 50]
 

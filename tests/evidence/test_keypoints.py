@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hmr_ros.evidence.keypoints import aim, normalise
+from hmr_ros.evidence.keypoints import aim, aimed_heat, aimed_plane, normalise, rays_of
+from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 
 
@@ -48,3 +49,25 @@ def test_nearly_the_same_after_the_camera_turns():
     a, b = (normalise(rays(x), confidence, world) for x in (body, turned))
     np.testing.assert_allclose(a.scale, b.scale, rtol=0.02)
     assert np.abs(a.points - b.points).max() < 0.12
+
+
+def test_heat_is_seen_as_its_pixels_are():
+    """Mean and covariance of a cloud of pixels, against those of the cloud after it is aimed and scaled."""
+    rng = np.random.default_rng(0)
+    camera = guess_camera(640, 480)
+    body, confidence, world = people(2)
+    seen = normalise(rays(body), confidence, world)
+    means = body[..., :2] / body[..., 2:] @ camera.K[:2, :2].T + camera.K[:2, 2]
+    cloud = means[:, :, None] + rng.normal(size=(2, 33, 500, 2)) @ np.array([[3.0, 1.0], [0.0, 2.0]])
+    centred = cloud - cloud.mean(2, keepdims=True)
+    xx, xy, yy = ((centred[..., a] * centred[..., b]).mean(2) for a, b in ((0, 0), (0, 1), (1, 1)))
+    mass = rng.uniform(size=(2, 33))
+    heat = np.stack([*np.moveaxis(cloud.mean(2), -1, 0), xx, xy, yy, mass], -1)
+    found = aimed_heat(heat, camera, seen.R_camera_aimed, seen.scale)
+    plane = aimed_plane(rays_of(cloud.reshape(2, -1, 2), camera), seen.R_camera_aimed).reshape(cloud.shape)
+    plane = plane / seen.scale[:, None, None, None]
+    np.testing.assert_allclose(found[..., :2], plane.mean(2), atol=2e-3)
+    away = plane - plane.mean(2, keepdims=True)
+    expected = [(away[..., a] * away[..., b]).mean(2) for a, b in ((0, 0), (0, 1), (1, 1))]
+    np.testing.assert_allclose(found[..., 2:5], np.stack(expected, -1), rtol=0.05, atol=2e-5)
+    np.testing.assert_array_equal(found[..., 5], mass)

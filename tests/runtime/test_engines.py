@@ -7,6 +7,7 @@ import pytest
 from hmr_ros.errors import AssetError, InputError
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.dummy_inputs import make_inputs
+from hmr_ros.methods.hmdiff.graphs import hmdiff_graph
 from hmr_ros.methods.posturehmr.graphs import decoder_graph, image_graph, posture_graph, torch_posture
 from hmr_ros.methods.posturehmr.sources import POSTURE, PostureNetwork
 from hmr_ros.methods.scorehmr.guided_frame import refine_graph
@@ -46,6 +47,7 @@ def test_dummy_inputs_are_decoded_to_people():
         (image_graph, 128, {"crop_px": 128}),
         (decoder_graph, 2, {"steps": 2}),
         (refine_graph, 6, {"frames": 6, "past": 10}),
+        (hmdiff_graph, 3, {"samples": 3}),
     ],
 )
 def test_other_networks_say_what_torch_says(tmp_path, make, setting, settings):

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.sampler import cosine_alphas
+from hmr_ros.diffusion.schedule import cosine_alphas
 from hmr_ros.evidence.features import NUM_FEATURES
 from hmr_ros.networks.denoiser import Denoiser, Residual
 from hmr_ros.networks.unet import UNet

@@ -12,7 +12,7 @@ from hmr_ros.body.shape import TrackShapes
 from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
 from hmr_ros.methods.contract import Estimate, Parts
-from hmr_ros.methods.uncertainty import image_covariance
+from hmr_ros.methods.uncertainty import by_joint, image_covariance
 from hmr_ros.types import Floats, Frame, Track
 
 _MIN_DEPTH_M = 0.1
@@ -28,6 +28,10 @@ _NECK_AND_HEAD = [list(JOINT_IDS).index(SMPL[name]) for name in ("neck", "head")
 # their pixels as mixtures of nose, middle of the ears and middle of the shoulders, from benchmarks/face.py
 FACE_MIXTURE = np.array([[-0.58, 0.88, 0.70], [-0.23, 1.04, 0.19]])
 _SIGMA_FACE = np.array([0.04, 0.03])  # as _SIGMA_LANDMARK
+# of the networks' spread, so that the 95 % ellipsoids of the joints hold 95 % (benchmarks/uncertainty.py)
+_SIGMA_SCALE = by_joint({
+    "trunk": 1.26, "head": 1.08, "shoulders": 1.08, "elbows": 1.28, "hands": 1.32, "knees": 1.14, "feet": 1.14,
+})  # fmt: skip
 
 
 class PostureRecovery:
@@ -107,4 +111,4 @@ def joint_sigma(sparse: Floats) -> Floats:
     for joint in range(1, len(SMPL_PARENTS)):
         missing = np.isnan(sigma[:, joint])
         sigma[missing, joint] = sigma[missing, SMPL_PARENTS[joint]]
-    return sigma
+    return _SIGMA_SCALE * sigma

@@ -6,25 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL_JOINTS
-from hmr_ros.body.model import BodyModel
+from hmr_ros.body.model import NUM_JOINTS, BodyModel
 from hmr_ros.body.points import subtrees
 from hmr_ros.methods.contract import Estimate, estimate_at
-from hmr_ros.methods.uncertainty import carried, scaled
+from hmr_ros.methods.uncertainty import by_joint, carried, scaled
 from hmr_ros.types import Floats
 
-# of both together, so that errors have the size that sigma says: root mean square error over sigma, by joint group, on
-# rendered motion of people that no network was trained on (benchmarks/uncertainty.py)
-_SCALES = {
-    "neck": 0.73, "head": 0.73, "left_shoulder": 0.74, "right_shoulder": 0.74, "left_elbow": 0.93,
-    "right_elbow": 0.93, "left_wrist": 0.90, "right_wrist": 0.90, "left_hand": 0.90, "right_hand": 0.90,
-    "left_knee": 0.87, "right_knee": 0.87, "left_ankle": 0.78, "right_ankle": 0.78, "left_foot": 0.78,
-    "right_foot": 0.78,
-}  # fmt: skip
-_TRUNK_SCALE = 0.93
-_SCALE = np.array([_SCALES.get(name, _TRUNK_SCALE) for name in SMPL_JOINTS])
+# of both together, by joint group, so that the 95 % ellipsoids hold 95 % of the joints, on rendered motion of people
+# that no network was trained on (benchmarks/uncertainty.py)
+_SCALE = by_joint({
+    "trunk": 0.91, "head": 0.76, "shoulders": 0.78, "elbows": 1.00, "hands": 0.92, "knees": 0.92, "feet": 0.79,
+})  # fmt: skip
 _LEAST_M = 1e-3
-_ABOVE = subtrees().T - np.eye(len(SMPL_JOINTS))  # [24,24] 1 where the second joint turns the first
+_ABOVE = subtrees().T - np.eye(NUM_JOINTS)  # [24,24] 1 where the second joint turns the first
 
 
 def moved(estimate: Estimate, body: BodyModel, rotations: Floats, pelvis: Floats, precision: Floats) -> Estimate:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hmr_ros.body.joints import SMPL_PARENTS
-from hmr_ros.diffusion.sampler import STEPS, noised
+from hmr_ros.diffusion.sampler import noised
+from hmr_ros.diffusion.schedule import STEPS
 from hmr_ros.diffusion.skeleton import rotations_from_6d, to_6d
 from hmr_ros.methods.diffhmr.hypotheses import hypotheses_signature
 from hmr_ros.methods.diffhmr.network import ALPHAS, noise_of

@@ -103,7 +103,7 @@ def test_the_head_stays_where_the_face_is_seen(seen, open_body):
     _, rows = seen
     frame, tracks, truth, _ = rows[0]
     right = seen[0]["posture"].evidence
-    wrong = EvidenceMaker(_HeadOnTheChest(right._source))
+    wrong = EvidenceMaker(_HeadOnTheChest(right.source))
     people = [PostureRecovery(open_body)(frame, tracks, evidence(frame, tracks))[0] for evidence in (right, wrong)]
     np.testing.assert_allclose(people[1].joints, people[0].joints, atol=2e-3)
     off = np.linalg.norm(project(people[1].joints, frame.camera.K)[SMPL["head"]] - truth.joints_2d[SMPL["head"]])
