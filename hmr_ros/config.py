@@ -114,7 +114,10 @@ class OutputConfig:
     tf: bool = option(True, "broadcast one frame a person on /tf (only where tf2_msgs is installed)", when=LIVE)
     tf_joints: bool = option(False, "broadcast the joints of each person too, as children of the person", when=LIVE)
     tf_prefix: str = option(
-        "", "a person's frame is this and the track id; empty: body_, with namespace and node name unless it is /hmr"
+        "", "a person's frame is this and the track id; empty: body_p, or body_ with the node's names unless it is /hmr"
+    )
+    ros4hri: bool = option(
+        True, "publish people for ROS4HRI and on /people too, where hri_msgs and people_msgs are installed", when=LIVE
     )
     searching_s: float = option(
         0.5,

@@ -15,7 +15,19 @@ ORDER = [
 ]  # fmt: skip
 # wanted although it points down: doctor asks ros/doctor.py, which imports rclpy only inside its checks
 ALLOWED = {("commands", "ros")}
-ROS = ("rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "visualization_msgs", "diagnostic_msgs", "tf2_msgs")
+ROS = (
+    "rclpy",
+    "sensor_msgs",
+    "std_msgs",
+    "geometry_msgs",
+    "visualization_msgs",
+    "diagnostic_msgs",
+    "tf2_msgs",
+    "std_srvs",
+    "lifecycle_msgs",
+    "hri_msgs",
+    "people_msgs",
+)
 
 
 def sources():

@@ -125,6 +125,28 @@ def fraction_of_rotation(R: Floats, share: float) -> Floats:
     )
 
 
+def quaternion_of(R: Floats) -> tuple[float, float, float, float]:
+    """One rotation [3,3] -> unit quaternion (w, x, y, z) with w >= 0 (plain floats, as above)."""
+    (a, b, c), (d, e, f), (g, h, i) = R.tolist()
+    rows = (
+        (1 + a + e + i, h - f, c - g, d - b),
+        (h - f, 1 + a - e - i, b + d, c + g),
+        (c - g, b + d, 1 - a + e - i, f + h),
+        (d - b, c + g, f + h, 1 - a - e + i),
+    )
+    w, x, y, z = rows[max(range(4), key=lambda k: rows[k][k])]  # the largest entry is the safest
+    norm = math.copysign(math.sqrt(w * w + x * x + y * y + z * z), w)
+    return w / norm, x / norm, y / norm, z / norm
+
+
+def rotation_vector_of(R: Floats) -> Floats:
+    """One rotation [3,3] -> axis-angle [3] rad with angle in [0, pi] (plain floats, as above)."""
+    w, x, y, z = quaternion_of(R)
+    sine = math.sqrt(x * x + y * y + z * z)
+    factor = 2 * math.atan2(sine, w) / sine if sine > _TINY else 2.0
+    return np.array([factor * x, factor * y, factor * z])
+
+
 def cross(a: Floats, b: Floats) -> Floats:
     """Cross product [3] of two single vectors [3], without the cost of NumPy's general one."""
     return np.array(_cross(_floats(a), _floats(b)))

@@ -299,7 +299,7 @@ class HumanBagWriter:
         pose, velocity = self._pelvis(human)
         return t["hmr_ros/msg/Human"](
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,
-            tracking_state=int(human.state), id=str(human.track_id), scale_source=int(human.scale),
+            tracking_state=int(human.state), id=f"p{human.track_id}", scale_source=int(human.scale),
             k=human.K.reshape(-1), pelvis=pose, pelvis_velocity=velocity, **arrays,
         )  # fmt: skip
 

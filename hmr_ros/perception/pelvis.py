@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from filterpy.kalman import predict, update
 
 from hmr_ros.body.axes import between_hips, body_rotation
 from hmr_ros.body.joints import BLAZEPOSE, SMPL
 from hmr_ros.geometry.camera import distort_points, project
 from hmr_ros.geometry.rigid import Rigid
-from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.geometry.rotations import rotation_vector_of
 from hmr_ros.types import Camera, Floats, Human, PelvisState, ScaleSource, TrackingState
 
 # one standard deviation of the distance as a share of it, by what says it: constant for a person, so no filter helps
@@ -22,8 +21,8 @@ _SCALE = {
 _SCALE_UNSEEN = 0.5  # where the hips are out of sight, as with a head alone
 _HIP_LANDMARKS = [BLAZEPOSE["left_hip"], BLAZEPOSE["right_hip"]]
 _SEEN = 0.5  # confidence from which a landmark counts as seen
-_ACROSS, _ALONG = 0.003, 0.02  # noise from frame to frame across and along the line of sight, as a share of distance
-_ACCELERATION = 2.5  # m/s^2: a start or a turn
+_ACROSS, _ALONG = 0.006, 0.03  # noise from frame to frame across and along the line of sight, as a share of distance
+_ACCELERATION = 4.0  # m/s^2: a start or a turn; with this, velocities of a dancer err as they say they do
 _FIRST_SPEED = 1.5  # m/s: one standard deviation of a person of whom nothing is known
 _TURN, _TURN_RATE = 6.0, 2.0  # rad/s^2 and rad/s, likewise
 _LEAST_TURN = 0.05  # rad: error of the orientation at best
@@ -32,6 +31,8 @@ _HIP_M = 0.1  # m from the pelvis to a hip: an error of the hips turns the body 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _ESTABLISHED = 3  # frames: who was seen less often is not missed
 _SAME_PLACE_M = 0.35  # a seen person so near is the one who is missed, under another id
+_DIAGONAL = np.arange(6), np.arange(6)
+_CROSS = np.array([0, 1, 2, 3, 4, 5]), np.array([3, 4, 5, 0, 1, 2])  # position and velocity along the same axis
 
 
 class PelvisMemory:
@@ -96,7 +97,7 @@ class _Pelvis:
         self._P[:3, :3], self._P[3:, 3:] = noise, _FIRST_SPEED**2 * np.eye(3)
         self._turn, self._turn_variance = np.zeros(3), _TURN_RATE**2  # rad/s and its variance, any axis
         self._since_seen_s = 0.0
-        self._take(human)
+        self._take(human, body_rotation(human), noise)
         self.age = 1
 
     @property
@@ -113,22 +114,28 @@ class _Pelvis:
         """Move on in time."""
         F = np.eye(6)
         F[:3, 3:] = seconds * np.eye(3)
-        moments = np.array([[seconds**4 / 4, seconds**3 / 2], [seconds**3 / 2, seconds**2]])
-        self._x, self._P = predict(self._x, self._P, F, _ACCELERATION**2 * np.kron(moments, np.eye(3)))
+        self._x, self._P = F @ self._x, F @ self._P @ F.T
+        place, both, speed = seconds**4 / 4, seconds**3 / 2, seconds**2
+        self._P[_DIAGONAL] += _ACCELERATION**2 * np.array([place, place, place, speed, speed, speed])
+        self._P[_CROSS] += _ACCELERATION**2 * both
         self._turn_variance += (_TURN * seconds) ** 2
         self._since_seen_s += seconds
 
     def observe(self, human: Human, view: Rigid) -> None:
         """The person was seen."""
-        self._x, self._P = update(self._x, self._P, between_hips(human), _position_noise(human, view), np.eye(3, 6))
+        noise = _position_noise(human, view)
+        gain = self._P[:, :3] @ np.linalg.inv(self._P[:3, :3] + noise)
+        self._x = self._x + gain @ (between_hips(human) - self._x[:3])
+        P = self._P - gain @ self._P[:3]
+        self._P = (P + P.T) / 2
         rotation = body_rotation(human)
         if self._since_seen_s > 0:
-            measured = axis_angle_from_matrix(rotation @ self._rotation.T) / self._since_seen_s
-            noise = 2 * (_TURN_JITTER / self._since_seen_s) ** 2
-            gain = self._turn_variance / (self._turn_variance + noise)
-            self._turn = self._turn + gain * (measured - self._turn)
-            self._turn_variance *= 1 - gain
-        self._take(human)
+            measured = rotation_vector_of(rotation @ self._rotation.T) / self._since_seen_s
+            jitter = 2 * (_TURN_JITTER / self._since_seen_s) ** 2
+            share = self._turn_variance / (self._turn_variance + jitter)
+            self._turn = self._turn + share * (measured - self._turn)
+            self._turn_variance *= 1 - share
+        self._take(human, rotation, noise)
         self.age += 1
 
     def state(self, view: Rigid) -> PelvisState:
@@ -138,7 +145,7 @@ class _Pelvis:
         """
         seen = self._since_seen_s == 0
         position = between_hips(self.last) if seen else self._x[:3].copy()
-        P = _position_noise(self.last, view) if seen else self._P[:3, :3]
+        P = self._noise if seen else self._P[:3, :3]
         scale, ray, speed = _scale_sigma(self.last), position - view.translation, self._x[3:]
         pose, velocity = np.zeros((6, 6)), np.zeros((6, 6))
         pose[:3, :3] = P + scale**2 * np.outer(ray, ray)
@@ -160,15 +167,15 @@ class _Pelvis:
         box = human.boxes_xyxy + np.tile(joints_2d[0] - before[0], 2)
         limit = np.tile([camera.width - 1.0, camera.height - 1.0], 2)
         grown = human.joint_sigma + _LEAST_TURN * self._since_seen_s
-        covariance = human.joint_covariance * np.square(grown / human.joint_sigma)[:, None]
+        covariance = human.joint_covariance * np.square(grown / np.maximum(human.joint_sigma, 1e-6))[:, None]
         return replace(
             human, stamp_ns=stamp_ns, state=TrackingState.SEARCHING, joints=joints, transl=human.transl + shift,
             joints_2d=joints_2d, keypoints_2d=keypoints, boxes_xyxy=np.clip(box, 0, limit), joint_covariance=covariance,
             hypotheses=None, K=camera.K, pelvis=self.state(view),
         )  # fmt: skip
 
-    def _take(self, human: Human) -> None:
-        self.last, self._rotation, self._since_seen_s = human, body_rotation(human), 0.0
+    def _take(self, human: Human, rotation: Floats, noise: Floats) -> None:
+        self.last, self._rotation, self._noise, self._since_seen_s = human, rotation, noise, 0.0
 
 
 def _position_noise(human: Human, view: Rigid) -> Floats:

@@ -18,12 +18,12 @@ from hmr_ros.geometry.rotations import (
 )
 from hmr_ros.io.encodings import image_bytes, stamp_ns
 from hmr_ros.msg import BodyModel, Human, HumanArray, Hypotheses, HypothesisArray
-from hmr_ros.ros.frames import BODY, fill_pose, person_id
+from hmr_ros.ros.frames import PLAIN, fill_pose, person_id
 from hmr_ros.types import MESSAGE_ARRAYS, Floats, PelvisState, ScaleSource, TrackingState
 from hmr_ros.types import Human as HumanRecord
 
 
-def humans_to_msg(humans: list[HumanRecord], header: Header, prefix: str = BODY) -> HumanArray:
+def humans_to_msg(humans: list[HumanRecord], header: Header, prefix: str = PLAIN) -> HumanArray:
     """People of one image as a message with this header; `prefix` of their frames gives their ids."""
     return HumanArray(header=header, humans=[_human_to_msg(h, prefix) for h in humans])
 

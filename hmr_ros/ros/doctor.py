@@ -13,6 +13,7 @@ from hmr_ros.ros.environment import PROFILE_VARIABLES
 _SETUP = "run `make setup`, or source your ROS 2 installation"
 _MODULES = {  # module -> (what for, cure)
     "rclpy": ("live node, demo", _SETUP),
+    "std_srvs": ("services of the node", _SETUP),
     "hmr_ros.msg": ("messages of this package", "run `make setup` or `colcon build`, then source"),
     "tf2_msgs": ("/tf", _SETUP),
     "cv_bridge": ("image encodings beyond the usual ones", "comes with a ROS installation; bgr8 and others need none"),

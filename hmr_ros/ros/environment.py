@@ -31,8 +31,11 @@ def profile_environment(environment: Mapping[str, str], profile: str) -> dict[st
 
 def require_ros() -> None:
     """RosUnavailableError with the cure where rclpy or the generated messages are missing."""
-    if importlib.util.find_spec("rclpy") is None:
-        raise RosUnavailableError("rclpy is not in this Python; run `make setup`, or source your ROS 2 installation")
+    for name in ("rclpy", "lifecycle_msgs", "std_srvs"):
+        if importlib.util.find_spec(name) is None:
+            raise RosUnavailableError(
+                f"{name} is not in this Python; run `make setup`, or source your ROS 2 installation"
+            )
     if importlib.util.find_spec("hmr_ros.msg") is None:
         raise RosUnavailableError("the hmr_ros messages are not built; run `make setup` or `colcon build`, then source")
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-import numpy as np
 from geometry_msgs.msg import Pose, Transform, TransformStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
 from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations
 from hmr_ros.body.joints import SMPL_JOINTS
-from hmr_ros.geometry.rotations import quaternion_from_matrix
+from hmr_ros.geometry.rotations import quaternion_of
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Floats, Human
 
 BODY = "body_"  # REP-155: the frame of body ID is body_ID
 _PLAIN_NODE = "/hmr"
+PLAIN = BODY + "p"  # ids are parts of topic names, which begin with a letter
 
 
 def person_prefix(fully_qualified_name: str, tf_prefix: str) -> str:
     """What stands before the track id in a person's frame. Where none is given, the names of nodes keep two cameras
-    apart: /left/hmr has body_left_0, /hmr body_0."""
+    apart: /left/hmr has body_left_0, /hmr body_p0."""
     if tf_prefix:
         return tf_prefix
     if fully_qualified_name == _PLAIN_NODE:
-        return BODY
+        return PLAIN
     names = fully_qualified_name.strip("/").split("/")
     return BODY + "".join(f"{n}_" for n in (names[:-1] if names[-1] == _PLAIN_NODE[1:] else names))
 
@@ -87,12 +87,14 @@ class FrameBroadcaster:
 def person_transform(human: Human, header: Header, prefix: str) -> TransformStamped:
     """Frame of a person: origin between the hips, x forward, y left, z up."""
     frame = f"{prefix}{human.track_id}"
-    transform = _transform(body_rotation(human), between_hips(human))
+    state = human.pelvis
+    rotation, position = (state.rotation, state.position) if state else (body_rotation(human), between_hips(human))
+    transform = _transform(rotation, position)
     return TransformStamped(header=header, child_frame_id=frame, transform=transform)
 
 
 def joint_transforms(human: Human, header: Header, prefix: str) -> list[TransformStamped]:
-    """Frames of the joints, each a child of the person's: body_7_left_knee; axes as the person's in the T-pose."""
+    """Frames of the joints, each a child of the person's: body_p7_left_knee; axes as the person's in the T-pose."""
     frame = f"{prefix}{human.track_id}"
     body = body_rotation(human)
     rotations = body.T @ joint_rotations(human)
@@ -108,12 +110,12 @@ def fill_pose(pose: Pose, rotation: Floats, position: Floats) -> None:
     """Rotation [3,3] and position [3] m into a geometry_msgs/Pose."""
     at, turned = pose.position, pose.orientation
     at.x, at.y, at.z = position.tolist()
-    turned.w, turned.x, turned.y, turned.z = quaternion_from_matrix(np.asarray(rotation)).tolist()
+    turned.w, turned.x, turned.y, turned.z = quaternion_of(rotation)
 
 
 def _transform(rotation: Floats, position: Floats) -> Transform:
     transform = Transform()
     at, turned = transform.translation, transform.rotation
     at.x, at.y, at.z = position.tolist()
-    turned.w, turned.x, turned.y, turned.z = quaternion_from_matrix(rotation).tolist()
+    turned.w, turned.x, turned.y, turned.z = quaternion_of(rotation)
     return transform

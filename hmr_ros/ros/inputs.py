@@ -16,15 +16,37 @@ from hmr_ros.config import InputConfig
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
+from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.ros.depth import DepthTopic
 from hmr_ros.ros.environment import subscription_event_callbacks
 from hmr_ros.ros.graph import COMPRESSED, transport_of, why_no_info, why_silent
 from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Camera
 
+_JUMP_NS = 10 * 10**9  # forward; a pause of the camera is shorter
 _PATIENCE_S = 2.0  # without an image until it is said why
 _LOST = 0.8  # of the images that CameraInfo announced must come
 _COUNTED = 20  # CameraInfos over which that is measured
+
+
+class StampCheck:
+    """Looks at the header of every image as it comes."""
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+
+    def __call__(self, header: Any, now: Any) -> str:
+        """What is odd about the stamp, empty: nothing. Zero is replaced by `now` (builtin_interfaces/Time)."""
+        stamp = stamp_ns(header.stamp)
+        if stamp == 0:
+            header.stamp = now
+            return "images have stamps of zero: the time at which they came is used"
+        last, self._last_ns = self._last_ns, stamp
+        if last is not None and stamp < last:
+            return "stamps of images jump back: everybody is found anew; is a recording played in a loop?"
+        if last is not None and stamp - last > _JUMP_NS:
+            return "stamps of images jump forward by more than ten seconds"
+        return ""
 
 
 class Inputs:

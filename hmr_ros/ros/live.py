@@ -30,7 +30,8 @@ def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline])
     node = None
     try:
         node = HmrNode(pipeline_factory)
-        node.autostart()
+        if not node.autostart():
+            return 1
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()

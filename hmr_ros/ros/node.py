@@ -21,11 +21,10 @@ from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.diagnostics import diagnosis, judge, rest
 from hmr_ros.ros.environment import give_back_memory
-from hmr_ros.ros.inputs import Inputs, check_topics
+from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics
 from hmr_ros.ros.notices import Notices
 from hmr_ros.ros.parameters import changed, declare_settings
 from hmr_ros.ros.publishers import Publishers
-from hmr_ros.ros.stamps import StampCheck
 from hmr_ros.ros.statistics import LiveStatistics
 from hmr_ros.ros.transforms import TransformListener
 from hmr_ros.ros.worker import Surroundings, Worker, warm_up
@@ -67,12 +66,11 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
         """unconfigured, inactive, active or finalized."""
         return str(self._state_machine.current_state[1])
 
-    def autostart(self) -> None:
-        """Configure and activate, if the parameter says so; HmrError where that fails."""
+    def autostart(self) -> bool:
+        """Configure and activate, if the parameter says so; False where that failed, which the log says."""
         if self._config.autostart:
             self._enable()
-            if self.failure is not None:
-                raise self.failure
+        return self.failure is None
 
     def stop(self) -> None:
         """Whatever the state: end the worker and leave all topics."""
@@ -125,7 +123,7 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
     def _configure(self) -> None:
         self._pipeline = self._make_pipeline(self._config)
         warm_up(self._pipeline)
-        self._outputs = Publishers(self, self._config.output, self._pipeline.body)
+        self._outputs = Publishers(self, self._config.output, self._pipeline.body, self._notices)
 
     def _activate(self) -> None:
         assert self._pipeline is not None and self._outputs is not None

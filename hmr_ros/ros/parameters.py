@@ -109,3 +109,26 @@ def _with_numbers(given: list[Any]) -> list[Any]:
         else p
         for p in given
     ]
+
+
+def parameter_page() -> str:
+    """docs/parameters.md: every parameter with its default, what it means and when it changes."""
+    lines = [
+        "# Parameters",
+        "",
+        "Of the node `hmr`; written by `python -m hmr_ros.ros.parameters > docs/parameters.md`. A file is",
+        "[config/live.yaml](../config/live.yaml). `live`: `ros2 param set` works at once. `activate`: while the node",
+        "is not active. `configure`: while it is unconfigured. Every other request is refused with the reason.",
+        "",
+        "| parameter | default | meaning | changes |",
+        "|---|---|---|---|",
+    ]
+    for s in settings():
+        default = str(s.default).lower() if isinstance(s.default, bool) else s.default
+        meaning = described(s).replace("|", "\\|")
+        lines.append(f"| `{s.name}` | {f'`{default}`' if default != '' else 'empty'} | {meaning} | {s.when} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    print(parameter_page(), end="")

@@ -18,8 +18,10 @@ from hmr_ros.msg import BodyModel as BodyModelMsg
 from hmr_ros.msg import HumanArray, HypothesisArray
 from hmr_ros.ros.convert import body_to_msg, humans_to_msg, hypotheses_to_msg, image_to_msg
 from hmr_ros.ros.frames import FrameBroadcaster, person_prefix
+from hmr_ros.ros.hri import HriPublisher, PeoplePublisher
 from hmr_ros.ros.human_urdf import joint_state
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers
+from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Frame, Human
 from hmr_ros.view.overlay import draw_humans
 
@@ -40,7 +42,7 @@ class Answer:
 class Publishers:
     """All publishers of a configured node."""
 
-    def __init__(self, node: Node, config: OutputConfig, body: BodyModel) -> None:
+    def __init__(self, node: Node, config: OutputConfig, body: BodyModel, notices: Notices) -> None:
         self._node, self._body = node, body
         self.config = config  # may be replaced while the node runs
         self._prefix = person_prefix(node.get_fully_qualified_name(), config.tf_prefix)
@@ -54,6 +56,7 @@ class Publishers:
         self._latched_body = node.create_publisher(BodyModelMsg, "~/body_model", latched)
         self._latched_body.publish(body_to_msg(body))
         self._frames = FrameBroadcaster(node, self._prefix)
+        self._hri, self._people = HriPublisher(node, self._prefix, notices), PeoplePublisher(node, self._prefix)
         self._skeletons, self._meshes = SkeletonMarkers(), MeshMarkers(body)
 
     def publish(self, answer: Answer) -> None:
@@ -62,6 +65,9 @@ class Publishers:
         self.humans.publish(humans_to_msg(people, header, self._prefix))
         if config.tf:
             self._frames(people, header, config.tf_joints)
+        if config.ros4hri:
+            self._hri(answer.frame, people, answer.image_header)
+            self._people(people, header)
         if self._hypotheses.get_subscription_count():
             self._hypotheses.publish(hypotheses_to_msg(people, header))
         if self._joint_states.get_subscription_count():
@@ -90,7 +96,8 @@ class Publishers:
         )  # fmt: skip
         for publisher in topics:
             self._node.destroy_publisher(publisher)
-        self._frames.close()
+        for output in (self._frames, self._hri, self._people):
+            output.close()
 
     def _publisher(self, kind: Any, topic: str, depth: int = _DEPTH) -> Any:
         options = QoSOverridingOptions.with_default_policies()

@@ -13,7 +13,9 @@ from hmr_ros.geometry.rotations import (
     matrix_from_axis_angle,
     nearest_rotation,
     quaternion_from_matrix,
+    quaternion_of,
     rotation_between,
+    rotation_vector_of,
     skew,
 )
 
@@ -103,3 +105,13 @@ def test_fraction_scales_the_angle(v, share):
     v = v * min(1.0, 3.1 / max(np.linalg.norm(v), 1e-9))  # below half a turn the way back is unique
     found = fraction_of_rotation(matrix_from_axis_angle(v), share)
     np.testing.assert_allclose(found, matrix_from_axis_angle(share * v), atol=1e-6)
+
+
+@given(vector)
+def test_one_rotation_at_a_time_is_the_same(v):
+    R = matrix_from_axis_angle(v)
+    q, many = np.array(quaternion_of(R)), quaternion_from_matrix(R)
+    assert q[0] >= 0 and min(np.abs(q - many).max(), np.abs(q + many).max() + 1e3 * (q[0] > 1e-9)) < 1e-9
+    w = rotation_vector_of(R)
+    assert np.linalg.norm(w) <= np.pi + 1e-9
+    np.testing.assert_allclose(matrix_from_axis_angle(w), R, atol=1e-7)

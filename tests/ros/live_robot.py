@@ -78,9 +78,9 @@ class Robot:
         (result,) = self.call(SetParameters, "set_parameters", SetParameters.Request(parameters=[parameter])).results
         return result
 
-    def show(self, image, condition, stamp=True):
+    def show(self, image, condition, stamp=True, frame_id="optical"):
         message = Image(height=image.shape[0], width=image.shape[1], encoding="bgr8", step=3 * image.shape[1])
-        message.header.frame_id = "optical"
+        message.header.frame_id = frame_id
         message.data = image_bytes(image)
 
         def attempt():

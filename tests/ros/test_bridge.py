@@ -19,12 +19,12 @@ class CvBridgeError(TypeError):
 
 class CvBridge:
     def encoding_to_cvtype2(self, encoding):
-        if encoding not in ("bgr8", "rgb16"):
+        if encoding not in ("bgr8", "rgb16_odd"):
             raise CvBridgeError(f"Unrecognized image encoding [{encoding}]")
 
     def imgmsg_to_cv2(self, img_msg, desired_encoding="passthrough"):
         self.encoding_to_cvtype2(img_msg.encoding)
-        assert desired_encoding == "bgr8" and img_msg.encoding == "rgb16"
+        assert desired_encoding == "bgr8" and img_msg.encoding == "rgb16_odd"
         pixels = np.ndarray((img_msg.height, img_msg.width, 3), "<u2", img_msg.data)
         return (pixels[..., ::-1] >> 8).astype(np.uint8)
 """
@@ -58,7 +58,7 @@ DEEP = np.arange(4 * 6 * 3, dtype="<u2").reshape(4, 6, 3) * 800
 def test_an_encoding_beyond_the_table_is_converted(install):
     install(PACKAGE)
     np.testing.assert_array_equal(
-        decode_image(message("rgb16", DEEP), bridge.convert_with_cv_bridge), DEEP[..., ::-1] >> 8
+        decode_image(message("rgb16_odd", DEEP), bridge.convert_with_cv_bridge), DEEP[..., ::-1] >> 8
     )
 
 
@@ -80,5 +80,5 @@ def test_what_it_cannot_convert_either_is_one_line(install):
 
 def test_a_bridge_that_does_not_load_is_one_line(install):
     install(BROKEN)
-    with pytest.raises(InputError, match=r"'rgb16' is unknown; known are bgr8.*cv_bridge.*does not load; install"):
-        decode_image(message("rgb16", DEEP), bridge.convert_with_cv_bridge)
+    with pytest.raises(InputError, match=r"'rgb16_odd' is unknown; known are bgr8.*cv_bridge.*does not load; install"):
+        decode_image(message("rgb16_odd", DEEP), bridge.convert_with_cv_bridge)

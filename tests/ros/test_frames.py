@@ -42,7 +42,7 @@ def test_joints_hang_on_the_person(human):
 @pytest.mark.parametrize(
     ("node", "given", "prefix"),
     [
-        ("/hmr", "", "body_"),
+        ("/hmr", "", "body_p"),
         ("/left/hmr", "", "body_left_"),
         ("/robot/left/hmr", "", "body_robot_left_"),
         ("/front", "", "body_front_"),

@@ -232,15 +232,49 @@ def check_frames(robot):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-p", "recover:=magic"], "choose one of kinematic, posture"),
-        (["--params-file", "{tmp_path}/plain.yaml"], "Cannot have a value before ros__parameters"),
+        (["--ros-args", "-p", "recover:=magic"], "choose one of kinematic, posture"),
+        (["--ros-args", "-p", "tracker.max_poeple:=3"], "did you mean 'tracker.max_people'?"),
+        (["--ros-args", "-p", "input.image_topic:=a topic"], "'a topic' is no topic name"),
+        (["--ros-args", "-p", "threads"], "ROS does not take its arguments"),
+        (["--ros-args", "-p", "output.searching_s:=.nan"], "is nan; give 0 to 2"),
+        (["--ros-args", "--params-file", "{tmp_path}/plain.yaml"], "Cannot have a value before ros__parameters"),
+        (["config:={tmp_path}/plain.yaml"], "put its settings under `/**:` and `ros__parameters:`"),
+        (["config:={tmp_path}/broken.yaml"], "is not valid YAML"),
     ],
 )
 def test_wrong_parameters_end_in_one_line(tmp_path, arguments, said):
     (tmp_path / "plain.yaml").write_text("threads: 3\n")
+    (tmp_path / "broken.yaml").write_text("/**: {ros__parameters: [\n")
     arguments = [a.format(tmp_path=tmp_path) for a in arguments]
-    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", *arguments]
+    command = [sys.executable, "-m", "hmr_ros", "live", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
     assert done.returncode == 1
     (line,) = [t for t in done.stderr.splitlines() if t.startswith("hmr: ")]
     assert said in line and "Traceback" not in done.stderr
+
+
+def test_a_start_that_fails_ends_in_one_line():
+    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", "-p", "body:=/no/such/body.npz"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "cannot configure: " in line and "/no/such/body.npz" in line
+
+
+def test_two_cameras_have_ids_and_frames_of_their_own(watcher, rendered):
+    """As multi_camera.launch.py starts them: a namespace each."""
+    left = watcher("namespace:=left", "image_topic:=/image", "--ros-args", "-p", "threads:=1", node="/left/hmr")
+    command = [sys.executable, "-m", "hmr_ros", "live", "namespace:=right", "image_topic:=/image"]
+    right = subprocess.Popen([*command, "--ros-args", "-p", "threads:=1"])
+    try:
+        others = []
+        left.node.create_subscription(HumanArray, "/right/hmr/humans", others.append, 10)
+        left.send_until(
+            lambda: any(a.humans for a in left.answers) and any(a.humans for a in others), rendered[0][0], every_s=0.1
+        )
+        left.wait(lambda: {"body_left_0", "body_right_0"} <= {f.child_frame_id for f in left.frames})
+        ids = [{h.id for a in answers for h in a.humans} for answers in (left.answers, others)]
+        assert ids[0] and ids[1] and not ids[0] & ids[1]
+    finally:
+        right.send_signal(signal.SIGTERM)
+        assert right.wait(timeout=15) == 0

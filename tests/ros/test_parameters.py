@@ -2,17 +2,19 @@
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import rclpy
 import yaml
 from rcl_interfaces.msg import ParameterType
+from rclpy.parameter import Parameter
 
-from hmr_ros.config import HmrConfig, read_config, settings
+from hmr_ros.config import HmrConfig, read_config, settings, with_values
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
-from hmr_ros.ros.parameters import declare_settings, described
+from hmr_ros.ros.parameters import changed, declare_settings, described, parameter_page
 from hmr_ros.ros.start_arguments import START_ARGUMENTS, launched_node, node_parameters, ros_arguments
 
 
@@ -22,6 +24,11 @@ def test_live_yaml_holds_every_parameter_with_its_default():
     lines = [line.strip() for line in file.read_text().splitlines()]
     said = [(comment, line.partition(":")[0]) for comment, line in pairwise(lines) if comment.startswith("# ")]
     assert said[-len(list(settings())) :] == [(f"# {described(s)}", s.name.split(".")[-1]) for s in settings()]
+
+
+def test_the_page_of_parameters_is_what_the_code_writes():
+    page = Path(__file__).parents[2] / "docs" / "parameters.md"
+    assert page.read_text(encoding="utf-8") == parameter_page()
 
 
 @pytest.fixture
@@ -100,6 +107,43 @@ def test_values_that_are_not_allowed_are_refused_in_one_line(node, parameter, sa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("tracker.max_poeple", "tracker.max_people"),
+        ("tracker.max_humans", "tracker."),
+        ("max_people", "tracker.max_people"),
+        ("recovr", "recover"),
+        ("input.compressed", "input."),
+    ],
+)
+def test_a_slip_is_refused_and_the_nearest_name_said(node, name, near):
+    with pytest.raises(ConfigError, match=rf"unknown parameter '{name}'; did you mean '{near}"):
+        declare_settings(node("--ros-args", "-p", f"{name}:=3"))
+
+
+def test_parameters_of_others_are_named_and_let_be(node, file, capfd):
+    n = node(file("/**: {ros__parameters: {exposure: 7, serial: abc, threads: 3, qos_overrides: {/image: {x: 1}}}}"))
+    assert declare_settings(n).threads == 3
+    said = capfd.readouterr().err
+    assert said.count("parameters that this node does not have: exposure, serial") == 1 and "qos" not in said
+
+
+@pytest.mark.parametrize("s", list(settings()), ids=lambda s: s.name)
+def test_every_parameter_says_when_it_changes_and_holds_to_it(s):
+    other = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.01, str: lambda v: "optical"}
+    value = next(c for c in s.choices if c != s.default) if s.choices else other[type(s.default)](s.default)
+    allowed = {"live": "active inactive unconfigured", "activate": "inactive unconfigured", "configure": "unconfigured"}
+    for state in ("active", "inactive", "unconfigured"):
+        given = [Parameter(s.name, value=value), Parameter("use_sim_time", value=True)]
+        if state in allowed[s.when].split():
+            assert changed(HmrConfig(), given, state) == with_values(HmrConfig(), {s.name: value})
+        else:
+            with pytest.raises(ConfigError, match=rf"'{s.name}' changes when.*which is {state}; deactivate"):
+                changed(HmrConfig(), given, state)
+        assert changed(HmrConfig(), [Parameter(s.name, value=s.default)], state) == HmrConfig()
+
+
 def test_descriptors_say_ranges_and_choices(node):
     n = node()
     declare_settings(n)
@@ -153,6 +197,18 @@ def test_a_launcher_gives_the_node_what_was_given_and_nothing_else(file):
     }
 
 
+@pytest.mark.parametrize("text", ["threads: 3", "hmr:\n  threads: 3", "- a", "7", "a: ["])
+def test_a_file_that_ros_would_not_read_is_refused_with_the_cure(file, text):
+    with pytest.raises(ConfigError, match=r"parameter file .*(ros__parameters|not valid YAML)") as caught:
+        ros_arguments([file(text)])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "/robot: {hmr: {ros__parameters: {threads: 3}}}"])
+def test_empty_files_and_nested_namespaces_are_parameter_files(file, text):
+    assert "--params-file" in ros_arguments([file(text)])
+
+
 @pytest.mark.parametrize("bad", ["imagetopic:=/x", "--verbose", "rviz:=true"])
 def test_unknown_start_arguments_are_refused(bad):
     with pytest.raises(ConfigError):
@@ -165,7 +221,7 @@ def test_start_arguments_name_real_settings():
 
 
 def test_launch_files_compile_and_take_the_table():
-    for name in ("live", "bag"):
+    for name in ("live", "bag", "multi_camera"):
         source = share_file(f"launch/{name}.launch.py").read_text()
         compile(source, name, "exec")
     assert "START_ARGUMENTS" in share_file("launch/live.launch.py").read_text()

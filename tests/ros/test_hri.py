@@ -1,0 +1,101 @@
+"""ROS4HRI (REP-155) and /people, from a process that has the message packages; these are built here where missing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.ros.hri import skeleton_2d
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """Variables with which a process finds hri_msgs and people_msgs."""
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    prefix, build = tmp_path_factory.mktemp("prefix"), tmp_path_factory.mktemp("build")
+    venv = Path(sys.prefix)
+    env = {
+        **os.environ,
+        "CMAKE_PREFIX_PATH": str(venv),
+        "AMENT_PREFIX_PATH": str(venv),
+        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }
+    for name in ("hri_msgs", "people_msgs"):
+        configure = ["cmake", "-S", ROOT / "interfaces" / name, "-B", build / name, f"-DCMAKE_INSTALL_PREFIX={prefix}"]
+        configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]
+        for command in (configure, ["cmake", "--build", build / name], ["cmake", "--install", build / name]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    (packages,) = prefix.glob("lib/python*/site-packages")
+    libraries = os.pathsep.join([str(prefix / "lib"), str(venv / "lib"), os.environ.get("LD_LIBRARY_PATH", "")])
+    found = os.pathsep.join([str(packages), *filter(None, [os.environ.get("PYTHONPATH", str(ROOT))])])
+    return {**env, "PYTHONPATH": found, "LD_LIBRARY_PATH": libraries}
+
+
+@pytest.fixture(scope="session")
+def session(environment, tmp_path_factory, rendered):
+    image = tmp_path_factory.mktemp("hri") / "image.png"
+    cv2.imwrite(str(image), rendered[0][0])
+    command = [sys.executable, str(Path(__file__).parent / "hri_session.py"), str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_one_id_everywhere(session):
+    assert session["id"] == session["body"] == session["person"][0]
+    assert session["body"][0].isalpha() and set(session["frame_ids"]) == {"optical"}
+
+
+def test_region_and_skeleton_are_shares_of_the_image(session):
+    x0, y0, x1, y1, c = session["roi"]
+    assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 and 0.5 < c <= 1
+    points = np.array(session["skeleton"])
+    assert points.shape == (18, 3) and points.min() >= 0 and points.max() <= 1
+    inside = points[points[:, 2] > 0.5]
+    assert len(inside) > 10 and (inside[:, 0] > x0 - 0.05).all() and (inside[:, 0] < x1 + 0.05).all()
+
+
+def test_joints_belong_to_the_urdf(session):
+    robot = ElementTree.fromstring(session["urdf"])
+    revolute = {j.get("name") for j in robot.iter("joint") if j.get("type") == "revolute"}
+    assert set(session["joints"]) == revolute and len(revolute) == 20
+    assert f"body_{session['body']}" in {link.get("name") for link in robot.iter("link")}
+
+
+def test_people_have_place_and_reliability(session):
+    _, z, _, reliability = session["person"]
+    assert z == pytest.approx(session["pelvis_z"], abs=0.2) and 0.5 < reliability <= 1
+
+
+def test_topics_of_who_left_are_gone(session):
+    assert session["after"] == ["/humans/bodies/tracked"]
+
+
+@given(st.integers(2, 4000), st.integers(2, 4000))
+def test_whatever_the_size_points_stay_in_the_unit_square(width, height):
+    class Someone:
+        keypoints_2d = np.random.default_rng(width * height).uniform(-500, 4500, (33, 3))
+
+    points = skeleton_2d(Someone, width, height)
+    assert points.shape == (18, 3) and points.min() >= 0 and points.max() <= 1
+
+
+def test_the_neck_is_between_the_shoulders_and_no_surer_than_they(human):
+    points, width, height = human.keypoints_2d.copy(), 2, 2
+    neck = skeleton_2d(human, width, height)[1]
+    ends = points[[BLAZEPOSE["left_shoulder"], BLAZEPOSE["right_shoulder"]]]
+    np.testing.assert_allclose(neck, [*ends[:, :2].mean(0) / 2, ends[:, 2].min()])
