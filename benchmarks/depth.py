@@ -20,22 +20,24 @@ from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import NUM_JOINTS, BodyModel
 from hmr_ros.body.points import points_of
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmdiffConfig, HmrConfig
 from hmr_ros.evaluate.metrics import joint_errors, procrustes_errors
-from hmr_ros.evidence.record import depths_of
-from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.evidence.record import Evidence, depths_of
+from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.results import HumansTable, load_humans, load_motion
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.contract import Calibration, Estimate, Observation
+from hmr_ros.methods.hmdiff.source import HmdiffPosture
 from hmr_ros.methods.pchmr.calibration import all_targets, blend_of, bone_motion, calibrated
 from hmr_ros.methods.pchmr.stages import FitCalibration, ParallelCalibration
 from hmr_ros.methods.pchmr.targets import DepthTargets
+from hmr_ros.methods.posturehmr.recovery import PostureRecovery
 from hmr_ros.methods.scorehmr.settings import Guidance
 from hmr_ros.methods.scorehmr.streaming import RefineNetwork, ScoreRefinement
 from hmr_ros.synth.depth import floor_height, measured_depth, true_depth
 from hmr_ros.synth.scene import View
-from hmr_ros.types import Camera, Floats, Frame
+from hmr_ros.types import Camera, Floats, Frame, Track
 
 _BLOCK_PX = 24  # what is missing is missing in blocks
 _MESH_STEP = 8  # whole meshes are slow; every eighth frame
@@ -55,6 +57,7 @@ def main() -> None:
     """Print one line a way to go."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--rows", nargs="*", default=[""], help="only rows whose name holds one of these words")
     args = parser.parse_args()
     body, network = load_body(None), refine_network()
     full, holes, wrong = [], [], []
@@ -71,13 +74,44 @@ def main() -> None:
         "parallel, 30 % missing": (holes, lambda: ParallelCalibration(body)),
     }  # fmt: skip
     for name, (clips, make) in ways.items():
+        if not any(word in name for word in args.rows):
+            continue
         for refined in (False, True):
             label = f"{name}{', temporal' if refined else ''}"
             figures = [measured(rows, make() if make else None, body, network if refined else None) for rows in clips]
             report(label, figures)
+    own = HmdiffConfig()
+    for label, clips, config, calibrate in (
+        ("hmdiff, no depth", full, replace(own, align=False), False), ("hmdiff, depth in U", full, own, False),
+        ("hmdiff, depth in U, 30 % missing", holes, own, False), ("hmdiff, depth in U, then fit", full, own, True),
+    ):  # fmt: skip
+        if any(word in label for word in args.rows):
+            report(label, [measured(rows, HmdiffInstead(body, config, calibrate), body, None) for rows in clips])
     for label, true in (("depth joints", False), ("true joints", True)):
         recovered, rigid, calibrated_ = np.mean([mesh_errors(rows[::_MESH_STEP], body, true) for rows in full], axis=0)
         print(f"mesh, {label}: recovered {recovered:.1f}, rigid {rigid:.1f}, non-rigid {calibrated_:.1f}", flush=True)
+
+
+class HmdiffInstead:
+    """`recover: hmdiff` on the same evidence, as something that comes after another recovery."""
+
+    def __init__(self, body: BodyModel, config: HmdiffConfig, calibrate: bool) -> None:
+        engine = choose_engine(HmrConfig(threads=1), "hmdiff").engine
+        self._source = HmdiffPosture(config, body, engine, None)  # type: ignore[arg-type]
+        self._recovery, self._fit = PostureRecovery(body), FitCalibration(body) if calibrate else None
+
+    def __call__(
+        self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]
+    ) -> list[Estimate]:
+        """See `Calibration`."""
+        del estimates
+        seen = [replace(e, posture=self._source.posture([e], [])) for e in evidence]
+        found = self._recovery(Frame(frame, 0, np.zeros((1, 1, 3), np.uint8), Camera(np.eye(3), 1, 1)), tracks, seen)
+        return self._fit(frame, tracks, seen, found) if self._fit else found
+
+    def reset(self) -> None:
+        """Forget all shapes."""
+        self._recovery.reset()
 
 
 def seen_with_depth(clip: Path, body: BodyModel) -> Iterator[tuple[Seen, Seen]]:

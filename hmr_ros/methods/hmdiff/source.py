@@ -77,10 +77,15 @@ class HmdiffPosture:
 
     def __call__(self, frame: Frame, tracks: list[Track], seen: Normalised) -> Posture:
         """See `PostureSource`."""
+        del seen  # evidence holds the same
         evidence = self._evidence(frame, tracks)
-        measured = self._depth_joints(evidence) if self._config.align else []
-        measured += self.known(frame, tracks, evidence) if self.known else []
-        people = self.begin(seen)
+        return self.posture(evidence, self.known(frame, tracks, evidence) if self.known else [])
+
+    def posture(self, evidence: list[Evidence], measured: list[Measured]) -> Posture:
+        """The 81 points of those who left `evidence`, which holds another source's; `measured` as in `samples`."""
+        depth = self._depth_joints(evidence) if self._config.align else []
+        measured = depth + measured
+        people = self.begin(keypoints_of(evidence))
         prior = self._prior(people, evidence, measured)
         points = self._reverse(people, prior).mean(1)
         # what the landmarks say is in the network's own sigma already; only what was measured besides makes it smaller
