@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import struct
 from array import array
 from collections.abc import Callable
@@ -207,10 +209,19 @@ def uncompressed(data: Any, flags: int) -> Any | None:
     """Bytes [N] of a jpeg or png as cv2.imread reads such a file; None where they cannot be decoded."""
     if not data.size or _declared_pixels(bytes(data[:65536])) > _MAX_PIXELS:
         return None
+    quiet_opencv()
     try:
         return cv2.imdecode(data, flags)
     except cv2.error:  # the header asks for more pixels than OpenCV allows
         return None
+
+
+@functools.cache  # asked for every image
+def quiet_opencv() -> None:
+    """Errors are said once, by us: OpenCV and FFmpeg would print theirs between the lines of the progress bar."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2, "utils") and hasattr(cv2.utils, "logging"):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _declared_pixels(head: bytes) -> int:
