@@ -352,10 +352,13 @@ def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:
         raise ConfigError(f"config file {path} holds no settings: expected 'name: value' lines")
     for inner in tree.values():
         if isinstance(inner, dict) and "ros__parameters" in inner:
-            tree = dict(inner["ros__parameters"] or {})
+            tree = inner["ros__parameters"] or {}
+            if not isinstance(tree, dict):
+                raise ConfigError(f"config file {path}: ros__parameters holds no 'name: value' lines")
             break
-    tree.pop("use_sim_time", None)  # a parameter of every ROS node, not ours
-    return with_values(base or HmrConfig(), dict(flattened(tree)))
+    given = dict(flattened(tree))
+    given.pop("use_sim_time", None)  # a parameter of every ROS node, not ours
+    return with_values(base or HmrConfig(), given)
 
 
 def flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

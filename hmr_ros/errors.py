@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
 
 class HmrError(Exception):
     """Base of all errors that end a command with one line instead of a traceback."""
+
+    def __init__(self, message: object = "") -> None:
+        """What a message quotes may come from anybody's file: control characters become spaces."""
+        super().__init__(_CONTROL.sub(" ", str(message)))
 
 
 class ConfigError(HmrError):

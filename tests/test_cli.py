@@ -188,6 +188,79 @@ def test_interrupting_keeps_what_is_done(tmp_path, clip):
     assert rows - len(list(open_source(str(tmp_path / "o/overlay.mp4"), None))) in (0, 1)
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, rendered):
+    """A folder of eighty images."""
+    folder = tmp_path_factory.mktemp("many")
+    for i in range(80):
+        cv2.imwrite(str(folder / f"{i}.jpg"), rendered[0][i % 25])
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_people_are_kept_when_the_overlay_is_interrupted(tmp_path, many, number):
+    command = [sys.executable, "-m", "hmr_ros", "run", str(many), "--out", str(tmp_path / "o"), "--quality"]
+    process = subprocess.Popen([*command, "--recover", "kinematic"], env=dict(os.environ))
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "o/overlay.mp4").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 130
+    assert len(load_humans(tmp_path / "o/humans.npz").frame) >= 79
+    summary = json.loads((tmp_path / "o/summary.json").read_text())
+    assert summary["interrupted"] and summary["frames"] == 80
+    assert len(list(open_source(str(tmp_path / "o/overlay.mp4"), None))) < 80
+
+
+def test_people_are_kept_when_their_refinement_is_interrupted(tmp_path, many, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hmr_ros.methods.scorehmr.offline.refine_tracks", interrupted)
+    argv = ["run", str(many), "--out", str(tmp_path / "o"), "--quality", "--max-frames", "6", "--no-overlay"]
+    assert main(argv) == 130
+    assert load_humans(tmp_path / "o/humans.npz").frame.tolist() == list(range(6))
+    assert "kept as they were found, not refined" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_once(clip, many, tmp_path, capsys, monkeypatch):
+    def no_pipeline(*_, **__):
+        raise AssertionError("the run has started")
+
+    for module in ("run", "bag", "multiview"):
+        monkeypatch.setattr(f"hmr_ros.commands.{module}.offline", no_pipeline, raising=False)
+    motion = tmp_path / "motion.npz"
+    np.savez(motion, poses=np.zeros((2, 72)), trans=np.zeros((2, 3)))
+    views = tmp_path / "views.yaml"
+    views.write_text(f"views: [{{source: {clip[0]}/clip.mp4, name: a}}, {{source: {clip[0]}/clip.mp4, name: b}}]")
+    for argv in (
+        ["run", str(many), "--out", "/proc/none"],
+        ["render", str(motion), "--out", "/proc/none/clip.mp4"],
+        ["multiview", str(views), "--out", "/proc/none"],
+    ):
+        assert main(argv) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("hmr: cannot write to /proc/none")
+
+
+def test_odd_names_are_results_too(tmp_path, rendered):
+    folder = tmp_path / os.fsdecode(b"odd \xff")
+    folder.mkdir()
+    cv2.imwrite(str(tmp_path / "p.png"), rendered[0][3])
+    (tmp_path / "p.png").rename(folder / "p.png")
+    command = [sys.executable, "-m", "hmr_ros", "run", folder, "--out", folder / "out", "--recover", "kinematic"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (folder / "out").iterdir()} == {"humans.npz", "overlay.mp4", "summary.json"}
+
+
+@pytest.mark.parametrize("count", ["0", "-3", "many"])
+def test_counts_are_counts(count, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "x.mp4", "--out", "o", "--max-frames", count])
+    assert "--max-frames" in capsys.readouterr().err
+
+
 def test_doctor_names_every_part(capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out

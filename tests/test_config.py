@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hmr_ros.config import HmrConfig, read_config, settings, with_values
-from hmr_ros.errors import ConfigError
+from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.factory import offline
+from hmr_ros.io.calibration import read_camera
 
 
 def test_every_setting_has_a_description():
@@ -57,3 +59,33 @@ def test_files_wait_for_the_frames_to_come_and_live_does_not():
     assert offline(HmrConfig()).temporal.lag == 4
     assert offline(with_values(HmrConfig(), {"temporal.lag": 1})).temporal.lag == 1
     assert offline(HmrConfig(), as_live=True) == replace(HmrConfig(), detector=offline(HmrConfig()).detector)
+
+
+def alias_bomb():
+    """Ten lines that stand for 10^9 words."""
+    lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(alias_bomb(), r"aliases \(\*name\)"), ("a: &a [*a]", "aliases"), ("x: " + "1" * (5 << 20), "larger than 4 MiB")],
+)
+def test_bombs_are_refused_before_they_are_built(tmp_path, text, said):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_config(file)
+    with pytest.raises(InputError, match="not valid YAML"):
+        read_camera(str(file))
+
+
+def test_every_number_has_a_range():
+    """So that no setting can take all memory, or nobody be found without a word."""
+    for s in settings():
+        if type(s.default) in (int, float):
+            assert s.at_least is not None and s.at_most is not None, s.name
+            for value in (s.at_least - 1, s.at_most + 1, float("nan"), float("inf"), -(10**9), 10**9):
+                with pytest.raises(ConfigError, match=f"'{s.name}'"):
+                    s.converted(type(s.default)(value) if np.isfinite(value) else value)

@@ -89,10 +89,18 @@ class Session:
             self.interrupted = True
         finally:
             people: dict[int, list[Human]] = {index: [] for index in stamps}
-            for human in whole.refine(observed):
+            for human in self._refined(observed, whole):
                 people[human.frame].append(human)
             for index, humans in people.items():
                 self._write(humans, *stamps[index])
+
+    def _refined(self, observed: list[Observation], whole: WholeTracks) -> list[Human]:
+        """Everybody refined together; interrupted, as they were found."""
+        try:
+            return whole.refine(observed)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return [whole.pipeline.humans([p], [p.estimate])[0] for p in observed]
 
     def _write(self, humans: list[Human], stamp_ns: int, camera: Camera) -> None:
         self._writer.write(self._follow(stamp_ns, humans, camera), stamp_ns, self._images.frame_id)

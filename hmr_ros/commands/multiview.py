@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +13,66 @@ from hmr_ros.config import HmrConfig, load_yaml
 from hmr_ros.errors import InputError
 from hmr_ros.factory import build_multiview
 from hmr_ros.io.calibration import read_camera
-from hmr_ros.io.results import ResultRecorder
+from hmr_ros.io.results import ResultRecorder, made_folder
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.multiview import View
+from hmr_ros.methods.scorehmr.view_check import check_views
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Floats
+from hmr_ros.types import Camera, Floats
 
 _HOW = "expected 'views:', a list of entries with source, camera, and R (9 numbers) and t (3) where calibrated"
 _ORTHONORMAL = 1e-2
+_SAME_RATE = 0.01  # relative difference of frame rates that are one
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One view of the calibration file."""
+
+    name: str
+    source: str
+    camera: Camera | None
+    R: Floats | None
+    t: Floats | None
 
 
 def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: int | None) -> int:
-    """Read `calibration`, follow the person in every view, refine together, write OUT/<view>/humans.npz."""
+    """Read `calibration`, follow the person in every view, refine together, write OUT/<view>/humans.npz.
+
+    Views of different rates are paired by time, counted from the start of each, at the frames of the slowest.
+    """
     entries = _read(calibration)
+    for entry in entries:
+        made_folder(out / entry.name)
     pipeline, refine = build_multiview(config)
-    views = []
-    for name, source, camera, R, t in entries:
-        people = _person(pipeline, source, camera, max_frames)
+    found, rates = [], []
+    for entry in entries:
+        people, rate = _person(pipeline, entry, max_frames)
         if not people:
-            raise InputError(f"nobody was found in view {name} ({source}); leave the view out of {calibration}")
-        print(f"{name}: {len(people)} frames of one person")
-        turn = pipeline.turn.matrix
-        views.append(View(people, None if R is None else turn @ R, None if t is None else turn @ t))
+            raise InputError(f"nobody was found in view {entry.name} ({entry.source}); leave it out of {calibration}")
+        print(f"{entry.name}: {len(people)} frames of one person")
+        found.append(people)
+        rates.append(rate)
+    turn = pipeline.turn.matrix
+    views = [
+        View(people, None if e.R is None else turn @ e.R, None if e.t is None else turn @ e.t)
+        for people, e in zip(paired_by_time(found, rates), entries, strict=True)
+    ]
+    check_views(views, [entry.name for entry in entries])
     refined = refine(views)
-    for (name, *_), view in zip(entries, refined, strict=True):
-        folder = out / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write to {folder}: {error.strerror}; choose another --out folder") from error
+    for entry, view in zip(entries, refined, strict=True):
         humans = [pipeline.humans([p], [p.estimate])[0] for p in view.people]
-        ResultRecorder(humans).save(folder / "humans.npz", K=humans[0].K, body_model=pipeline.body.name)
+        recorder = ResultRecorder(humans)
+        recorder.save(out / entry.name / "humans.npz", K=humans[0].K, body_model=pipeline.body.name)
     print(f"{len(refined)} views -> {out}")
     return 0
 
 
-def _person(pipeline: Pipeline, source: str, camera: str | None, max_frames: int | None) -> list[Observation]:
-    """The person who is in most frames of a video."""
+def _person(pipeline: Pipeline, entry: _Entry, max_frames: int | None) -> tuple[list[Observation], float]:
+    """The person who is in most frames of a video, and the video's frame rate."""
     pipeline.reset()
-    frames = open_source(source, read_camera(camera) if camera else None)
+    frames = open_source(entry.source, entry.camera)
     people: list[Observation] = []
     try:
         for frame in itertools.islice(frames, max_frames):
@@ -60,11 +81,33 @@ def _person(pipeline: Pipeline, source: str, camera: str | None, max_frames: int
         frames.close()
     ids = [p.track.track_id for p in people]
     longest = max(set(ids), key=ids.count) if ids else -1
-    return [p for p in people if p.track.track_id == longest]
+    return [p for p in people if p.track.track_id == longest], frames.fps
 
 
-def _read(path: Path) -> list[tuple[str, str, str | None, Floats | None, Floats | None]]:
-    """(name, source, camera, R, t) of every view."""
+def paired_by_time(views: list[list[Observation]], rates: list[float]) -> list[list[Observation]]:
+    """The same people with the frame numbers and stamps of the slowest view, where rates (Hz) differ: of a faster view,
+    the frames nearest in time."""
+    slowest = min(rates)
+    if max(rates) <= (1 + _SAME_RATE) * slowest:
+        return views
+    print(f"views have {', '.join(f'{rate:.4g}' for rate in rates)} frames/s: paired by time at {slowest:.4g}")
+    paired = []
+    for people in views:
+        nearest: dict[int, Observation] = {}
+        for person in people:
+            frame = round(person.stamp_ns * 1e-9 * slowest)
+            there = nearest.get(frame)
+            if there is None or _distance(person, frame, slowest) < _distance(there, frame, slowest):
+                nearest[frame] = person
+        paired.append([replace(p, frame=k, stamp_ns=round(k * 1e9 / slowest)) for k, p in sorted(nearest.items())])
+    return paired
+
+
+def _distance(person: Observation, frame: int, rate: float) -> float:
+    return abs(person.stamp_ns * 1e-9 * rate - frame)
+
+
+def _read(path: Path) -> list[_Entry]:
     try:
         tree = load_yaml(path)
     except OSError as error:
@@ -74,21 +117,51 @@ def _read(path: Path) -> list[tuple[str, str, str | None, Floats | None, Floats 
     listed = tree.get("views") if isinstance(tree, dict) else None
     if not isinstance(listed, list) or len(listed) < 2 or not all(isinstance(v, dict) for v in listed):
         raise InputError(f"{path} does not list two or more views; {_HOW}")
-    return [_entry(path, k, view) for k, view in enumerate(listed)]
+    entries = [_entry(path, k, view) for k, view in enumerate(listed)]
+    without = [e.name for e in entries if e.R is None]
+    if without and len(without) < len(entries):
+        raise InputError(f"{path}: view {without[0]} has no R and t; give them for every view, or for none")
+    names = [e.name for e in entries]
+    if len(set(names)) < len(names):  # the same file name in several folders
+        if any("name" in view for view in listed):
+            raise InputError(
+                f"{path}: several views have the name {max(names, key=names.count)}; name each differently"
+            )
+        entries = [replace(e, name=f"{e.name}_{k}") for k, e in enumerate(entries)]
+    return entries
 
 
-def _entry(path: Path, k: int, view: dict[str, Any]) -> tuple[str, str, str | None, Floats | None, Floats | None]:
+def _entry(path: Path, k: int, view: dict[str, Any]) -> _Entry:
     if not isinstance(view.get("source"), str):
         raise InputError(f"{path}: view {k} names no source; {_HOW}")
-    near = path.parent / view["source"]
-    source = str(near) if near.exists() else view["source"]
     name = str(view.get("name", Path(view["source"]).stem))
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise InputError(f"{path}: '{name}' cannot be the folder of view {k}; give it a plain name")
     R, t = _numbers(path, name, view, "R", 9), _numbers(path, name, view, "t", 3)
+    if (R is None) != (t is None):
+        raise InputError(f"{path}: view {name} has {'t' if R is None else 'R'} alone; give R and t, or none of both")
     if R is not None:
         R = R.reshape(3, 3)
         if np.abs(R @ R.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(R) < 0:
             raise InputError(f"{path}: R of view {name} is not a rotation; x_camera = R x_world + t is expected")
-    return name, source, view.get("camera"), R, t
+    return _Entry(name, _near(path, view["source"]), _camera(path, name, view.get("camera")), R, t)
+
+
+def _near(path: Path, source: str) -> str:
+    """A file beside the calibration, where there is one of this name."""
+    near = path.parent / source
+    return str(near) if near.exists() else source
+
+
+def _camera(path: Path, name: str, value: Any) -> Camera | None:
+    """`fx,fy,cx,cy` as text or list, or a camera_info file."""
+    if value is None:
+        return None
+    if isinstance(value, list) and len(value) == 4 and all(isinstance(v, (int, float)) for v in value):
+        value = ",".join(map(str, value))
+    if not isinstance(value, str):
+        raise InputError(f"{path}: camera of view {name} is {value!r:.60}; give [fx, fy, cx, cy] or a camera_info file")
+    return read_camera(value if "," in value else _near(path, value))
 
 
 def _numbers(path: Path, name: str, view: dict[str, Any], key: str, count: int) -> Floats | None:

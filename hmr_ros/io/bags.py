@@ -114,7 +114,7 @@ class BagImages:
                 continue
             image = self._decoded(message)
             if image is not None:
-                self.frame_id = message.header.frame_id
+                self.frame_id = str(getattr(message.header, "frame_id", ""))
                 yield Frame(index, stamp, image, self._camera(info, image))
                 index += 1
 
@@ -129,10 +129,11 @@ class BagImages:
     def _with_depth(self, frame: Frame, message: Any | None) -> Frame:
         depth = None
         if message is not None:
-            if problem := frame_problem(message.header.frame_id, self.frame_id):
-                self._warn(problem)
             try:
-                depth = decode_depth(message)
+                with _as_defined():
+                    if problem := frame_problem(message.header.frame_id, self.frame_id):
+                        self._warn(problem)
+                    depth = decode_depth(message)
             except InputError as error:
                 self._warn(f"depth left out: {error}")
         if depth is None:
@@ -159,7 +160,8 @@ class BagImages:
 
     def _decoded(self, message: Any) -> Image | None:
         try:
-            return decode_image(message, self._fallback)
+            with _as_defined():
+                return decode_image(message, self._fallback)
         except InputError as error:
             self.left_out[str(error)] += 1
             self._warn(f"image left out: {error}")
@@ -171,8 +173,9 @@ class BagImages:
             if self._given is not None:
                 return fit_camera(self._given, width, height)
             if info is not None:
-                self._compare_frames(info.header.frame_id)
-                return camera_of_info(info, self._rectified, width, height)
+                with _as_defined():
+                    self._compare_frames(info.header.frame_id)
+                    return camera_of_info(info, self._rectified, width, height)
         except InputError as error:
             self._warn(f"{self._path}: {error}; {_GUESS}")
         return guess_camera(width, height)
@@ -316,6 +319,15 @@ class HumanBagWriter:
             t["PoseWithCovariance"](pose, p.pose_covariance.reshape(-1)),
             t["TwistWithCovariance"](twist, p.velocity_covariance.reshape(-1)),
         )
+
+
+@contextlib.contextmanager
+def _as_defined() -> Iterator[None]:
+    """Bags bring their own definitions of messages, and these need not have the fields that ROS gives them."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"message is not as ROS defines it ({_one_line(error)}); is the bag damaged?") from error
 
 
 def _one_line(error: BaseException) -> str:

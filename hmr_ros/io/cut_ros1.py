@@ -16,6 +16,7 @@ from hmr_ros.io.spliced_file import Piece, SplicedPath
 
 MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _BAG, _INDEX, _CHUNK, _CHUNK_INFO, _CONNECTION = 0x02, 0x03, 0x04, 0x05, 0x06, 0x07
+_LARGEST_HEAD = 1 << 16  # bytes; it is padded to 4096
 _LARGEST = 1 << 30  # bytes of a chunk that are read
 
 
@@ -54,7 +55,7 @@ def lacks_end(path: Path) -> bool:
             return False
         size = file.seek(0, 2)
         head = _read(file, len(MAGIC), size)
-        if head is None or head.kind != _BAG:
+        if head is None or head.kind != _BAG or head.end > min(size, _LARGEST_HEAD):
             return False
         at, left = head.number(b"index_pos"), head.number(b"conn_count") + head.number(b"chunk_count")
         while at and left:

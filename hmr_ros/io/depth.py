@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from hmr_ros.errors import InputError
-from hmr_ros.io.encodings import uncompressed
+from hmr_ros.io.encodings import quiet_opencv, uncompressed
 from hmr_ros.io.native_paths import native_path
-from hmr_ros.io.video import FrameSource, files_in, quiet_opencv
+from hmr_ros.io.video import FrameSource, files_in
 from hmr_ros.types import Floats, Frame
 
 _SUFFIXES = (".png", ".npy")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import struct
 from array import array
 from collections.abc import Callable
@@ -17,7 +19,9 @@ from hmr_ros.types import Image
 Convert = Callable[[Any], Any]
 Fallback = Callable[[Any], Image]  # sensor_msgs/Image -> BGR [H,W,3]; InputError where it cannot
 _BRIGHT = 99.9  # percentile that says how many bits are in use; single pixels above it are marks or defects
-_MAX_PIXELS = 1 << 28  # of a compressed image: 16384 x 16384; more is an attack on the memory
+_PNG = b"\x89PNG\r\n\x1a\n"  # how a file of this kind begins
+_MAX_PIXELS = 1 << 27  # of a compressed image: four times 8k; more is an attack on the memory
+_MAX_PIXELS_A_BYTE = 8256  # that deflate can make of one: 1032 bytes of eight pixels each
 _DEPTH_HEADER = struct.Struct("<iff")  # of compressedDepth: compression format, then the parameters A and B of 32FC1
 
 
@@ -205,17 +209,28 @@ DEPTH_ENCODINGS = {"16uc1": "16UC1", "mono16": "16UC1", "32fc1": "32FC1"}
 
 def uncompressed(data: Any, flags: int) -> Any | None:
     """Bytes [N] of a jpeg or png as cv2.imread reads such a file; None where they cannot be decoded."""
-    if not data.size or _declared_pixels(bytes(data[:65536])) > _MAX_PIXELS:
+    if not data.size or _declared_pixels(bytes(data[:65536])) > min(_MAX_PIXELS, _MAX_PIXELS_A_BYTE * data.size):
         return None
+    if not _chunks_fit(memoryview(data)):
+        return None
+    quiet_opencv()
     try:
         return cv2.imdecode(data, flags)
     except cv2.error:  # the header asks for more pixels than OpenCV allows
         return None
 
 
+@functools.cache  # asked for every image
+def quiet_opencv() -> None:
+    """Errors are said once, by us: OpenCV and FFmpeg would print theirs between the lines of the progress bar."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2, "utils") and hasattr(cv2.utils, "logging"):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 def _declared_pixels(head: bytes) -> int:
     """Pixels that a png or jpeg says it has, before anything of it is decoded; 0 where that cannot be told."""
-    if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) >= 24:
+    if head[:8] == _PNG and len(head) >= 24:
         width, height = struct.unpack(">II", head[16:24])
         return int(width * height)
     at = 2
@@ -226,6 +241,19 @@ def _declared_pixels(head: bytes) -> int:
             return int(width * height)
         at += 1 if marker == 0xFF else 2 + struct.unpack(">H", head[at + 2 : at + 4])[0]
     return 0
+
+
+def _chunks_fit(data: memoryview) -> bool:
+    """Whether all chunks of a png lie within it (True for anything else): OpenCV makes room for what each declares."""
+    if bytes(data[:8]) != _PNG:
+        return True
+    at = 8
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+        if kind == b"IEND":
+            break
+    return at <= len(data)
 
 
 def stamp_ns(stamp: Any) -> int:

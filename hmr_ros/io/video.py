@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 import urllib.parse
@@ -16,7 +15,7 @@ import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera
-from hmr_ros.io.encodings import to_8_bits, uncompressed
+from hmr_ros.io.encodings import quiet_opencv, to_8_bits, uncompressed
 from hmr_ros.io.native_paths import native_path
 from hmr_ros.types import Camera, Frame, Image
 
@@ -261,13 +260,6 @@ def _writable_fps(fps: float) -> float:
     """The rate with as many decimals as MPEG-4's time base can hold: 119.873 would be refused, 119.87 is not."""
     decimals = max(d for d in range(4) if d == 0 or fps * 10**d <= _MAX_TIMEBASE)
     return round(fps, decimals)
-
-
-def quiet_opencv() -> None:
-    """Errors are said once, by us: OpenCV and FFmpeg would print theirs between the lines of the progress bar."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2, "utils") and hasattr(cv2.utils, "logging"):
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:

@@ -227,6 +227,13 @@ def oversized_png(side=100_000):
     return bytes(data)
 
 
+def oversized_chunk():
+    """A PNG one of whose chunks claims two gigabytes, for which OpenCV would make room."""
+    data = bytearray(cv2.imencode(".png", SMOOTH)[1].tobytes())
+    data[33:37] = struct.pack(">I", (2 << 30) - 1)
+    return bytes(data)
+
+
 def oversized_jpeg():
     """The same as a JPEG: 30000 x 30000 in a kilobyte, which OpenCV would decode into gigabytes."""
     data = bytearray(cv2.imencode(".jpg", SMOOTH)[1].tobytes())
@@ -238,7 +245,7 @@ def oversized_jpeg():
 def test_compressed_round_trip_and_garbage():
     png = cv2.imencode(".png", SMOOTH)[1]
     np.testing.assert_array_equal(decode_compressed(SimpleNamespace(data=png, format="png")), SMOOTH)
-    for data in (b"", b"not an image", oversized_png(), oversized_png(30_000), oversized_jpeg()):
+    for data in (b"", b"not an image", oversized_png(), oversized_png(30_000), oversized_jpeg(), oversized_chunk()):
         with pytest.raises(InputError, match="cannot be decoded"):
             decode_compressed(SimpleNamespace(data=np.frombuffer(data, np.uint8), format="jpeg"))
     assert decode_image(SimpleNamespace(data=png, format="png")).shape == SMOOTH.shape

@@ -1,19 +1,29 @@
 """Result files come back as they were written, and bad ones are explained."""
 
+import io
+import resource
+import shutil
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hmr_ros.body.joints import SMPL
 from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.results import (
     ResultRecorder,
     load_arrays,
     load_humans,
     load_hypotheses,
     load_motion,
+    made_folder,
     save_arrays,
 )
+from hmr_ros.synth.motion import demo_motion
+from hmr_ros.synth.poses import load_recorded
 from hmr_ros.types import Hypotheses
 
 
@@ -141,6 +151,96 @@ def test_fingers_of_wider_motion_are_not_taken_for_hands(tmp_path):
     motion = load_motion(tmp_path / "m.npz")
     assert motion.poses.shape == (5, 72) and motion.poses[:, :66].all() and not motion.poses[:, 66:].any()
     assert motion.betas.shape == (10,) and motion.betas.all()
+
+
+def amass(tmp_path, **extra):
+    """The demo's motion as AMASS stores it: z up, 52 joints, 120 Hz by its own name."""
+    motion = demo_motion(120.0)
+    poses = np.zeros((len(motion.poses), 156))
+    poses[:, :66] = motion.poses[:, :66]
+    z_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    poses[:, :3] = axis_angle_from_matrix(z_up @ matrix_from_axis_angle(motion.poses[:, :3]))
+    trans = motion.trans @ z_up.T
+    save_arrays(tmp_path / "a.npz", poses=poses, trans=trans, betas=np.zeros(16), gender=np.array("male"), **extra)
+    return motion, tmp_path / "a.npz"
+
+
+@pytest.mark.parametrize("rate", ["mocap_framerate", "mocap_frame_rate"])
+def test_amass_stands_upright_at_its_own_rate(tmp_path, open_body, rate):
+    motion, file = amass(tmp_path, **{rate: np.array(120.0)})
+    read = load_motion(file)
+    assert read.fps == 120
+    for pose, trans, expected, place in zip(
+        read.poses[::40], read.trans[::40], motion.poses[::40], motion.trans[::40], strict=True
+    ):
+        joints = open_body.joints(pose[:3], pose[3:], np.zeros(10), trans)
+        posed = open_body.joints(expected[:3], np.r_[expected[3:66], np.zeros(6)], np.zeros(10), place)
+        np.testing.assert_allclose(joints - joints[0], posed - posed[0], atol=1e-6)  # y up, as the motion was
+        assert joints[SMPL["head"], 1] > joints[0, 1] + 0.4 > joints[SMPL["left_foot"], 1] + 0.8
+    steps = np.diff(read.trans, axis=0), np.diff(motion.trans, axis=0)
+    np.testing.assert_allclose(*steps, atol=1e-9)
+
+
+def test_training_reads_amass_the_same_way(tmp_path):
+    _, file = amass(tmp_path, mocap_framerate=np.array(120.0))
+    poses = load_recorded(file).poses
+    np.testing.assert_allclose(poses.reshape(-1, 72), load_motion(file).poses)
+
+
+def test_a_motion_without_amass_rate_is_taken_as_it_is(tmp_path):
+    _, file = amass(tmp_path, fps=np.array(50.0))
+    motion, poses = load_motion(file), load_arrays(file)["poses"]
+    np.testing.assert_array_equal(motion.poses[:, :66], poses[:, :66])
+    assert motion.fps == 50
+
+
+def test_a_users_amass_file(shared):
+    motion = load_motion(shared / "faulty_inputs/t19_amass.npz")
+    assert motion.fps == 120
+    up = matrix_from_axis_angle(motion.poses[:, :3])[:, 1, 1]  # the body's y in the world's y
+    assert (up > 0.7).all()
+
+
+def test_archives_are_bounded_by_what_they_declare(tmp_path):
+    """Three megabytes that unpack to three gigabytes: refused before anything is unpacked."""
+    file = tmp_path / "bomb.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (3 << 27,)})
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("frame.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(header.getvalue())
+        for _ in range(3 << 6):
+            member.write(bytes(16 << 20))
+    assert file.stat().st_size < 4 << 20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="unpacks to 3072 MiB, at most 2048 are read"):
+        load_humans(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+def test_an_array_cannot_claim_more_than_its_archive_holds(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 50,)})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("frame.npy", header.getvalue() + bytes(80))
+    with pytest.raises(InputError, match="cannot read"):
+        load_humans(tmp_path / "x.npz")
+
+
+def test_folders_are_tried_before_a_run(tmp_path, monkeypatch):
+    assert made_folder(tmp_path / "a" / "b").is_dir()
+    assert not list((tmp_path / "a" / "b").iterdir())
+    (tmp_path / "file").touch()
+    for bad in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/no such place")):
+        with pytest.raises(InputError, match=r"cannot write to .*; choose another folder") as caught:
+            made_folder(bad)
+        assert "\n" not in str(caught.value)
+    full = shutil.disk_usage(tmp_path)._replace(free=5 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(InputError, match="5 MiB are left on the disk; make room"):
+        made_folder(tmp_path)
 
 
 def test_nothing_half_written_is_left_behind(tmp_path, human):

@@ -15,6 +15,8 @@ from hmr_ros.methods.scorehmr.guidance import turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.window import evidence_vectors, pose_6d
 
+_PIECE = 256  # frames whose neighbours are looked up at once: each has all that the prior sees, 200 kB
+
 
 @dataclass(frozen=True)
 class TrackBatch:
@@ -37,16 +39,18 @@ def track_batch(run: list[Observation], prior: TorchPrior) -> TrackBatch:
     grid = Grid(prior.size.past, prior.size.slots)
     seconds = np.array([p.stamp_ns for p in run]) * 1e-9
     known = np.concatenate([evidence_vectors(run), [pose_6d(p) for p in run]], 1)
-    seen = [grid.sampled(known, seconds, at) for at in seconds]
-    both, present = _tensor([w for w, _ in seen]), _tensor([p for _, p in seen])
     aim = _tensor([p.evidence.R_camera_aimed for p in run])
-    aimed = turn_root(both[..., prior.size.features :], aim.transpose(1, 2)[:, None])
-    expected = prior.expect(both[..., : prior.size.features], aimed, present)
+    parts = []
+    for rows in (slice(at, at + _PIECE) for at in range(0, len(run), _PIECE)):
+        seen = [grid.sampled(known, seconds, at) for at in seconds[rows]]
+        both, present = _tensor([w for w, _ in seen]), _tensor([p for _, p in seen])
+        aimed = turn_root(both[..., prior.size.features :], aim[rows].transpose(1, 2)[:, None])
+        parts.append(prior.expect(both[..., : prior.size.features], aimed, present))
     pelvis = np.array([p.estimate.joints[0] for p in run])
     return TrackBatch(
-        expected=turn_root(expected.pose, aim)[None],
-        precision=expected.sigma[None] ** -2,
-        conditioning=expected.conditioning,
+        expected=turn_root(torch.cat([part.pose for part in parts]), aim)[None],
+        precision=torch.cat([part.sigma for part in parts])[None] ** -2,
+        conditioning=torch.cat([part.conditioning for part in parts]),
         aim=aim,
         present=torch.ones(1, len(run)),
         seconds=_tensor(np.diff(seconds))[None],

@@ -12,6 +12,7 @@ from hmr_ros.cli import main
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.results import load_humans
+from hmr_ros.io.video import open_source
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import render_motion
 from hmr_ros.synth.scene import look_at
@@ -94,6 +95,16 @@ def test_uncalibrated_views_share_the_pose(scene, tmp_path):
         ("views: [{source: a.mp4, R: [2,0,0,0,1,0,0,0,1], t: [0,0,0]}, {source: b.mp4}]", "not a rotation"),
         ("views: [{source: a.mp4}, {source: b.mp4}]", "a.mp4"),
         ("views: [", "not valid YAML"),
+        ("views: [{source: a.mp4, R: [1,0,0,0,1,0,0,0,1]}, {source: b.mp4}]", "view a has R alone"),
+        ("views: [{source: a.mp4, t: [0,0,0]}, {source: b.mp4}]", "view a has t alone"),
+        (
+            "views: [{source: a.mp4, R: [1,0,0,0,1,0,0,0,1], t: [0,0,0]}, {source: b.mp4}]",
+            "view b has no R and t; give them for every view, or for none",
+        ),
+        ("views: [{source: a.mp4, camera: [1, 2]}, {source: b.mp4}]", "camera of view a is [1, 2]"),
+        ("views: [{source: a.mp4, camera: {K: 1}}, {source: b.mp4}]", "give [fx, fy, cx, cy] or a camera_info file"),
+        ("views: [{source: a.mp4, name: x}, {source: b.mp4, name: x}]", "several views have the name x"),
+        ("views: [{source: a.mp4, name: ../../x}, {source: b.mp4}]", "cannot be the folder of view 0"),
     ],
 )
 def test_bad_calibrations_are_one_line(tmp_path, capsys, text, message):
@@ -103,3 +114,69 @@ def test_bad_calibrations_are_one_line(tmp_path, capsys, text, message):
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+def mistaken(entry, mistake):
+    """A calibration as users write it by mistake, in a world with z up: R of level cameras in a y-up world is its own
+    transpose nearly, and the mistake none."""
+    R, t = np.array(entry["R"]).reshape(3, 3) @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]), np.array(entry["t"])
+    R, t = {
+        "none": (R, t), "t is in millimetres": (R, 1e3 * t), "R is transposed": (R.T, t),
+        "camera's place": (R.T, -R.T @ t),
+        "check R, t": (R, t + (entry["source"] == "side.mp4") * np.array([0, 0, 20])),  # one camera moved
+    }[mistake]  # fmt: skip
+    return {**entry, "R": R.ravel().tolist(), "t": t.tolist()}
+
+
+@pytest.mark.parametrize("mistake", ["t is in millimetres", "R is transposed", "camera's place", "check R, t"])
+def test_calibrations_that_contradict_the_views_name_the_mistake(scene, tmp_path, capsys, mistake):
+    root, views, _ = scene
+    entries = yaml.safe_load(calibration(root, views, True).read_text())["views"]
+    right, entries = entries, [mistaken(entry, mistake) for entry in entries]
+    path = root / "mistaken.yaml"
+    path.write_text(yaml.safe_dump({"views": entries}))
+    assert main(["multiview", str(path), "--out", str(tmp_path / "out")]) == 1
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("hmr: ")]
+    assert "contradict what they see: front and side" in line and mistake in line
+    path.write_text(yaml.safe_dump({"views": [mistaken(entry, "none") for entry in right]}))
+    assert main(["multiview", str(path), "--out", str(tmp_path / "out"), "--max-frames", "4"]) == 0
+
+
+def test_equal_file_names_and_lists_of_intrinsics(scene, tmp_path):
+    root, views, _ = scene
+    entries = yaml.safe_load(calibration(root, views, False).read_text())["views"]
+    for entry, folder in zip(entries, ("a", "b"), strict=True):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "clip.mp4").write_bytes((root / entry["source"]).read_bytes())
+        entry |= {"source": f"{folder}/clip.mp4", "camera": [float(v) for v in entry["camera"].split(",")]}
+    path = tmp_path / "views.yaml"
+    path.write_text(yaml.safe_dump({"views": entries}))
+    assert main(["multiview", str(path), "--out", str(tmp_path / "out")]) == 0
+    first, second = (load_humans(tmp_path / "out" / name / "humans.npz") for name in ("clip_0", "clip_1"))
+    assert np.abs(first.global_orient[0] - second.global_orient[0]).max() > 0.2  # not one view twice
+    np.testing.assert_allclose(first.K, views[0].camera.K, atol=1e-3)
+
+
+def test_views_of_different_rates_are_paired_by_time(scene, tmp_path):
+    """The side view at half the rate sees the same moments, and both give the pose that equal rates give."""
+    root, views, _ = scene
+    slow = cv2.VideoWriter(str(root / "slow.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 7.5, (480, 360))
+    for frame in list(open_source(str(root / "side.mp4"), None))[::2]:
+        slow.write(frame.image)
+    slow.release()
+    entries = yaml.safe_load(calibration(root, views, True).read_text())["views"]
+    entries[1] |= {"source": "slow.mp4", "name": "side"}
+    path = root / "rates.yaml"
+    path.write_text(yaml.safe_dump({"views": entries}))
+    assert main(["multiview", str(path), "--out", str(tmp_path)]) == 0
+    tables = [load_humans(tmp_path / name / "humans.npz") for name in ("front", "side")]
+    for table, truth in zip(tables, scene[2], strict=True):
+        assert table.frame.tolist() == list(range(FRAMES // 2))
+        np.testing.assert_allclose(table.stamp_ns, np.arange(FRAMES // 2) * 1e9 / 7.5, atol=2e6)
+        at_time = replace_frames(table, 2 * table.frame)
+        shifted = replace_frames(table, np.maximum(0, 2 * table.frame - 2))
+        assert error(at_time, truth) < error(shifted, truth)
+
+
+def replace_frames(table, frames):
+    return replace(table, frame=frames)

@@ -19,6 +19,7 @@ from hmr_ros.methods.scorehmr.offline import refine_tracks
 from hmr_ros.methods.scorehmr.prior import load_prior
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
 from hmr_ros.methods.scorehmr.streaming import RefineNetwork, ScoreRefinement
+from hmr_ros.methods.scorehmr.track_batch import track_batch
 from hmr_ros.pipeline import Pipeline, Stages
 from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.synth.render import render_motion
@@ -184,6 +185,19 @@ def test_whole_tracks_are_steady_and_nearer_to_the_pixels(person, network, open_
     live = refined(people, network, open_body)
     assert figures(out, truth)[0] < 1.1 * figures(live, truth)[0] < 0.8 * figures(estimates(people), truth)[0]
     assert reprojection(people, out) < reprojection(people, live)
+
+
+def test_memory_of_whole_tracks_is_bounded_by_pieces_that_change_nothing(person, monkeypatch):
+    people, _ = person
+    prior = load_prior()
+    whole = track_batch(people, prior)
+    sizes, expect = [], prior.expect
+    monkeypatch.setattr(prior, "expect", lambda w, *rest: sizes.append(len(w)) or expect(w, *rest))
+    monkeypatch.setattr("hmr_ros.methods.scorehmr.track_batch._PIECE", 7)
+    pieces = track_batch(people, prior)
+    assert max(sizes) == 7 and sum(sizes) == len(people)
+    for name in ("expected", "precision", "conditioning"):
+        torch.testing.assert_close(getattr(pieces, name), getattr(whole, name), rtol=1e-4, atol=1e-5)
 
 
 def test_less_certain_landmarks_leave_more_to_the_motion(person, network, open_body):
