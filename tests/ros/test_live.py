@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from hmr_ros.msg import HumanArray
+from hmr_ros.msg import HumanArray, HypothesisArray
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
 from rclpy.time import Time
@@ -278,3 +278,20 @@ def test_two_cameras_have_ids_and_frames_of_their_own(watcher, rendered):
     finally:
         right.send_signal(signal.SIGTERM)
         assert right.wait(timeout=15) == 0
+
+
+def test_hypotheses_for_whoever_listens(watcher, rendered):
+    w = watcher("--ros-args", "-p", "hypotheses.count:=4")
+    w.send_until(lambda: any(a.humans for a in w.answers), rendered[0][0])
+    several = []
+    w.node.create_subscription(HypothesisArray, "/hmr/hypotheses", several.append, 10)
+    w.send_until(lambda: any(m.humans for m in several), rendered[0][0])
+    message = next(m for m in several if m.humans)
+    w.wait(lambda: any(a.header.stamp == message.header.stamp for a in w.answers))
+    (answer,) = [a for a in w.answers if a.header.stamp == message.header.stamp]
+    (human,), (found,) = answer.humans, message.humans
+    joints = np.reshape(found.joints, (4, 24, 3))
+    assert (found.track_id, found.count, len(found.rotations)) == (human.track_id, 4, 4 * 72)
+    np.testing.assert_allclose(joints[:, 0], np.tile(human.joints[:3], (4, 1)), atol=1e-4)
+    assert np.linalg.norm(joints[0] - joints[1], axis=-1).max() > 0.01
+    assert w.close() == 0
