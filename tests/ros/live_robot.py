@@ -58,6 +58,8 @@ class Robot:
     def call(self, kind, name, request):
         client = self.client.create_client(kind, f"/hmr/{name}")
         self.spin_until(client.service_is_ready)
+        for _ in range(10):  # the way back is matched a little later; an answer before that would be lost
+            self.spin_once()
         future = client.call_async(request)
         self.spin_until(future.done)
         return future.result()

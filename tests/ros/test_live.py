@@ -159,13 +159,13 @@ def test_bad_images_are_said_and_survived(watcher, rendered):
     w = watcher()
     w.wait(lambda: w.images.get_subscription_count() > 0)
     for _ in range(5):
-        w.send(rendered[0][0], encoding="nv12")
+        w.send(rendered[0][0], encoding="made_up")
         time.sleep(0.1)
     w.send_until(lambda: any(a.humans for a in w.answers), rendered[0][0], k=[0.0] * 9)
     human = humans_from_msg(w.answers[-1])[0]
     assert np.isfinite(human.joints).all() and human.transl[2] > 0
     assert w.close() == 0
-    assert "encoding 'nv12' is unknown" in w.log and "zero or invalid matrix" in w.log
+    assert "encoding 'made_up' is unknown" in w.log and "zero or invalid matrix" in w.log
 
 
 _ROBOT = """
@@ -206,7 +206,7 @@ def test_a_node_on_a_robot(robot, rendered):
 
     robot.send_until(lambda: "images dropped" in robot.status.message, image, every_s=0.005, k=K)
     assert robot.status.level in (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
-    robot.send_until(robot.said(DiagnosticStatus.ERROR, "encoding 'nv12' is unknown"), image, encoding="nv12")
+    robot.send_until(robot.said(DiagnosticStatus.ERROR, "encoding 'made_up' is unknown"), image, encoding="made_up")
     robot.wait(robot.said(DiagnosticStatus.STALE, "no image on /arg/image for "))
     assert robot.close() == 0
 
