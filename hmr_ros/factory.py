@@ -72,7 +72,7 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
     direct = recovery.any_body and refinement is None and chosen is None and not whole_tracks
     target = target or load_body(config.body or None)
     body = target if direct else load_body(None)
-    sampler = HYPOTHESES if config.hypotheses.count and not recovery.samples else None
+    sampler = _sampler(recovery) if config.hypotheses.count else None
     posture = whole_tracks or any(m.needs_posture for m in (recovery, refinement, chosen, sampler) if m)
     if config.calibrate == "auto" and posture:
         chosen = CALIBRATIONS[AUTO_CALIBRATION]
@@ -83,6 +83,13 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
         hypotheses=hypotheses, calibration=calibrate, refinement=refine,
         conversion=BodyConversion(target) if config.body and not direct else None,
     )  # fmt: skip
+
+
+def _sampler(recovery: Method) -> Method | None:
+    """What gives hypotheses beside a recovery that has none of its own."""
+    if recovery.samples:
+        return None
+    return replace(HYPOTHESES, build=recovery.hypotheses) if recovery.hypotheses else HYPOTHESES
 
 
 def _source(recovery: Method, parts: Parts) -> PostureSource:

@@ -22,6 +22,7 @@ class Method:
     source: str = ""  # "module:function" of its own source of the 81 points, on top of the posture networks
     any_body: bool = False  # whether it works on any SMPL-format body; else on the open body alone
     samples: bool = False  # whether a recovery gives hypotheses of its own where they are asked for
+    hypotheses: str = ""  # "module:function"; what samples about this recovery, where that is not `HYPOTHESES`
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,12 @@ RECOVERIES = {
     "kinematic": Method("hmr_ros.methods.kinematic:build", needs_posture=False, any_body=True),
     "posture": Method(f"{_POSTURE}.recovery:build", needs_posture=True),
     "diffhmr": Method(f"{_DIFF}.recovery:build", needs_posture=True, samples=True),
-    "hmdiff": Method(f"{_POSTURE}.recovery:build", needs_posture=True, source=f"{_HMDIFF}.source:build"),
+    "hmdiff": Method(
+        f"{_POSTURE}.recovery:build",
+        needs_posture=True,
+        source=f"{_HMDIFF}.source:build",
+        hypotheses=f"{_HMDIFF}.hypotheses:build",
+    ),
 }
 HYPOTHESES = Method(f"{_DIFF}.hypotheses:build", needs_posture=True)  # beside recoveries that do not sample
 REFINEMENTS = {

@@ -67,7 +67,7 @@ Known = Callable[[Frame, list[Track], list[Evidence]], list[Measured]]
 class HmdiffPosture:
     """A `PostureSource`: the mean of samples of the 81 points, towards U; their 2D points are another source's."""
 
-    def __init__(self, config: HmdiffConfig, body: BodyModel, engine: Engine, source: PostureSource) -> None:
+    def __init__(self, config: HmdiffConfig, body: BodyModel, engine: Engine, source: PostureSource | None) -> None:
         """`body` is the open body; `engine` runs `hmdiff`, for `config.samples` samples."""
         self._config, self._engine = config, engine
         self._evidence, self._body = EvidenceMaker(source), body

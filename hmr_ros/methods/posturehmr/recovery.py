@@ -50,10 +50,7 @@ class PostureRecovery:
         seen, posture = keypoints_of(evidence), posture_of(evidence)
         ids = [t.track_id for t in tracks]
         betas, sigma_betas = self._shapes.expected(ids)
-        rays, sigma_rays = evidence_2d(seen, posture)
-        fitted = self._fitter(
-            Observed(posture.points, _DISCOUNT_3D * posture.sigma, rays, sigma_rays, betas, sigma_betas)
-        )
+        fitted = self._fitter(observed(seen, posture, betas, sigma_betas))
         self._shapes.learn(ids, fitted.betas, frame.index)
         return estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma))
 
@@ -80,6 +77,11 @@ def estimates_of(body: BodyModel, seen: Normalised, fitted: Fitted, sigma: Float
     joints[..., 2] -= too_near[:, None]
     rows = zip(rotations, fitted.betas, transl, joints, image_covariance(sigma, joints), strict=True)
     return [Estimate(*row) for row in rows]
+
+
+def observed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
+    """What the fit of N people has to agree with; `betas` [N,10] as far as the shape is known, `sigma_betas` [N]."""
+    return Observed(posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture), betas, sigma_betas)
 
 
 def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:

@@ -12,6 +12,8 @@ from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.diffhmr.recovery import aside, mean_rotations, sampled_covariance
 from hmr_ros.types import Frame
 
+RUNS = [("posture", "none"), ("diffhmr", "none"), ("hmdiff", "none"), ("posture", "temporal"), ("kinematic", "none")]
+
 
 def test_the_mean_of_rotations_about_one_is_that_one():
     rng = np.random.default_rng(0)
@@ -48,7 +50,7 @@ def answers(rendered):
     """(recovery, refinement) -> people of the first images, with six hypotheses each."""
     images, truths, camera = rendered
     found = {}
-    for recover, refine in (("posture", "none"), ("diffhmr", "none"), ("posture", "temporal"), ("kinematic", "none")):
+    for recover, refine in RUNS:
         config = HmrConfig(recover=recover, refine=refine, hypotheses=HypothesesConfig(count=6))
         pipeline = build_pipeline(offline(config, as_live=True))
         frames = [Frame(i, 10**9 + i * 66_000_000, image, camera) for i, image in enumerate(images[:12])]
@@ -79,7 +81,7 @@ def test_every_recovery_and_refinement_gives_hypotheses_that_differ(answers, ope
 
 def test_hypotheses_lie_about_the_answer(answers):
     """As far from it as the covariance of its joints says, within a factor."""
-    for key in (("posture", "none"), ("diffhmr", "none"), ("posture", "temporal")):
+    for key in (("posture", "none"), ("diffhmr", "none"), ("hmdiff", "none"), ("posture", "temporal")):
         ratio = []
         for human, _ in answers[key]:
             off = human.hypotheses.joints - human.joints
