@@ -3,7 +3,8 @@
 `python benchmarks/depth.py CLIP...`; a CLIP.mp4 is one of benchmarks/clips.py, with its truth CLIP.npz and its motion
 beside it. Depth is that of `hmr render --depth`. Columns, means over the clips: PA-MPJPE (12 limb joints), MPJPE (24
 joints) and PVE after the pelvises coincide, mm; median error of the pelvis in absolute position and of its depth, mm;
-root mean square error over `joint_sigma`; ms a person of the calibration. The last lines are the paper's own measure:
+root mean square error over `joint_sigma`, share of joints in their 95 % ellipsoids; ms a person of the calibration. The
+last lines are the paper's own measure:
 PVE of the calibrated mesh before SMPL is refitted to it, with depth joints and with true ones.
 """
 
@@ -22,6 +23,7 @@ from hmr_ros.body.model import NUM_JOINTS, BodyModel
 from hmr_ros.body.points import points_of
 from hmr_ros.config import HmdiffConfig, HmrConfig
 from hmr_ros.evaluate.metrics import joint_errors, procrustes_errors
+from hmr_ros.evaluate.probabilistic import coverage
 from hmr_ros.evidence.record import Evidence, depths_of
 from hmr_ros.factory import build_pipeline, choose_engine, offline
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
@@ -158,7 +160,7 @@ def _with_depth(seen: Seen, depth: Floats) -> Seen:
 def measured(
     rows: list[Seen], calibration: Calibration | None, body: BodyModel, network: RefineNetwork | None
 ) -> Floats:
-    """[7] the columns for one clip."""
+    """[8] the columns for one clip."""
     refinement = ScoreRefinement(network, body, Guidance()) if network else None
     figures, seconds = [], []
     for seen in rows:
@@ -172,7 +174,8 @@ def measured(
         figures.append(errors(answer, seen, body))
     table = np.array(figures)
     ratio = np.sqrt(table[:, 5].mean() / table[:, 6].mean())
-    return np.array([*table[:, :3].mean(0), *np.median(table[:, 3:5], axis=0), ratio, 1e3 * np.median(seconds)])
+    inside = 100 * table[:, 7].mean()
+    return np.array([*table[:, :3].mean(0), *np.median(table[:, 3:5], axis=0), ratio, inside, 1e3 * np.median(seconds)])
 
 
 def mesh_errors(rows: list[Seen], body: BodyModel, true: bool) -> Floats:
@@ -195,7 +198,8 @@ def mesh_errors(rows: list[Seen], body: BodyModel, true: bool) -> Floats:
 
 
 def errors(answer: Estimate, seen: Seen, body: BodyModel) -> list[float]:
-    """PA-MPJPE, MPJPE, PVE, pelvis and its depth in mm; mean square of errors and of `joint_sigma`, m^2."""
+    """PA-MPJPE, MPJPE, PVE, pelvis and its depth in mm; mean square of errors and of `joint_sigma`, m^2; share of
+    joints in their 95 % ellipsoids."""
     angles = axis_angle_from_matrix(answer.rotations)
     vertices = body.vertices(angles[0], angles[1:].reshape(-1), answer.betas, answer.transl)
     away = answer.joints[0] - seen.joints[0]
@@ -206,15 +210,17 @@ def errors(answer: Estimate, seen: Seen, body: BodyModel) -> list[float]:
         joint_errors(answer.joints[None], seen.joints[None]).mean(),
         1e3 * surface, 1e3 * np.linalg.norm(away), 1e3 * abs(away[2]),
         (relative**2).mean(), (answer.joint_sigma[1:] ** 2).mean(),
+        coverage(relative, answer.joint_covariance[1:], 0.95),
     ]  # fmt: skip
 
 
 def report(label: str, figures: list[Floats]) -> None:
     """One line: means over the clips, then the PA-MPJPE of each."""
-    pa, mpjpe, pve, pelvis, deep, ratio, ms = np.mean(figures, axis=0).tolist()
+    pa, mpjpe, pve, pelvis, deep, ratio, inside, ms = np.mean(figures, axis=0).tolist()
     print(
         f"{label:<34} PA-MPJPE {pa:5.1f}  MPJPE {mpjpe:5.1f}  PVE {pve:5.1f}  pelvis {pelvis:4.0f} (depth {deep:4.0f})"
-        f"  error/sigma {ratio:.2f}  {ms:5.2f} ms  [{' '.join(f'{f[0]:.0f}' for f in figures)}]",
+        f"  error/sigma {ratio:.2f}, {inside:.0f} % in 95 %  {ms:5.2f} ms  "
+        f"[{' '.join(f'{f[0]:.0f}' for f in figures)}]",
         flush=True,
     )
 

@@ -168,13 +168,20 @@ def test_errors_are_one_line(clip, capsys, monkeypatch, tmp_path, arguments, sai
     assert len(lines) == 1 and said in lines[0]
 
 
+# A shell's background jobs are started deaf to Ctrl-C, and the tests may be one.
+LISTENING = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from hmr_ros.cli import main
+sys.exit(main())"""
+
+
 def test_interrupting_keeps_what_is_done(tmp_path, clip):
     images = tmp_path / "many"
     images.mkdir()
     frame = next(iter(open_source(str(clip[0] / "clip.mp4"), None))).image
     for i in range(400):
         cv2.imwrite(str(images / f"{i}.jpg"), frame)
-    command = [sys.executable, "-m", "hmr_ros", "run", str(images), "--out", str(tmp_path / "o")]
+    command = [sys.executable, "-c", LISTENING, "run", str(images), "--out", str(tmp_path / "o")]
     process = subprocess.Popen(command, env=dict(os.environ))
     deadline = time.monotonic() + 30
     while not (tmp_path / "o/overlay.mp4").exists() and time.monotonic() < deadline:
@@ -199,7 +206,7 @@ def many(tmp_path_factory, rendered):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_people_are_kept_when_the_overlay_is_interrupted(tmp_path, many, number):
-    command = [sys.executable, "-m", "hmr_ros", "run", str(many), "--out", str(tmp_path / "o"), "--quality"]
+    command = [sys.executable, "-c", LISTENING, "run", str(many), "--out", str(tmp_path / "o"), "--quality"]
     process = subprocess.Popen([*command, "--recover", "kinematic"], env=dict(os.environ))
     deadline = time.monotonic() + 90
     while not (tmp_path / "o/overlay.mp4").exists() and time.monotonic() < deadline:

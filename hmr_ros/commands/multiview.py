@@ -19,7 +19,7 @@ from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.multiview import View
 from hmr_ros.methods.scorehmr.view_check import check_views
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Camera, Floats
+from hmr_ros.types import Camera, Floats, ScaleSource
 
 _HOW = "expected 'views:', a list of entries with source, camera, and R (9 numbers) and t (3) where calibrated"
 _ORTHONORMAL = 1e-2
@@ -63,6 +63,8 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
     refined = refine(views)
     for entry, view in zip(entries, refined, strict=True):
         humans = [pipeline.humans([p], [p.estimate])[0] for p in view.people]
+        if all(v.R is not None for v in views):  # triangulated
+            humans = [replace(h, scale=ScaleSource.CAMERAS) for h in humans]
         recorder = ResultRecorder(humans)
         recorder.save(out / entry.name / "humans.npz", K=humans[0].K, body_model=pipeline.body.name)
     print(f"{len(refined)} views -> {out}")

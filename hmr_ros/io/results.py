@@ -25,9 +25,9 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
     "body_pose": ((69,), np.float64), "betas": ((10,), np.float64), "transl": ((3,), np.float64),
     "joints": ((24, 3), np.float64), "joints_2d": ((24, 2), np.float64), "joint_sigma": ((24,), np.float64),
     "joint_covariance": ((24, 6), np.float64),
-    "state": ((), np.int64),
+    "state": ((), np.int64), "scale": ((), np.int64),
 }  # fmt: skip
-_FILE_NAMES = {"state": "tracking_state"}
+_FILE_NAMES = {"state": "tracking_state", "scale": "scale_source"}
 # the same for what a table may hold when it is read; -1 = any number
 _TABLE = {_FILE_NAMES.get(name, name): row for name, row in _ROWS.items()} | {
     "K": ((3, 3), np.float64), "vertices": ((-1, 3), np.float64),
@@ -104,6 +104,7 @@ class HumansTable:
     joint_sigma: Floats | None = None  # [N,24] m
     joint_covariance: Floats | None = None  # [N,24,6] m^2, as in `Human`
     tracking_state: Ints | None = None  # [N] values of TrackingState
+    scale_source: Ints | None = None  # [N] values of ScaleSource
     vertices: Floats | None = None  # [N,V,3] m
 
 

@@ -190,5 +190,5 @@ def test_bench_compares_networks_with_the_roofline(tmp_path, capsys):
     for network in NETWORKS:
         one, two = rows[network, 1], rows[network, 2]
         assert two["mflop"] == pytest.approx(2 * one["mflop"], rel=0.05)
-        assert one["mbyte"] < two["mbyte"] < 1.5 * one["mbyte"]  # mostly weights
+        assert one["mbyte"] <= two["mbyte"] < 1.5 * one["mbyte"]  # mostly weights
     assert "share of attainable" in capsys.readouterr().out
