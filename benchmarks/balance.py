@@ -1,11 +1,11 @@
 """PA-MPJPE and 2D error on the two-view balance clip (12 limb joints, reliable ones, frames with ten of them).
 
-`python benchmarks/balance.py FOLDER`; for each view BlazePose's own landmarks, `recover: kinematic`, `recover: posture`
-without and with each refinement, whole tracks (`--quality`), and both views together, calibrated and not.
+`python benchmarks/balance.py FOLDER`; for each view BlazePose's own landmarks, every recovery, `recover: posture` with
+each refinement, whole tracks (`--quality`), and both views together, calibrated and not.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,11 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.factory import build_pipeline, build_stages, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.contract import Estimate, Observation, human_of
-from hmr_ros.methods.kinematic import KinematicRecovery
+from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.methods.scorehmr.multiview import View, refine_views
 from hmr_ros.methods.scorehmr.offline import refine_tracks
 from hmr_ros.methods.scorehmr.prior import load_prior
@@ -33,11 +33,11 @@ MIN_RELIABLE = 10
 
 @dataclass
 class Seen:
-    """One view: the man as both recoveries see him, and the reference in its camera."""
+    """One view: the man as the recoveries see him, and the reference in its camera."""
 
     camera: Camera
     people: list[Observation]  # by `recover: posture`
-    kinematic: list[Estimate]
+    others: dict[str, list[Estimate]]  # by the other recoveries
     truth: Floats  # [F,12,3] m
     reliable: Floats  # [F,12]
 
@@ -62,7 +62,8 @@ def main() -> None:
         frames = [p.frame for p in seen.people]
         limbs = [k.keypoints_3d[BLAZEPOSE_LIMBS] for k in landmarks]
         report("landmarks", seen, frames, limbs, [k.keypoints_2d[BLAZEPOSE_LIMBS, :2] for k in landmarks])
-        report_bodies("kinematic", seen, seen.people, seen.kinematic)
+        for name, estimates in seen.others.items():
+            report_bodies(f"recover: {name}", seen, seen.people, estimates)
         report_bodies("refine: none", seen, seen.people, [p.estimate for p in seen.people])
         for name, guidance, lag in (("keypoints", KEYPOINTS, 0), ("temporal", Guidance(), 0), ("lag 4", Guidance(), 4)):
             refined = live(seen.people, ScoreRefinement(network, body, guidance, lag))
@@ -79,13 +80,22 @@ def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool)
     index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
     R, t = reference["R"][view], reference["t"][view]
     pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live))
-    kinematic = KinematicRecovery(pipeline.body)
+    config = offline(HmrConfig(refine="none", calibrate="none"), as_live)
+    stages = {name: build_stages(replace(config, recover=name)) for name in RECOVERIES if name != "posture"}
     camera = Camera(reference["K"][view], 1080, 1920)
-    seen = Seen(camera, [], [], reference["joints3d"][:, index] @ R.T + t, reference["reliable"][:, index])
+    seen = Seen(
+        camera,
+        [],
+        {name: [] for name in stages},
+        reference["joints3d"][:, index] @ R.T + t,
+        reference["reliable"][:, index],
+    )
     for frame in open_source(str(folder / f"cam0{view + 1}.mp4"), camera):
         people = [p for p in pipeline.observe(frame) if p.track.track_id == 0]
         seen.people += people
-        seen.kinematic += kinematic(frame, [p.track for p in people], [p.evidence for p in people])
+        tracks = [p.track for p in people]
+        for name, stage in stages.items():
+            seen.others[name] += stage.recovery(frame, tracks, stage.evidence(frame, tracks))
     return seen
 
 
