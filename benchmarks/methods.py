@@ -1,6 +1,6 @@
 """Every recovery with every refinement on clips with truth, as files and as live.
 
-`python benchmarks/methods.py CLIP.mp4 ...`: beside each clip its truth (CLIP.npz), as `benchmarks/clips.py` and
+`python benchmarks/methods.py CLIP.mp4 ... [--recover ...]`: beside each clip its truth (CLIP.npz), as `clips.py` and
 `hmr render` write them; their camera is taken from it. Means over the clips. Tracks are the same for all rows of a mode
 (files: ensemble of full and heavy; live: full); ms is the median of a frame after tracking, which has its own line.
 """
@@ -53,6 +53,7 @@ def main() -> None:
     """One table a mode."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--recover", nargs="+", choices=tuple(RECOVERIES), default=list(RECOVERIES))
     args = parser.parse_args()
     for name, as_live in (("files", False), ("live", True)):
         config = offline(HmrConfig(), as_live)
@@ -60,7 +61,7 @@ def main() -> None:
         seconds = [s for _, spent in clips for s in spent]
         print(f"\n{name}: tracking {1e3 * np.median(seconds):.1f} ms")
         print(f"{'recover':<10} {'refine':<12} {' '.join(f'{f[:15]:>15}' for f in FIGURES)} {'ms':>7}")
-        for recover in RECOVERIES:
+        for recover in args.recover:
             for refine in ("none", *REFINEMENTS, *(() if as_live else ("quality",))):
                 lag = 0 if as_live else MAX_LAG
                 chosen = replace(config, recover=recover, temporal=TemporalConfig(lag=lag))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from hmr_ros.body.joints import SMPL, SMPL_LIMBS
+from hmr_ros.body.joints import SMPL, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import BodyPoints, points_of
 from hmr_ros.errors import AssetError
@@ -24,6 +24,21 @@ SPARSE_JOINTS = (
 )  # fmt: skip
 JOINT_IDS = np.array([SMPL[name] for name in SPARSE_JOINTS])
 SPARSE_LIMBS = np.array([list(JOINT_IDS).index(j) for j in SMPL_LIMBS])  # the limb joints among the 81 points
+
+
+def _sparse_parents() -> Ints:
+    """[17] the nearest ancestor among the sparse joints, -1 for the pelvis."""
+    place = {int(j): i for i, j in enumerate(JOINT_IDS)}
+    found = []
+    for joint in JOINT_IDS:
+        parent = int(SMPL_PARENTS[joint])
+        while parent >= 0 and parent not in place:
+            parent = int(SMPL_PARENTS[parent])
+        found.append(place.get(parent, -1))
+    return np.array(found)
+
+
+SPARSE_PARENTS = _sparse_parents()
 NUM_SPARSE = len(SPARSE_JOINTS) + NUM_MARKERS  # 81, as in VirtualMarker: 17 joints and 64 surface markers
 _NEIGHBOURS = 12
 _MIDLINE_M = 0.012

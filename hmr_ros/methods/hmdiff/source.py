@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hmr_ros.body.coarse import NUM_SPARSE, coarse_of, sparse_points
+from hmr_ros.body.coarse import NUM_SPARSE, SPARSE_PARENTS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_LANDMARKS, LIMB_JOINTS, SMPL_LIMBS
 from hmr_ros.body.model import NUM_BETAS, BodyModel
@@ -33,6 +33,7 @@ from hmr_ros.types import Floats, Frame, Track
 
 UNIT_M, DEPTH_M = 0.3, 1.0  # as in `network`, which needs torch
 _RANK, _BINS = 32, 48
+_LEAST_M = 0.1
 _PERSON_M = 0.5  # what `Normalised.scale` measures, on the average person
 _LIMBS = [joint_index(j) for j in SMPL_LIMBS]
 
@@ -87,10 +88,15 @@ class HmdiffPosture:
         measured = depth + measured
         people = self.begin(keypoints_of(evidence))
         prior = self._prior(people, evidence, measured)
-        points = self._reverse(people, prior).mean(1)
+        samples = self._reverse(people, prior)
+        other, mean = posture_of(evidence), samples.mean(1)
+        # samples that differ have a mean with short bones; how long they are, nothing but a measurement knows better
+        # than the other source
+        wanted = size(samples).mean(1) if measured else size(other.points)
+        points = mean * (wanted / np.maximum(size(mean), _LEAST_M))[:, None, None]
         # what the landmarks say is in the network's own sigma already; only what was measured besides makes it smaller
         besides = prior_of(measured, 1, np.random.default_rng(0)) if measured else None
-        return replace(posture_of(evidence), points=points, sigma=remaining_sigma(besides, people.first, UNIT_M))
+        return replace(other, points=points, sigma=remaining_sigma(besides, people.first, UNIT_M))
 
     def samples(self, evidence: list[Evidence], measured: list[Measured] | None = None) -> Floats:
         """[S,N,81,3] m, axes of the camera aimed at each person, pelvis at the origin: samples given `evidence`, which
@@ -155,6 +161,12 @@ class HmdiffPosture:
         targets = self._targets(evidence, estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma)))
         aimed = np.nan_to_num(targets.points) @ np.array([e.R_camera_aimed for e in evidence])  # rows: R^T p
         return [depths(_LIMBS, aimed[..., 2], targets.sigma)]
+
+
+def size(points: Floats) -> Floats:
+    """Bones of the 17 joints among the 81 points [...,81,3], one after the other [...] m."""
+    ends = np.flatnonzero(SPARSE_PARENTS >= 0)
+    return np.asarray(np.linalg.norm(points[..., ends, :] - points[..., SPARSE_PARENTS[ends], :], axis=-1).sum(-1))
 
 
 def _denoised(found: dict[str, Floats]) -> Denoised:

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, NUM_VERTICES, CoarseMesh
-from hmr_ros.body.joints import SMPL_PARENTS
+from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, NUM_VERTICES, SPARSE_PARENTS, CoarseMesh
 from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import ConfigError
 from hmr_ros.methods.posturehmr.mesh2d import Mesh2D
@@ -160,22 +159,10 @@ def token_adjacency(mesh: CoarseMesh, rest: Floats, count: int) -> Floats:
     first = len(JOINT_IDS)
     if count == first + len(mesh.vertex_ids):
         adjacency[first:, first:] = mesh.adjacency > 0
-    for i, parent in enumerate(_parents()):
+    for i, parent in enumerate(SPARSE_PARENTS.tolist()):
         if parent >= 0:
             adjacency[i, parent] = adjacency[parent, i] = 1.0
     return np.asarray(adjacency / adjacency.sum(1, keepdims=True))
-
-
-def _parents() -> list[int]:
-    """For each of the 17 joints the nearest ancestor among them, or -1."""
-    order = {int(j): i for i, j in enumerate(JOINT_IDS)}
-    found = []
-    for joint in JOINT_IDS:
-        parent = int(SMPL_PARENTS[joint])
-        while parent >= 0 and parent not in order:
-            parent = int(SMPL_PARENTS[parent])
-        found.append(order.get(parent, -1))
-    return found
 
 
 def load_m2p(path: Path, body: BodyModel, mesh: CoarseMesh) -> M2P:

@@ -14,7 +14,7 @@ from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.hmdiff.graphs import hmdiff_graph, torch_pullback
 from hmr_ros.methods.hmdiff.prior import depths, joints
-from hmr_ros.methods.hmdiff.source import hmdiff_signature
+from hmr_ros.methods.hmdiff.source import hmdiff_signature, size
 from hmr_ros.runtime.export import relative_errors
 from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.types import Frame
@@ -50,6 +50,15 @@ def pa(rows, find):
     return procrustes_errors(a, b).mean()
 
 
+def test_people_are_as_large_as_the_other_source_says(seen, stages):
+    """The mean of samples that differ has short bones, and a small person would be a near one."""
+    other = build_stages(replace(CONFIG, recover="posture"))
+    for frame, tracks, _ in seen:
+        here, there = (s.evidence(frame, tracks)[0].posture.points for s in (stages, other))
+        np.testing.assert_allclose(size(here), size(there), rtol=1e-6)
+        assert np.abs(here - there).max() > 0.01
+
+
 def test_a_rendered_person_is_found(seen, stages):
     """Nearer to the truth than the closed form, and beside what the decoder finds."""
     other = build_stages(replace(CONFIG, recover="kinematic"))
@@ -82,7 +91,10 @@ def test_samples_are_many_people_around_the_answer(seen, stages):
     samples = stages.evidence.source.samples(evidence)
     assert samples.shape == (8, 1, 81, 3)
     np.testing.assert_allclose(samples[:, :, 0], 0.0, atol=1e-9)  # the pelvis
-    np.testing.assert_allclose(samples.mean(0), evidence[0].posture.points, atol=1e-6)
+    mean, answer = samples.mean(0), evidence[0].posture.points
+    larger = size(answer) / size(mean)  # the answer is their mean, at the person's size
+    assert 0.9 < larger < 1.15
+    np.testing.assert_allclose(larger * mean, answer, atol=1e-6)
     assert samples.std(0)[0, SPARSE_LIMBS].max() > 0.01
     thighs = np.linalg.norm(samples[:, 0, 1] - samples[:, 0, 3], axis=-1)
     assert ((thighs > 0.25) & (thighs < 0.55)).all()
