@@ -47,9 +47,12 @@ tf2_msgs:
 # messages, then sources and the `hmr` command of this Python, then models; redone when a source changes
 $(VENV)/.installed: $(VENV)/.packages $(VENV)/.tf2_msgs $(SOURCES)
 	$(call build_messages,.,messages)
+	@# pip would take the generated package's egg-info for an older installation, and remove the messages with it
+	rm -rf $(VENV)/lib/python3.*/site-packages/hmr_ros-*.egg-info
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	rm -rf build/lib build/bdist.*
 	$(RUN) -m hmr_ros models fetch >/dev/null
+	cd build && $(CURDIR)/$(RUN) -c 'import rclpy, hmr_ros.msg'  # without them the ROS tests would be left out
 	touch $@
 
 demo: setup
