@@ -37,7 +37,7 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     p.set_defaults(command=_crops)
     _mesh2d_options(_on_pairs(stages.add_parser("mesh2d", help=_ON_PAIRS.format("mesh2d")), 3500))
     _m2p_options(_on_pairs(stages.add_parser("m2p", help=_ON_PAIRS.format("m2p")), 11000))
-    _hmdiff_options(_on_pairs(stages.add_parser("hmdiff", help=_ON_PAIRS.format("hmdiff")), 4000))
+    _hmdiff_options(_on_pairs(stages.add_parser("hmdiff", help=_ON_PAIRS.format("hmdiff")), 2500))
     _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
     _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 4000))
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
