@@ -12,14 +12,13 @@ from torch import Tensor
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.diffusion.reprojection import carries
 from hmr_ros.diffusion.sampler import Denoiser, noised, predicted_x0
-from hmr_ros.diffusion.schedule import cosine_alphas
+from hmr_ros.diffusion.schedule import ALPHAS
 from hmr_ros.diffusion.skeleton import Posed
 
 Guide = Callable[[Tensor], Tensor]  # x0-hat [...,D] -> gradient of the guidance loss with respect to it
 
 _MIN_DEPTH_M = 0.1
 _TINY = 1e-8
-_ALPHAS = cosine_alphas().tolist()
 _PARENTS = [int(p) for p in SMPL_PARENTS]
 
 
@@ -98,7 +97,7 @@ def guided(x_t: Tensor, noise: Tensor, t: int, guide: Guide) -> tuple[Tensor, Te
 
     The gradient reaches x_t only through x0-hat (d x0-hat / d x_t = 1 / sqrt(a)), not through the denoiser.
     """
-    a = _ALPHAS[t]
+    a = ALPHAS[t]
     gradient = guide(predicted_x0(x_t, noise, t)) / math.sqrt(a)
     changed = noise + math.sqrt(1 - a) * gradient
     return predicted_x0(x_t, changed, t), changed

@@ -52,7 +52,7 @@ def main() -> None:
     net, bank = load_network(args.weights), seen_alone(args.pairs)
     net.temperature.mul_(args.temperature)
     batch = bank.batch(np.arange(len(bank)))
-    sampled = drawn(net, batch, max(args.count, 25), seed=3)[0].double().numpy()
+    sampled = drawn(net, batch, max(args.count, 25), seed=3).double().numpy()
     rest, true = batch.rest.double().numpy(), joints_of(batch.rotations.double().numpy(), batch.rest.double().numpy())
     many = joints_of(sampled.reshape(-1, 24, 3, 3), np.repeat(rest, sampled.shape[1], 0)).reshape(*sampled.shape[:3], 3)
     answer = joints_of(np.array([mean_rotations(s[: args.count]) for s in sampled]), rest)

@@ -49,14 +49,14 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     """The pipeline for live use: search spread over frames, so that every frame is answered in time; `whole_tracks` as
     in `build_stages`."""
     config = validated(config)
-    Turn(config.input.rotate)  # refused before anything is loaded
+    turn = Turn(config.input.rotate)  # refused before anything is loaded
     target = load_body(config.body or None)
     detector = Detector(blazepose_models().detector, config.detector.min_score, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
     tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
     stages = build_stages(config, target, whole_tracks=whole_tracks)
-    return Pipeline(target, tracker, stages, Turn(config.input.rotate))
+    return Pipeline(target, tracker, stages, turn)
 
 
 def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tracks: bool = False) -> Stages:

@@ -8,23 +8,21 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from hmr_ros.diffusion.schedule import cosine_alphas
+from hmr_ros.diffusion.schedule import ALPHAS
 
 Denoiser = Callable[[Tensor, int], Tensor]  # x_t [...,D], t -> predicted noise [...,D]; the condition is bound
 Step = Callable[[Tensor, int], Tensor]  # x0-hat [...,D], t -> what a proximal Newton step adds to it
 
-_ALPHAS = cosine_alphas().tolist()
-
 
 def predicted_x0(x_t: Tensor, noise: Tensor, t: int) -> Tensor:
     """Eq. 4: the clean sample that `noise` implies."""
-    a = _ALPHAS[t]
+    a = ALPHAS[t]
     return (x_t - math.sqrt(1 - a) * noise) / math.sqrt(a)
 
 
 def noised(x0: Tensor, noise: Tensor, t: int) -> Tensor:
     """x_t of the forward process."""
-    a = _ALPHAS[t]
+    a = ALPHAS[t]
     return math.sqrt(a) * x0 + math.sqrt(1 - a) * noise
 
 
@@ -50,7 +48,7 @@ def invert(x0: Tensor, denoise: Denoiser, times: list[int], corrections: int = 0
 
 def spread(t: int) -> float:
     """How far x0 may be from x0-hat for all that x_t says: sqrt((1 - a) / a), the noise in units of x0."""
-    a = _ALPHAS[t]
+    a = ALPHAS[t]
     return math.sqrt((1 - a) / a)
 
 
@@ -70,7 +68,7 @@ def newton_guided(x_t: Tensor, noise: Tensor, t: int, step: Step) -> tuple[Tenso
 def bounded(x_t: Tensor, noise: Tensor, t: int, bound: float) -> tuple[Tensor, Tensor]:
     """(x0-hat, noise) with x0-hat within +-`bound`: near t = T next to nothing of x0 is left in x_t, and the smallest
     error of the noise would throw x0-hat far out."""
-    a = _ALPHAS[t]
+    a = ALPHAS[t]
     x0 = predicted_x0(x_t, noise, t).clamp(-bound, bound)
     return x0, (x_t - math.sqrt(a) * x0) / math.sqrt(1 - a)
 

@@ -18,6 +18,14 @@ def cosine_alphas(steps: int = STEPS) -> Floats:
     return np.concatenate([[1.0], np.cumprod(1 - betas)])
 
 
+ALPHAS: list[float] = cosine_alphas().tolist()
+
+
+def falling(start: int, steps: int) -> list[int]:
+    """Noise levels from `start` to 0 in `steps` equal steps: `steps` + 1 of them."""
+    return [round(start * (1 - k / steps)) for k in range(steps + 1)]
+
+
 def antithetic(rng: np.random.Generator, samples: int, count: int) -> Floats:
     """Normal numbers [S,D], the same for everybody, so that nobody's answer depends on who else is there. Every second
     row is the one before with the other sign: the mean of few samples is near that of many."""

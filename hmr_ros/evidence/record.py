@@ -15,7 +15,7 @@ from hmr_ros.types import Array, Floats, Frame, Track
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-_PERSON_M = 0.5  # what `Evidence.scale` measures, on the average person
+PERSON_M = 0.5  # what `Evidence.scale` measures, on the average person
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def depths_of(frame: Frame, keypoints: Floats, scale: float) -> SurfaceDepths | 
     """At the limb landmarks of one person's `keypoints` [33,3] px; `scale` as in `Evidence`."""
     if frame.depth is None:
         return None
-    size_px = PATCH_M / _PERSON_M * scale * float(frame.camera.K[0, 0])
+    size_px = PATCH_M / PERSON_M * scale * float(frame.camera.K[0, 0])
     return SurfaceDepths(*surface_depths(frame.depth, keypoints[BLAZEPOSE_LIMBS, :2], size_px))
 
 

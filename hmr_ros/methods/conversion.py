@@ -12,7 +12,6 @@ from hmr_ros.body.points import points_of
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.methods.contract import Estimate
 from hmr_ros.methods.uncertainty import carried
-from hmr_ros.types import Floats
 
 _SIGMA_M = 0.005  # joints shall agree about so well; what they leave open stays as it was
 _ITERATIONS = 4
@@ -44,20 +43,12 @@ class BodyConversion:
         placed = placed + transl[:, None]
         return [
             replace(
-                estimate,
-                rotations=fitted.rotations[i],
-                betas=fitted.betas[i],
-                transl=transl[i],
-                joints=placed[i],
-                samples=_carried(estimate, fitted.rotations[i]),
+                estimate, rotations=fitted.rotations[i], betas=fitted.betas[i], transl=transl[i], joints=placed[i],
+                samples=carried(estimate.samples, estimate.rotations, fitted.rotations[i]),
             )
             for i, estimate in enumerate(estimates)
-        ]
+        ]  # fmt: skip
 
     def reset(self) -> None:
         """Forget all shapes."""
         self._shapes = TrackShapes()
-
-
-def _carried(estimate: Estimate, rotations: Floats) -> Floats | None:
-    return None if estimate.samples is None else carried(estimate.samples, estimate.rotations, rotations)

@@ -35,9 +35,11 @@ def scaled(covariance: Floats, sigma: Floats, new: Floats) -> Floats:
     return np.asarray(covariance * np.square(new / sigma)[..., None, None])
 
 
-def carried(samples: Floats, before: Floats, after: Floats, factor: Floats | float = 1.0) -> Floats:
+def carried(samples: Floats | None, before: Floats, after: Floats, factor: Floats | float = 1.0) -> Floats | None:
     """Hypotheses [S,24,3,3] about the pose `before` [24,3,3] as hypotheses about `after`: each joint's deviation stays,
-    its angle times `factor` ([24] or one)."""
+    its angle times `factor` ([24] or one). None where there are none."""
+    if samples is None:
+        return None
     deviation = samples @ np.swapaxes(before, -1, -2)
     if np.ndim(factor) or factor != 1.0:
         angles = axis_angle_from_matrix(deviation)

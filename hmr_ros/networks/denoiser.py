@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from hmr_ros.diffusion.schedule import STEPS
 
+# The loss d / s + log s of the norm d of a joint's six errors makes s its expectation. Standard deviation a number of a
+# Laplace distribution with that expectation, in units of s:
+AXIS_6D = math.sqrt(7.0) / 6.0
+
 
 class Denoiser(nn.Module):
     """f(x_t, t, context) [B,D]. The condition's share of every block is computed once a frame, not once a step."""
@@ -76,3 +80,11 @@ def sinusoid(t: Tensor) -> Tensor:
     frequencies = torch.exp(torch.arange(32, device=t.device) * (math.log(1000.0) / 31))
     angles = t[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def step_embedding(t: Tensor, channels: int) -> Tensor:
+    """[B] in 0..1 -> [B,channels], for few steps: no frequency above those that tell ten of them apart."""
+    half = (channels + 1) // 2
+    frequencies = torch.exp(torch.arange(half, device=t.device) * (-math.log(100.0) / (half - 1))) * 10.0
+    angles = t[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 1)[:, :channels]

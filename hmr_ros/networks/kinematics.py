@@ -64,6 +64,12 @@ def kinematics(rotations: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([world[j] for j in range(count)], 1), torch.stack([placed[j] for j in range(count)], 1)
 
 
+def rooted_joints(rotations: Tensor, rest: Tensor) -> Tensor:
+    """Local rotations [B,24,3,3], rest joints [B,24,3] m -> joints [B,24,3] m, pelvis at the origin."""
+    placed = kinematics(rotations, rest)[1]
+    return placed - placed[:, :1]
+
+
 def pose_corrections(rotations: Tensor) -> Tensor:
     """[B,24,3,3] -> [B,207], what SMPL's pose correctives are linear in."""
     return (rotations[:, 1:] - torch.eye(3, device=rotations.device)).flatten(1)

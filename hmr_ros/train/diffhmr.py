@@ -15,18 +15,18 @@ from hmr_ros.diffusion.skeleton import rotations_from_6d, to_6d
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.geometry.covariance import mahalanobis_squared
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
-from hmr_ros.methods.diffhmr.network import DiffHmr, DiffHmrSize
+from hmr_ros.methods.diffhmr.network import MAX_Z, DiffHmr, DiffHmrSize
 from hmr_ros.methods.diffhmr.recovery import SAMPLES, mean_rotations, sampled_covariance
-from hmr_ros.methods.diffhmr.sampling import AXIS_SIGMA, LANDMARKS, LIMBS, Sampler, decoded
+from hmr_ros.methods.diffhmr.sampling import LANDMARKS, LIMBS, Sampler, decoded
 from hmr_ros.methods.posturehmr.recovery import joint_sigma
-from hmr_ros.networks.kinematics import kinematics
+from hmr_ros.networks.denoiser import AXIS_6D
+from hmr_ros.networks.kinematics import rooted_joints
 from hmr_ros.train.data.stills import StillBank, StillBatch
-from hmr_ros.train.loop import Losses, Schedule, train
+from hmr_ros.train.loop import Losses, Schedule, set_statistics, train
 from hmr_ros.types import Floats
 
 _WEIGHTS = {"noise": 1.0, "likelihood": 0.1, "denoised": 2.0, "reprojection": 2.0}
 _NEAR = 300  # below this t the denoised pose is judged by its joints too (L_hmr)
-_MAX_Z = 8.0
 _STEPS = 10
 _CHUNK = 100
 _LEAST_Z_M = 0.3
@@ -41,8 +41,7 @@ def train_diffhmr(
     torch.manual_seed(schedule.seed)
     model = DiffHmr(size) if start is None else start
     if start is None:
-        for name, value in zip(("mean", "std"), bank.statistics(), strict=True):
-            model.encoder.get_buffer(name).copy_(torch.as_tensor(value))
+        set_statistics(model.encoder, *bank.statistics())
     alphas = torch.as_tensor(cosine_alphas(), dtype=torch.float32, device=schedule.device)
 
     def prepare(rng: np.random.Generator) -> tuple[StillBatch, Tensor, Tensor]:
@@ -72,29 +71,23 @@ def diffused(size: DiffHmrSize, rotations: Tensor, pose: Tensor, sigma: Tensor) 
         return torch.as_tensor(vectors, dtype=torch.float32, device=rotations.device).flatten(1)
     x0 = to_6d(rotations)
     if size.whiten:
-        return ((x0 - pose) / sigma.repeat_interleave(6, -1)).clamp(-_MAX_Z, _MAX_Z)
+        return ((x0 - pose) / sigma.repeat_interleave(6, -1)).clamp(-MAX_Z, MAX_Z)
     return x0
-
-
-def placed(rotations: Tensor, rest: Tensor) -> Tensor:
-    """Joints [B,24,3] m, pelvis at the origin."""
-    joints = kinematics(rotations, rest)[1]
-    return joints - joints[:, :1]
 
 
 def _losses(net: DiffHmr, batch: StillBatch, t: Tensor, noise: Tensor, alphas: Tensor) -> Losses:
     context, log_spread = net.encoder(batch.features, batch.poses)
-    sigma = AXIS_SIGMA * log_spread.detach().exp()
+    sigma = AXIS_6D * log_spread.detach().exp()
     x0 = diffused(net.size, batch.rotations, batch.poses, sigma)
     a = alphas[t][:, None]
     x_t = a.sqrt() * x0 + (1 - a).sqrt() * noise
     velocity = net.denoiser(x_t, t.float(), net.denoiser.conditioning(context))
     wrong = velocity - (a.sqrt() * noise - (1 - a).sqrt() * x0)
-    true = placed(batch.rotations, batch.rest)
+    true = rooted_joints(batch.rotations, batch.rest)
     turned = (batch.poses - to_6d(batch.rotations)).reshape(-1, 24, 6).norm(dim=-1)
     near = torch.nonzero(t <= _NEAR)[:, 0]
     implied = (a.sqrt() * x_t - (1 - a).sqrt() * velocity)[near]
-    joints = placed(decoded(net, implied, batch.poses[near], sigma[near]), batch.rest[near])
+    joints = rooted_joints(decoded(net, implied, batch.poses[near], sigma[near]), batch.rest[near])
     off = (joints - true[near]).norm(dim=-1)
     off_2d = (_projected(joints, batch.pelvis[near]) - _projected(true[near], batch.pelvis[near])).norm(dim=-1)
     depth = batch.pelvis[near, None, 2]
@@ -117,13 +110,13 @@ def _projected(joints: Tensor, pelvis: Tensor) -> Tensor:
 def figures(net: DiffHmr, bank: StillBank) -> dict[str, float]:
     """PA-MPJPE mm over the 12 limb joints: recovered, one sample, mean and best of eight; the noise loss."""
     batch = bank.batch(np.arange(min(len(bank), 1000)))
-    sampled = drawn(net, batch, 8, seed=0)[0]
-    true = placed(batch.rotations, batch.rest)
+    sampled = drawn(net, batch, 8, seed=0)
+    true = rooted_joints(batch.rotations, batch.rest)
     rest = batch.rest.repeat_interleave(8, 0)
-    joints = placed(sampled.flatten(0, 1), rest).reshape(len(true), 8, 24, 3)
+    joints = rooted_joints(sampled.flatten(0, 1), rest).reshape(len(true), 8, 24, 3)
     errors = np.stack([_limb_errors(joints[:, k], true) for k in range(8)], 1)
     return {
-        "recovered": float(_limb_errors(placed(rotations_from_6d(batch.poses), batch.rest), true).mean()),
+        "recovered": float(_limb_errors(rooted_joints(rotations_from_6d(batch.poses), batch.rest), true).mean()),
         "noise_held_back": held_back_noise(net, batch),
         "sample": float(errors.mean()),
         "of_8": float(_limb_errors(joints.mean(1), true).mean()),
@@ -132,19 +125,18 @@ def figures(net: DiffHmr, bank: StillBank) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def drawn(net: DiffHmr, batch: StillBatch, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """`count` sampled rotations [B,count,24,3,3] of everybody, sigma [B,24]."""
+def drawn(net: DiffHmr, batch: StillBatch, count: int, seed: int) -> Tensor:
+    """`count` sampled rotations [B,count,24,3,3] of everybody."""
     shape = (len(batch.rest), (count + 1) // 2, net.size.numbers + 24)
     half = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     noise = torch.stack([half, -half], 2).flatten(1, 2)[:, :count]  # in pairs, as `antithetic`
     sampler, people = Sampler(net, _STEPS), (batch.features, batch.poses, bones_of(batch.rest), batch.pelvis)
-    samples, sigmas = [], []
+    samples = []
     for i in range(0, len(noise), _CHUNK):
         features, poses, bones, pelvis = (x[i : i + _CHUNK].repeat_interleave(count, 0) for x in people)
-        drawn, sigma, _ = sampler(features, poses, noise[i : i + _CHUNK].flatten(0, 1), bones, pelvis)
-        samples.append(drawn.reshape(-1, count, 24, 3, 3))
-        sigmas.append(sigma[::count])
-    return torch.cat(samples), torch.cat(sigmas)
+        found = sampler(features, poses, noise[i : i + _CHUNK].flatten(0, 1), bones, pelvis)[0]
+        samples.append(found.reshape(-1, count, 24, 3, 3))
+    return torch.cat(samples)
 
 
 def held_back_noise(net: DiffHmr, batch: StillBatch) -> float:
@@ -165,21 +157,21 @@ def calibrate(net: DiffHmr, bank: StillBank, count: int = SAMPLES) -> None:
     net.landmark_sigma.copy_(measured_landmark_sigma(batch))
     net.temperature.fill_(1.0)
     net.spread.fill_(1.0)
-    sampled = drawn(net, batch, count, seed=1)[0]
+    sampled = drawn(net, batch, count, seed=1)
     mean = to_6d(sampled).mean(1)
     # of a mean of so many samples about which the truth scatters as they do
     error = (mean - to_6d(batch.rotations)).reshape(-1, 24, 6).square().mean((0, 2)) / (1 + 1 / count)
     wide = to_6d(sampled).reshape(-1, count, 24, 6).var(1).mean((0, 2))
     for rows in JOINT_GROUPS.values():
         net.temperature[rows] = (error[rows].mean() / wide[rows].mean()).sqrt()
-    net.spread.copy_(measured_spread(batch, drawn(net, batch, count, seed=2)[0]))
+    net.spread.copy_(measured_spread(batch, drawn(net, batch, count, seed=2)))
 
 
 def measured_spread(batch: StillBatch, sampled: Tensor) -> Tensor:
     """[24] by which `sampled` rotations [B,S,24,3,3] scatter too little for their 95 % ellipsoids to hold 95 %."""
     count = sampled.shape[1]
-    joints = placed(sampled.flatten(0, 1), batch.rest.repeat_interleave(count, 0)).reshape(-1, count, 24, 3)
-    many, true = joints.double().numpy(), placed(batch.rotations, batch.rest).double().numpy()
+    joints = rooted_joints(sampled.flatten(0, 1), batch.rest.repeat_interleave(count, 0)).reshape(-1, count, 24, 3)
+    many, true = joints.double().numpy(), rooted_joints(batch.rotations, batch.rest).double().numpy()
     rest, pelvis = batch.rest.double().numpy(), batch.pelvis.double().numpy()
     means = np.array([mean_rotations(s) for s in sampled.double().numpy()])
     answer = forward_kinematics(means, rest)[1]
@@ -209,7 +201,7 @@ def bones_of(rest: Tensor) -> Tensor:
 def measured_landmark_sigma(batch: StillBatch) -> Tensor:
     """[2] for `landmark_sigma`: least squares over the errors of landmarks of like confidence."""
     landmarks, scale = batch.features[:, : 33 * 6].reshape(-1, 33, 6)[:, LANDMARKS], batch.features[:, 33 * 6].exp()
-    true = _projected(placed(batch.rotations, batch.rest), batch.pelvis)[:, LIMBS]
+    true = _projected(rooted_joints(batch.rotations, batch.rest), batch.pelvis)[:, LIMBS]
     off = (landmarks[..., :2] - true / scale[:, None, None]).abs().mean(-1).flatten().double().numpy()
     order = np.argsort(landmarks[..., 2].flatten().numpy())
     doubt = 1 - landmarks[..., 2].flatten().double().numpy()

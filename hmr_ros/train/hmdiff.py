@@ -15,7 +15,8 @@ from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, SPARSE_LIMBS, CoarseMesh
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.schedule import STEPS
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.methods.hmdiff.network import COORDINATES, DEPTH_M, LEVELS, NUM_BINS, RANK, UNIT_M, Hmdiff, HmdiffSize
+from hmr_ros.methods.hmdiff.network import COORDINATES, LEVELS, Hmdiff, HmdiffSize
+from hmr_ros.methods.hmdiff.source import DEPTH_M, NUM_BINS, RANK, UNIT_M
 from hmr_ros.methods.posturehmr.m2p import condition, token_adjacency
 from hmr_ros.methods.posturehmr.mesh2d import Mesh2D
 from hmr_ros.methods.posturehmr.process import fk_state

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.io.results import made_folder
+from hmr_ros.types import Floats
 
 _EMA = 0.998
 _WARM_UP = 100
@@ -89,6 +90,12 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
             _append(schedule.out / "curve.csv", {"step": step + 1, "seconds": seconds} | row)
             _save(checkpoint, step + 1, model, average, optimizer)
     return average.eval()
+
+
+def set_statistics(module: nn.Module, mean: Floats, std: Floats) -> None:
+    """What `module` standardises its inputs with: its buffers `mean` and `std`."""
+    for name, value in {"mean": mean, "std": std}.items():
+        module.get_buffer(name).copy_(torch.as_tensor(value))
 
 
 def _drawn_ahead(prepare: Prepare, schedule: Schedule, start: int) -> Iterator[tuple[int, Any]]:

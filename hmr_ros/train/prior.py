@@ -11,9 +11,9 @@ from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.methods.scorehmr.prior import POSE_6D, Prior, PriorSize
-from hmr_ros.networks.kinematics import kinematics
+from hmr_ros.networks.kinematics import rooted_joints
 from hmr_ros.train.data.windows import TARGETS, WindowBank, WindowBatch
-from hmr_ros.train.loop import Losses, Schedule, train
+from hmr_ros.train.loop import Losses, Schedule, set_statistics, train
 from hmr_ros.types import Floats
 
 _WEIGHTS = {"noise": 1.0, "pose": 1.0, "joint": 10.0, "likelihood": 0.1, "acceleration": 3.0, "denoised": 3.0}
@@ -31,8 +31,7 @@ def train_prior(
     torch.manual_seed(schedule.seed)
     model = Prior(size) if start is None else start
     if start is None:
-        for name, value in zip(("mean", "std"), bank.statistics(), strict=True):
-            model.evidence.get_buffer(name).copy_(torch.as_tensor(value))
+        set_statistics(model.evidence, *bank.statistics())
     alphas = torch.as_tensor(cosine_alphas(), dtype=torch.float32, device=schedule.device)
 
     def prepare(rng: np.random.Generator) -> tuple[WindowBatch, Tensor, Tensor]:
@@ -62,12 +61,7 @@ def train_prior(
 
 def joints_of(pose: Tensor, rest: Tensor) -> Tensor:
     """6D poses [B*TARGETS,144] and rest joints [B,24,3] -> joints [B,TARGETS,24,3] m, pelvis at the origin."""
-    return _placed(pose, rest.repeat_interleave(TARGETS, 0)).reshape(-1, TARGETS, 24, 3)
-
-
-def _placed(pose: Tensor, rest: Tensor) -> Tensor:
-    placed = kinematics(rotations_from_6d(pose), rest)[1]
-    return placed - placed[:, :1]
+    return rooted_joints(rotations_from_6d(pose), rest.repeat_interleave(TARGETS, 0)).reshape(-1, TARGETS, 24, 3)
 
 
 def _losses(batch: WindowBatch, pose: Tensor, log_spread: Tensor, wrong: Tensor, a: Tensor, t: Tensor) -> Losses:
@@ -81,7 +75,7 @@ def _losses(batch: WindowBatch, pose: Tensor, log_spread: Tensor, wrong: Tensor,
     # the x0 that the predicted noise implies
     implied = (x0 - ((1 - a) / a).sqrt() * wrong)[near]
     rest = batch.rest.repeat_interleave(TARGETS, 0)[near]
-    denoised = (_placed(implied, rest) - batch.joints.flatten(0, 1)[near]).norm(dim=-1)
+    denoised = (rooted_joints(rotations_from_6d(implied), rest) - batch.joints.flatten(0, 1)[near]).norm(dim=-1)
     losses = {
         "noise": wrong.square().mean(),
         "pose": (pose - x0).abs().mean(),

@@ -11,12 +11,12 @@ from hmr_ros.cli import main
 from hmr_ros.diffusion.skeleton import rotations_from_6d, to_6d
 from hmr_ros.methods.diffhmr.network import DiffHmr, DiffHmrSize, load_network
 from hmr_ros.methods.posturehmr.graphs import torch_posture
-from hmr_ros.networks.kinematics import matrix_from_axis_angle
+from hmr_ros.networks.kinematics import matrix_from_axis_angle, rooted_joints
 from hmr_ros.train.data.batches import Mix, PairBank
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.train.data.stills import StillBank, StillBatch, still_bank
 from hmr_ros.train.data.windows import DECODER_STEPS
-from hmr_ros.train.diffhmr import calibrate, measured_landmark_sigma, measured_spread, placed, train_diffhmr
+from hmr_ros.train.diffhmr import calibrate, measured_landmark_sigma, measured_spread, train_diffhmr
 from hmr_ros.train.loop import Schedule
 
 SIZE = DiffHmrSize(context=64, width=64, blocks=2)
@@ -39,7 +39,7 @@ def test_everybody_is_there_as_often_as_asked_with_the_truth_and_the_fit(people,
         batch.rotations @ batch.rotations.mT, torch.eye(3).expand(half, 24, 3, 3), atol=1e-4, rtol=0
     )
     # the fit is about the truth: its joints are nearer to it than those of another person's fit
-    fitted, true = placed(rotations_from_6d(batch.poses), batch.rest), placed(batch.rotations, batch.rest)
+    fitted, true = rooted_joints(rotations_from_6d(batch.poses), batch.rest), rooted_joints(batch.rotations, batch.rest)
     assert (fitted - true).norm(dim=-1).mean() < 0.5 * (fitted.roll(1, 0) - true).norm(dim=-1).mean()
 
 
@@ -78,7 +78,7 @@ def many(open_body):
 
 def test_the_landmarks_error_is_found(many):
     batch, generator = many
-    at = placed(batch.rotations, batch.rest)[:, SMPL_LIMBS] + batch.pelvis[:, None]
+    at = rooted_joints(batch.rotations, batch.rest)[:, SMPL_LIMBS] + batch.pelvis[:, None]
     confidence = torch.rand(len(at), 12, generator=generator)
     sigma = 0.03 + 0.2 * (1 - confidence) ** 2
     landmarks = batch.features[:, :198].reshape(-1, 33, 6).clone()

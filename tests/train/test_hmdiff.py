@@ -7,7 +7,8 @@ import torch
 from hmr_ros.body.coarse import coarse_of
 from hmr_ros.cli import main
 from hmr_ros.io.model_store import asset
-from hmr_ros.methods.hmdiff.network import DEPTH_M, NUM_BINS, UNIT_M, Hmdiff, HmdiffSize, load_hmdiff
+from hmr_ros.methods.hmdiff.network import Hmdiff, HmdiffSize, load_hmdiff
+from hmr_ros.methods.hmdiff.source import DEPTH_M, NUM_BINS, UNIT_M
 from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
 from hmr_ros.train.data.batches import Mix, PairBank
 from hmr_ros.train.data.pairs import load_pairs

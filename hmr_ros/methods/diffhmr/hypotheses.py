@@ -21,7 +21,7 @@ def hypotheses_signature(features: int, numbers: int) -> Signature:
     return Signature(
         "hypotheses",
         {"features": (features,), "pose": (144,), "noise": (numbers + 24,), "bones": (24, 3), "pelvis": (3,)},
-        {"samples": (24, 3, 3), "sigma": (24,), "spread": (24,)},
+        {"samples": (24, 3, 3), "spread": (24,)},
     )
 
 
@@ -30,7 +30,6 @@ class Sampled:
     """What the evidence of N people in one frame allows, camera axes."""
 
     samples: Floats  # [N,S,24,3,3] local rotations
-    sigma: Floats  # [N,24] one standard deviation of each of a joint's six numbers
     spread: Floats  # [24] factor of the standard deviation of the sampled joints' positions
 
 
@@ -62,7 +61,7 @@ class HypothesisSampler:
         found = self._engine(rows | {"noise": np.tile(self._noise, (len(evidence), 1))})
         samples = found["samples"].astype(float).reshape(len(evidence), count, 24, 3, 3)
         samples[:, :, 0] = R[:, None] @ samples[:, :, 0]
-        return Sampled(samples, found["sigma"][::count].astype(float), found["spread"][0].astype(float))
+        return Sampled(samples, found["spread"][0].astype(float))
 
 
 class Hypotheses:

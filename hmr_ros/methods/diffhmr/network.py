@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.schedule import cosine_alphas
+from hmr_ros.diffusion.schedule import ALPHAS
 from hmr_ros.evidence.features import NUM_FEATURES
 from hmr_ros.networks.denoiser import Denoiser, Residual
 from hmr_ros.networks.unet import UNet
@@ -18,7 +18,7 @@ from hmr_ros.networks.weights import read_weights
 POSE_6D = 144
 _JOINTS = POSE_6D // 6
 _DROPOUT = 0.25  # rendered people are few enough to be learned by heart
-_MAX_Z = 8.0  # standard deviations; what lies farther off is taken to lie there
+MAX_Z = 8.0  # standard deviations; what lies farther off is taken to lie there
 START = 990  # noise level of pure noise: above, next to nothing of x_0 is left for few steps to find
 
 
@@ -58,7 +58,7 @@ class Encoder(nn.Module):
     def forward(self, features: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """`features` [B,768] as in `evidence_features`, `pose` [B,144] recovered from the same frame, both in the axes
         of the camera aimed at the person."""
-        x = self.drop(((torch.cat([features, pose], -1) - self.mean) / self.std).clamp(-_MAX_Z, _MAX_Z))
+        x = self.drop(((torch.cat([features, pose], -1) - self.mean) / self.std).clamp(-MAX_Z, MAX_Z))
         context = self.drop(self.norm(self.second(self.first(self.enter(x)))))
         return context, self.log_sigma(context).clamp(-5.0, 0.5)
 
@@ -91,9 +91,6 @@ def noise_of(velocity: Tensor, x_t: Tensor, t: int) -> Tensor:
     which unlike the noise still tells x_0 where x_t is all noise."""
     a = ALPHAS[t]
     return math.sqrt(1 - a) * x_t + math.sqrt(a) * velocity
-
-
-ALPHAS = cosine_alphas().tolist()
 
 
 def load_network(path: Path) -> DiffHmr:

@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.diffusion.reprojection import Seen, keypoint_step
 from hmr_ros.diffusion.sampler import sample
+from hmr_ros.diffusion.schedule import falling
 from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.diffhmr.hypotheses import hypotheses_signature
-from hmr_ros.methods.diffhmr.network import START, DiffHmr, load_network, noise_of
+from hmr_ros.methods.diffhmr.network import MAX_Z, START, DiffHmr, load_network, noise_of
+from hmr_ros.networks.denoiser import AXIS_6D
 from hmr_ros.networks.kinematics import matrix_from_axis_angle
 from hmr_ros.runtime.contract import Graph
 
-AXIS_SIGMA = 7**0.5 / 6  # what the learned spread is in standard deviations a number, as in scorehmr.prior
 LIMBS, LANDMARKS = SMPL_LIMBS.tolist(), BLAZEPOSE_LIMBS.tolist()
 _RAYS = 24  # numbers of the noise that move the twelve landmarks
 _ROUNDS = 2
 PELVIS_HELD = 2500.0  # 1/m^2: where the person is, is the answer's own
-_BOUND = 8.0  # of x_0-hat while sampling, in standard deviations (or radians)
 
 
 class Sampler(nn.Module):
@@ -32,7 +32,7 @@ class Sampler(nn.Module):
     def __init__(self, network: DiffHmr, steps: int) -> None:
         super().__init__()
         self._network = network.eval()
-        self._falling = [round(START * (1 - k / steps)) for k in range(steps + 1)]
+        self._falling = falling(START, steps)
         with torch.no_grad():  # the noise levels are always the same
             levels = network.denoiser.times(torch.tensor([float(t) for t in self._falling]))
         self._level = {t: k for k, t in enumerate(self._falling)}
@@ -40,15 +40,15 @@ class Sampler(nn.Module):
 
     def forward(
         self, features: Tensor, pose: Tensor, noise: Tensor, bones: Tensor, pelvis: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """One row a hypothesis. `features` [B,768], recovered `pose` [B,144], `noise` [B,D+24], `bones` [B,24,3] m,
-        `pelvis` [B,3] m, axes of the aimed cameras -> sampled rotations [B,24,3,3], sigma [B,24] of a joint's six
-        numbers, factor [B,24] of the standard deviation of the sampled joints."""
+        `pelvis` [B,3] m, axes of the aimed cameras -> sampled rotations [B,24,3,3], factor [B,24] of the
+        standard deviation of the sampled joints."""
         context, log_spread = self._network.encoder(features, pose)
-        sigma = AXIS_SIGMA * log_spread.exp() * self._network.temperature
+        sigma = AXIS_6D * log_spread.exp() * self._network.temperature
         sampled = decoded(self._network, self.draw(context, noise[:, :-_RAYS]), pose, sigma)
         sampled = self.seen(sampled, noise[:, -_RAYS:], features, sigma, bones, pelvis)
-        return sampled, sigma, self._network.spread + 0.0 * sigma
+        return sampled, self._network.spread + 0.0 * sigma
 
     def seen(
         self, sampled: Tensor, noise: Tensor, features: Tensor, sigma: Tensor, bones: Tensor, pelvis: Tensor
@@ -75,7 +75,7 @@ class Sampler(nn.Module):
             level = self.get_buffer("levels")[self._level[t]][None]
             return noise_of(denoiser.at(x_t, level, conditioning), x_t, t)
 
-        return sample(noise, denoise, self._falling, bound=_BOUND)
+        return sample(noise, denoise, self._falling, bound=MAX_Z)
 
 
 def decoded(network: DiffHmr, x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:

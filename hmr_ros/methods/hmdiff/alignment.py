@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
+from hmr_ros.diffusion.schedule import ALPHAS, STEPS, falling
 from hmr_ros.types import Array, Floats
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-_ALPHAS = cosine_alphas()
 
 
 @dataclass(frozen=True)
@@ -93,12 +91,12 @@ def reverse(
 
 def step_times(steps: int) -> list[int]:
     """The visited k from K to 0: `steps` + 1 of them."""
-    return [round(STEPS * (1 - i / steps)) for i in range(steps + 1)]
+    return falling(STEPS, steps)
 
 
 def implied_noise(h: Floats, clean: Floats, t: int) -> Floats:
     """g(h_k, k) of Eq. 7, solved for: the noise that h0-hat leaves in h_k."""
-    a = _ALPHAS[t]
+    a = ALPHAS[t]
     return np.asarray((h - math.sqrt(a) * clean) / math.sqrt(1 - a))
 
 
@@ -130,7 +128,7 @@ def alignment_gradient(prior: Prior, residual: Floats, h: Floats, t: int, how: A
     for_clean = -2 * count * (residual @ prior.rows).reshape(h.shape)
     if how.pullback is not None:
         return how.pullback(h, t, for_clean)
-    return np.asarray(for_clean / math.sqrt(_ALPHAS[t]))
+    return np.asarray(for_clean / math.sqrt(ALPHAS[t]))
 
 
 def kalman_step(prior: Prior, residual: Floats, factor: Floats) -> Floats:
@@ -155,5 +153,5 @@ def remaining_sigma(prior: Prior | None, first: Denoised, unit: float) -> Floats
 
 
 def _noised(clean: Floats, noise: Floats, t: int) -> Floats:
-    a = _ALPHAS[t]
+    a = ALPHAS[t]
     return np.asarray(math.sqrt(a) * clean + math.sqrt(1 - a) * noise)

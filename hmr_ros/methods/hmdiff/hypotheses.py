@@ -62,7 +62,6 @@ def _tiled(rows: Floats, count: int) -> Floats:
 def build(parts: Parts) -> HmdiffHypotheses:
     """`hypotheses.count` with `recover: hmdiff`."""
     asked, config = parts.config.hypotheses, parts.config.hmdiff
-    engine = parts.engine("hmdiff")
+    source = HmdiffPosture(config, parts.body, parts.engine("hmdiff"), None)
     seeds = range(asked.seed, asked.seed + -(-asked.count // config.samples))
-    sources = [HmdiffPosture(replace(config, seed=seed), parts.body, engine, None) for seed in seeds]
-    return HmdiffHypotheses(sources, parts.body, asked.count)
+    return HmdiffHypotheses([source.seeded(seed) for seed in seeds], parts.body, asked.count)

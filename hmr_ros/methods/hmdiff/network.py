@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +11,11 @@ from torch.nn import functional
 
 from hmr_ros.body.coarse import NUM_SPARSE, SPARSE_JOINTS
 from hmr_ros.diffusion.schedule import STEPS, cosine_alphas
+from hmr_ros.methods.hmdiff.source import NUM_BINS, RANK
 from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS
+from hmr_ros.networks.denoiser import step_embedding
 from hmr_ros.networks.weights import read_weights
 
-UNIT_M = 0.3  # the points are diffused in units of this, their standard deviation
-NUM_BINS, DEPTH_M = 48, 1.0  # depth bins of a joint, from -DEPTH_M to DEPTH_M behind the pelvis
-RANK = 32  # of the covariance that alignment knows
 LEVELS = (1000, 800, 600, 400, 200)  # t at which that covariance was measured
 COORDINATES = NUM_SPARSE * 3
 _CONDITION = 6  # u, v, log spread and carried landmark of a point, as M2P's
@@ -89,7 +87,7 @@ class Hmdiff(nn.Module):
         """
         B, S, P = state.shape[:3]
         size, flat = self.size, whole(points, log_scale)
-        steps = sinusoid(time / STEPS, size.step)
+        steps = step_embedding(time / STEPS, size.step)
         # what h_k alone says of h_0, which has unit variance: noise that says nothing does not enter
         state = self.alphas[time.round().long()].sqrt()[:, None, None, None] * state
         tokens = torch.cat(
@@ -144,14 +142,6 @@ class _Attention(nn.Module):
 def whole(points: Tensor, log_scale: Tensor) -> Tensor:
     """All that the landmarks say of a person as one row [B,199]."""
     return torch.cat([points.flatten(1), log_scale[:, None]], 1)
-
-
-def sinusoid(t: Tensor, channels: int) -> Tensor:
-    """Step embedding [B,channels] of t [B] in [0,1]."""
-    half = (channels + 1) // 2
-    frequencies = torch.exp(torch.arange(half, device=t.device) * (-math.log(100.0) / (half - 1))) * 10.0
-    angles = t[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], 1)[:, :channels]
 
 
 def load_hmdiff(path: Path) -> Hmdiff:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hmr_ros.body.coarse import NUM_SPARSE, SPARSE_PARENTS, coarse_of, sparse_points
+from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, SPARSE_LIMBS, SPARSE_PARENTS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
-from hmr_ros.body.joints import BLAZEPOSE_LANDMARKS, LIMB_JOINTS, SMPL_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE_LANDMARKS
 from hmr_ros.body.model import NUM_BETAS, BodyModel
 from hmr_ros.config import HmdiffConfig
 from hmr_ros.diffusion.schedule import STEPS, antithetic
 from hmr_ros.evidence.keypoints import Normalised
-from hmr_ros.evidence.record import Evidence, EvidenceMaker, Posture, PostureSource, keypoints_of, posture_of
+from hmr_ros.evidence.record import PERSON_M, Evidence, EvidenceMaker, Posture, PostureSource, keypoints_of, posture_of
 from hmr_ros.methods.contract import Parts
 from hmr_ros.methods.hmdiff.alignment import Alignment, Denoise, Denoised, Prior, remaining_sigma, reverse
 from hmr_ros.methods.hmdiff.prior import (
     Measured,
     depth_distribution,
     depths,
-    joint_index,
     prior_of,
     rays,
     sigma_2d,
@@ -31,11 +31,10 @@ from hmr_ros.methods.posturehmr.recovery import estimates_of, evidence_2d, joint
 from hmr_ros.runtime.contract import Engine, Signature
 from hmr_ros.types import Floats, Frame, Track
 
-UNIT_M, DEPTH_M = 0.3, 1.0  # as in `network`, which needs torch
-_RANK, _BINS = 32, 48
+UNIT_M = 0.3  # the points are diffused in units of this, their standard deviation
+NUM_BINS, DEPTH_M = 48, 1.0  # depth bins of a joint, from -DEPTH_M to DEPTH_M behind the pelvis
+RANK = 32  # of the covariance that alignment knows
 _LEAST_M = 0.1
-_PERSON_M = 0.5  # what `Normalised.scale` measures, on the average person
-_LIMBS = [joint_index(j) for j in SMPL_LIMBS]
 
 
 def hmdiff_signature(samples: int) -> Signature:
@@ -44,8 +43,8 @@ def hmdiff_signature(samples: int) -> Signature:
         "hmdiff",
         {"points": (33, 6), "log_scale": (), "state": (samples, NUM_SPARSE, 3), "time": ()},
         {
-            "clean": (samples, NUM_SPARSE, 3), "factor": (NUM_SPARSE * 3, _RANK), "sigma": (NUM_SPARSE, 3),
-            "depth": (len(LIMB_JOINTS) + 5, _BINS), "mixture": (33, NUM_SPARSE),
+            "clean": (samples, NUM_SPARSE, 3), "factor": (NUM_SPARSE * 3, RANK), "sigma": (NUM_SPARSE, 3),
+            "depth": (len(JOINT_IDS), NUM_BINS), "mixture": (33, NUM_SPARSE),
         },
     )  # fmt: skip
 
@@ -84,11 +83,7 @@ class HmdiffPosture:
 
     def posture(self, evidence: list[Evidence], measured: list[Measured]) -> Posture:
         """The 81 points of those who left `evidence`, which holds another source's; `measured` as in `samples`."""
-        depth = self._depth_joints(evidence) if self._config.align else []
-        measured = depth + measured
-        people = self.begin(keypoints_of(evidence))
-        prior = self._prior(people, evidence, measured)
-        samples = self._reverse(people, prior)
+        people, measured, samples = self._drawn(evidence, measured)
         other, mean = posture_of(evidence), samples.mean(1)
         # samples that differ have a mean with short bones; how long they are, nothing but a measurement knows better
         # than the other source
@@ -103,17 +98,26 @@ class HmdiffPosture:
         lie around its landmarks and, with `hmdiff.align`, in U, of which its depth joints are part. `measured`: what
         else U knows, in these axes, as `prior.joints`, `prior.depths` and `prior.rays` (of another camera, or a better
         2D detector) make it."""
+        return np.swapaxes(self._drawn(evidence, measured or [])[2], 0, 1)
+
+    def seeded(self, seed: int) -> HmdiffPosture:
+        """The same source with the noise of another seed."""
+        other = copy(self)
+        other._config = replace(self._config, seed=seed)
+        return other
+
+    def _drawn(self, evidence: list[Evidence], measured: list[Measured]) -> tuple[People, list[Measured], Floats]:
+        """Who they are, all that was measured of them besides the landmarks, and samples [N,S,81,3] m."""
+        measured = (self._depth_joints(evidence) if self._config.align else []) + measured
         people = self.begin(keypoints_of(evidence))
-        depth = self._depth_joints(evidence) if self._config.align else []
-        prior = self._prior(people, evidence, depth + (measured or []))
-        return np.swapaxes(self._reverse(people, prior), 0, 1)
+        return people, measured, self._reverse(people, self._prior(people, evidence, measured))
 
     def prior(self, people: People, heat: Floats, measured: list[Measured]) -> Prior:
         """U of the landmarks' rays with the errors that their `heat` [N,33,6] says, of the depth distribution, and of
         what was `measured` besides."""
         rng = np.random.default_rng([self._config.seed, 1])
         seen = people.seen
-        sigma = _PERSON_M * sigma_2d(seen.points[..., 2], heat)
+        sigma = PERSON_M * sigma_2d(seen.points[..., 2], heat)
         given = [
             rays(people.mixture, seen.points[..., :2] * seen.scale[:, None, None], sigma),
             depth_distribution(people.depth, DEPTH_M, people.first.factor, self._config.samples, rng),
@@ -160,7 +164,7 @@ class HmdiffPosture:
         )
         targets = self._targets(evidence, estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma)))
         aimed = np.nan_to_num(targets.points) @ np.array([e.R_camera_aimed for e in evidence])  # rows: R^T p
-        return [depths(_LIMBS, aimed[..., 2], targets.sigma)]
+        return [depths(SPARSE_LIMBS.tolist(), aimed[..., 2], targets.sigma)]
 
 
 def size(points: Floats) -> Floats:

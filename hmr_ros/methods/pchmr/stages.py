@@ -114,9 +114,7 @@ def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estim
             continue
         covariance = calibrated_covariance(before.joint_covariance, targets.sigma[k])
         ratio = mean_sigma(covariance) / before.joint_sigma
-        samples = before.samples
-        if samples is not None:
-            samples = carried(samples, before.rotations, moved.rotations, ratio)
+        samples = carried(before.samples, before.rotations, moved.rotations, ratio)
         answer.append(replace(moved, joint_covariance=covariance, samples=samples))
     return answer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from hmr_ros.body.coarse import JOINT_IDS, NUM_SPARSE, NUM_VERTICES, SPARSE_PARE
 from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import ConfigError
 from hmr_ros.methods.posturehmr.mesh2d import Mesh2D
+from hmr_ros.networks.denoiser import step_embedding
 from hmr_ros.networks.weights import read_weights
 from hmr_ros.types import Floats
 
@@ -119,21 +119,13 @@ class M2P(nn.Module):
         """`x_t` [B,P,3] m, `condition` [B,P,6] (or [B,bare] for the ablation), `log_scale`, `t`, `s` [B] in [0,1]."""
         if condition.dim() == 2:
             condition = condition[:, None].expand(-1, self.size.points, -1)
-        steps = torch.cat([_sinusoid(t), _sinusoid(s), log_scale[:, None]], 1)
+        steps = torch.cat([step_embedding(t, _STEP_CHANNELS), step_embedding(s, _STEP_CHANNELS), log_scale[:, None]], 1)
         x = self.embed(torch.cat([x_t, condition], -1)) + self.position + self.step(steps)[:, None]
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
         out = self.change(self.head(self.reduce(x).flatten(1))).unflatten(1, (self.size.points, 4)) + self.local(x)
         return out[..., :3], out[..., 3].clamp(-7.0, 1.0)
-
-
-def _sinusoid(t: Tensor) -> Tensor:
-    """Step embedding [B,32] of t in [0,1]."""
-    half = _STEP_CHANNELS // 2
-    frequencies = torch.exp(torch.arange(half, device=t.device) * (-math.log(100.0) / (half - 1))) * 10.0
-    angles = t[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], 1)
 
 
 _NEAREST = 5

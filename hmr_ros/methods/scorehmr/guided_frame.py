@@ -14,9 +14,10 @@ from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.errors import AssetError
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.scorehmr.guidance import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
-from hmr_ros.methods.scorehmr.prior import AXIS_6D, Prior, load_network
+from hmr_ros.methods.scorehmr.prior import Prior, load_network
 from hmr_ros.methods.scorehmr.settings import Guidance
 from hmr_ros.methods.scorehmr.streaming import PAST, refine_signature
+from hmr_ros.networks.denoiser import AXIS_6D
 from hmr_ros.runtime.contract import Graph
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from hmr_ros.io.model_store import asset
-from hmr_ros.networks.denoiser import Denoiser, Residual
+from hmr_ros.networks.denoiser import AXIS_6D, Denoiser, Residual
 from hmr_ros.networks.weights import read_weights
 
 POSE_6D = 144
 _JOINTS = POSE_6D // 6
-# The loss d / s + log s of the norm d of a joint's six errors makes s its expectation. Standard deviation a number of a
-# Laplace distribution with that expectation, in units of s:
-AXIS_6D = math.sqrt(7.0) / 6.0
 _DROPOUT = 0.1  # the training motions are few enough to be learned by heart
 
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hmr_ros.diffusion.schedule import falling
+
 
 class MotionSpread(NamedTuple):
     """How much a 6D number changes from frame to frame (1/30 s), and its speed; `inf` = anything goes."""
@@ -37,7 +39,7 @@ class Guidance:
     @property
     def levels(self) -> list[int]:
         """Noise levels of guided sampling, from `tau` to 0."""
-        return [round(self.tau * (1 - k / self.steps)) for k in range(self.steps + 1)]
+        return falling(self.tau, self.steps)
 
 
 # one frame alone: nothing but its key points can move it, and they shall

@@ -29,9 +29,7 @@ def moved(estimate: Estimate, body: BodyModel, rotations: Floats, pelvis: Floats
     there = estimate_at(body, rotations, estimate.betas, pelvis, estimate.joint_covariance)
     sigma = estimate.joint_sigma
     new = refined_sigma(sigma, precision, there.joints)
-    samples = estimate.samples
-    if samples is not None:
-        samples = carried(samples, estimate.rotations, rotations, np.minimum(new / sigma, 1.0))
+    samples = carried(estimate.samples, estimate.rotations, rotations, np.minimum(new / sigma, 1.0))
     return replace(there, joint_covariance=scaled(there.joint_covariance, sigma, new), samples=samples)
 
 
