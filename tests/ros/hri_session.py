@@ -57,7 +57,13 @@ report = {
 }
 gone = image * 0 + 110
 robot.show(gone, lambda: not last("/humans/bodies/tracked").ids)
-topics = [name for name, _ in robot.node.get_publisher_names_and_types_by_node("hmr", "/")]
-report["after"] = [t for t in topics if t.startswith("/humans")]
+
+
+def published():
+    return [topic for topic in came if topic.startswith("/humans") and robot.client.count_publishers(topic)]
+
+
+robot.spin_until(lambda: len(published()) < 2)  # that a publisher is gone is heard a little later
+report["after"] = published()
 robot.close()
 print(json.dumps(report))

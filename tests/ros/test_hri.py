@@ -42,7 +42,9 @@ def environment(tmp_path_factory):
     (packages,) = prefix.glob("lib/python*/site-packages")
     libraries = os.pathsep.join([str(prefix / "lib"), str(venv / "lib"), os.environ.get("LD_LIBRARY_PATH", "")])
     found = os.pathsep.join([str(packages), *filter(None, [os.environ.get("PYTHONPATH", str(ROOT))])])
-    return {**env, "PYTHONPATH": found, "LD_LIBRARY_PATH": libraries}
+    # a domain of its own: nodes of other tests are called hmr too
+    domain = str(1 + os.getpid() % 100)
+    return {**env, "PYTHONPATH": found, "LD_LIBRARY_PATH": libraries, "ROS_DOMAIN_ID": domain}
 
 
 @pytest.fixture(scope="session")
