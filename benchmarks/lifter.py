@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from posture import LIMBS, report, true_limbs
+from posture import report, true_limbs
 from torch import Tensor, nn
 
-from hmr_ros.body.coarse import NUM_SPARSE, coarse_of
+from hmr_ros.body.coarse import NUM_SPARSE, SPARSE_LIMBS, coarse_of
 from hmr_ros.body.loading import load_body
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, load_mesh2d
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     body = load_body(None)
     landmarks = load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()
@@ -62,8 +63,9 @@ def main() -> None:
         truth = fk_state(bank.posed, batch.pose, batch.betas, 0 * batch.scale, NUM_SPARSE)
         return {"posture": (net(batch.points, batch.log_scale) - truth).norm(dim=-1).mean()}
 
-    torch.manual_seed(0)
-    net = train(Lifter(), prepare, step, lambda _: {}, Schedule(args.out, args.steps, args.batch, every=500))
+    torch.manual_seed(args.seed)
+    schedule = Schedule(args.out, args.steps, args.batch, seed=args.seed, every=500)
+    net = train(Lifter(), prepare, step, lambda _: {}, schedule)
     index = np.arange(min(len(val), 1000))
     inputs = {
         "BlazePose": val.batch(index, np.random.default_rng(0), Mix(augment=False)),
@@ -72,7 +74,7 @@ def main() -> None:
     for name, batch in inputs.items():
         with torch.inference_mode():
             found = net(batch.points, batch.log_scale).double().numpy()
-        report(f"MLP lifter, {name}", found[:, LIMBS], true_limbs(batch, val))
+        report(f"MLP lifter, {name}", found[:, SPARSE_LIMBS], true_limbs(batch, val))
 
 
 if __name__ == "__main__":

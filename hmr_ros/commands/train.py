@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,11 +164,15 @@ def image(
 
 
 def m2p_size(name: str, bare: bool = False) -> M2PSize:
-    """`small` runs in real time on two CPU cores; `paper` has all 431 vertices and the paper's widths."""
-    sizes = {"small": M2PSize(), "paper": M2PSize(points=448, dim=128, layers=4, heads=4, head_tokens=16, head_dim=512)}
+    """`small` runs in real time on two CPU cores; `paper` has all 431 vertices and the paper's widths.
+
+    Ablations: `wide` has those widths on 81 points, `blockless` neither attention nor graph nor feed-forward layers.
+    """
+    wide = M2PSize(dim=128, layers=4, heads=4, head_tokens=16, head_dim=512)
+    sizes = {"small": M2PSize(), "paper": replace(wide, points=448), "wide": wide, "blockless": M2PSize(layers=0)}
     if name not in sizes:
         raise ConfigError(f"--size '{name}' is unknown; choose from {', '.join(sizes)}")
-    return M2PSize(**asdict(sizes[name]) | {"bare_landmarks": NUM_LANDMARKS * CHANNELS if bare else 0})
+    return replace(sizes[name], bare_landmarks=NUM_LANDMARKS * CHANNELS if bare else 0)
 
 
 def hmdiff_size(name: str) -> HmdiffSize:

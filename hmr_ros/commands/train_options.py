@@ -67,7 +67,7 @@ def _m2p_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
     p.add_argument("--jitter", type=float, default=0.0, help="noise on the landmarks, in sizes of the person")
     _share_option(p)
-    p.add_argument("--size", default="small", help="small (CPU) or paper (GPU)")
+    p.add_argument("--size", default="small", help="small (CPU) or paper (GPU); ablations: wide, blockless")
     p.add_argument("--path", choices=("fk", "vertex"), default="fk", help="ablation: vertex interpolation")
     p.add_argument("--bare-keypoints", action="store_true", help="ablation: no 2D mesh")
     p.set_defaults(command=_m2p)

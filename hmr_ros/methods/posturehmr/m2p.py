@@ -33,7 +33,7 @@ class M2PSize:
     head_dim: int = 768
     head_blocks: int = 1
     condition: int = 6  # u, v, log spread, interpolated landmarks x, y, z
-    bare_landmarks: int = 0  # ablation: so many raw inputs, the same for every token, instead of a 2D mesh
+    bare_landmarks: int = 0  # ablation: so many raw inputs, embedded for each token, instead of a 2D mesh
 
 
 def _silence(layer: nn.Linear) -> None:
@@ -101,8 +101,10 @@ class M2P(nn.Module):
     def __init__(self, size: M2PSize, adjacency: Tensor) -> None:
         super().__init__()
         self.size = size
-        inputs = 3 + (size.bare_landmarks or size.condition)
-        self.embed = nn.Linear(inputs, size.dim)
+        self.embed = nn.Linear(3 + (0 if size.bare_landmarks else size.condition), size.dim)
+        if size.bare_landmarks:  # as wide as the head, or narrow tokens alone would decide against it
+            wide = nn.Linear(size.bare_landmarks, size.head_dim), nn.Linear(size.head_dim, size.points * size.dim)
+            self.bare = nn.Sequential(wide[0], nn.GELU(), wide[1], nn.Unflatten(1, (size.points, size.dim)))
         self.position = nn.Parameter(0.02 * torch.randn(size.points, size.dim))
         self.step = nn.Sequential(nn.Linear(2 * _STEP_CHANNELS + 1, size.dim), nn.SiLU(), nn.Linear(size.dim, size.dim))
         self.blocks = nn.ModuleList(Block(size.dim, size.heads, adjacency) for _ in range(size.layers))
@@ -117,10 +119,12 @@ class M2P(nn.Module):
 
     def forward(self, x_t: Tensor, condition: Tensor, log_scale: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """`x_t` [B,P,3] m, `condition` [B,P,6] (or [B,bare] for the ablation), `log_scale`, `t`, `s` [B] in [0,1]."""
-        if condition.dim() == 2:
-            condition = condition[:, None].expand(-1, self.size.points, -1)
         steps = torch.cat([step_embedding(t, _STEP_CHANNELS), step_embedding(s, _STEP_CHANNELS), log_scale[:, None]], 1)
-        x = self.embed(torch.cat([x_t, condition], -1)) + self.position + self.step(steps)[:, None]
+        if self.size.bare_landmarks:
+            x = self.embed(x_t) + self.bare(condition)
+        else:
+            x = self.embed(torch.cat([x_t, condition], -1))
+        x = x + self.position + self.step(steps)[:, None]
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
