@@ -81,10 +81,10 @@ def refine_network(weights: Path | None = None) -> RefineNetwork:
     return RefineNetwork(select("torch", engine_request(HmrConfig(), "refine", {"prior": weights})).engine)
 
 
-def seen_people(clip: Path) -> tuple[list[Observation], HumansTable]:
+def seen_people(clip: Path, recover: str = "posture") -> tuple[list[Observation], HumansTable]:
     """The longest track before refinement, and the truth."""
     truth = load_humans(clip.with_suffix(".npz"))
-    pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live=True))
+    pipeline = build_pipeline(offline(HmrConfig(recover=recover), as_live=True))
     people = [p for frame in open_source(str(clip), Camera(truth.K, 0, 0)) for p in pipeline.observe(frame)]
     ids = [p.track.track_id for p in people]
     longest = max(set(ids), key=ids.count)
