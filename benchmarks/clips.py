@@ -35,7 +35,7 @@ def main() -> None:
         save_arrays(motion, poses=arrays["poses"][rows], trans=arrays["trans"][rows], fps=np.array(30.0))
         clip = args.out / f"clip_{recording}.mp4"
         render_file(
-            motion, clip, clip.with_suffix(".npz"), camera=None, size="640x480", fps=None, seed=seed, max_frames=None,
+            [motion], clip, clip.with_suffix(".npz"), camera=None, size="640x480", fps=None, seed=seed, max_frames=None,
             vertices=False, body=None,
         )  # fmt: skip
 

@@ -123,7 +123,7 @@ def seen_with_depth(clip: Path, body: BodyModel) -> Iterator[tuple[Seen, Seen]]:
     view, floor = _view(truth, motion.poses[0], motion.trans[0], camera, body), floor_height(motion, body)
     rng = np.random.default_rng(0)
     for seen in seen_without(clip, body):
-        depth = measured_depth(true_depth(seen.vertices, body, view, floor), truth.K, rng)
+        depth = measured_depth(true_depth([seen.vertices], body, view, floor), truth.K, rng)
         blocks = rng.random((camera.height // _BLOCK_PX + 1, camera.width // _BLOCK_PX + 1)) < 0.3
         gone = np.kron(blocks, np.ones((_BLOCK_PX, _BLOCK_PX), bool))[: camera.height, : camera.width]
         yield _with_depth(seen, depth), _with_depth(seen, np.where(gone, np.nan, depth))

@@ -118,7 +118,7 @@ def _render(args: argparse.Namespace) -> int:
 
     return render_file(
         args.motion, args.out, args.truth, camera=args.camera, size=args.size, fps=args.fps, seed=args.seed,
-        max_frames=args.max_frames, vertices=args.vertices, body=args.body, depth=args.depth,
+        max_frames=args.max_frames, vertices=args.vertices, body=args.body, depth=args.depth, place=args.place,
     )  # fmt: skip
 
 
@@ -202,8 +202,11 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.set_defaults(command=_live)
 
     p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
-    p.add_argument("motion", type=Path, help=".npz with poses [F,72], trans [F,3] (y up)")
+    p.add_argument(
+        "motion", type=Path, nargs="+", help=".npz with poses [F,72], trans [F,3] (y up); several: people in one scene"
+    )
     p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
+    p.add_argument("--place", default="own", help="own (as in the files), crossing, side-by-side, crowd or following")
     p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
     p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
     p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")

@@ -21,6 +21,7 @@ else:  # shapes are checked by the tests; at run time nobody evaluates them
 
 Floats = NDArray[Any]  # floating point; float64 unless said otherwise
 Ints = NDArray[Any]  # integers
+Bools = NDArray[np.bool_]
 Image = NDArray[np.uint8]
 
 

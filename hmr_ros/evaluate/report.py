@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.errors import InputError
+from hmr_ros.evaluate.crowd import crowd
 from hmr_ros.evaluate.metrics import acceleration_errors, joint_errors, pck, procrustes_errors
 from hmr_ros.evaluate.probabilistic import best_of, coverage, crps, rank
 from hmr_ros.geometry.covariance import unpacked
@@ -23,15 +24,16 @@ _FAR_PX = 1e6  # cost of a pair that no visible joint compares
 
 
 def evaluate(humans_path: Path, truth_path: Path) -> dict[str, Any]:
-    """Figures over all people of the truth that were found, and those of the distribution where covariances are there,
-    and a hypotheses.npz beside humans.npz; InputError where nothing can be compared."""
+    """Figures over all people of the truth that were found, those of following several people where the truth has
+    several, and those of the distribution where covariances are there, and a hypotheses.npz beside humans.npz;
+    InputError where nothing can be compared."""
     humans, truth = load_humans(humans_path), load_humans(truth_path)
-    pairs = match(humans, truth)
+    several, pairs = crowd(humans, truth) if len(np.unique(truth.track_id)) > 1 else ({}, match(humans, truth))
     if not len(pairs):
         raise InputError(f"no frame of {humans_path} has a person that {truth_path} knows; do they show one video?")
     beside = humans_path.with_name("hypotheses.npz")
     hypotheses = load_hypotheses(beside, len(humans.frame)) if beside.is_file() else None
-    return figures(humans, truth, pairs) | distribution(humans, hypotheses, truth, pairs)
+    return figures(humans, truth, pairs) | several | distribution(humans, hypotheses, truth, pairs)
 
 
 def match(humans: HumansTable, truth: HumansTable) -> Ints:

@@ -16,7 +16,7 @@ import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.types import Floats, Human, Ints
+from hmr_ros.types import Bools, Floats, Human, Ints
 
 # name -> (shape of one row, dtype)
 _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
@@ -30,7 +30,8 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
 _FILE_NAMES = {"state": "tracking_state", "scale": "scale_source"}
 # the same for what a table may hold when it is read; -1 = any number
 _TABLE = {_FILE_NAMES.get(name, name): row for name, row in _ROWS.items()} | {
-    "K": ((3, 3), np.float64), "vertices": ((-1, 3), np.float64),
+    "K": ((3, 3), np.float64), "vertices": ((-1, 3), np.float64), "person": ((), np.int64),
+    "visible": ((24,), np.bool_), "visible_share": ((), np.float64),
 }  # fmt: skip
 _FINITE = ("global_orient", "body_pose", "betas", "transl", "joints", "K")
 # what a damaged archive makes zipfile, zlib and NumPy raise
@@ -106,6 +107,9 @@ class HumansTable:
     tracking_state: Ints | None = None  # [N] values of TrackingState
     scale_source: Ints | None = None  # [N] values of ScaleSource
     vertices: Floats | None = None  # [N,V,3] m
+    person: Ints | None = None  # [N] of a truth: who it is
+    visible: Bools | None = None  # [N,24] of a truth: in the image and not behind another person
+    visible_share: Floats | None = None  # [N] of a truth: of the whole silhouette
 
 
 @dataclass(frozen=True)

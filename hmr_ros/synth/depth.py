@@ -34,10 +34,12 @@ def floor_height(motion: Motion, body: BodyModel) -> float:
     return float(body.vertices(pose[:3], pose[3:], motion.betas, motion.trans[lowest])[:, 1].min())
 
 
-def true_depth(vertices: Floats, body: BodyModel, view: View, floor_y: float) -> Floats:
-    """Depth [H,W] m of a body (vertices [V,3] m, camera frame) on the floor y = `floor_y` m of the world; else NaN."""
+def true_depth(people: list[Floats], body: BodyModel, view: View, floor_y: float) -> Floats:
+    """Depth [H,W] m of bodies (vertices [V,3] m each, camera frame) on the floor y = `floor_y` m of the world; else
+    NaN."""
     camera = view.camera
-    person = mesh_depth(vertices, body.faces, camera.K, camera.width, camera.height)
+    faces = np.concatenate([body.faces + k * len(body.v_template) for k in range(len(people))])
+    person = mesh_depth(np.concatenate(people), faces, camera.K, camera.width, camera.height)
     pixels = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), -1)
     slope = (unproject(pixels, camera.K) @ view.R_camera_world)[..., 1]  # y in the world for a metre along the axis
     height = -(view.R_camera_world.T @ view.t_camera_world)[1]  # of the camera

@@ -18,17 +18,18 @@ from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import Motion, load_motion, made_folder, save_arrays
 from hmr_ros.io.video import VideoWriter
+from hmr_ros.synth.crowd import arranged, seen_of
 from hmr_ros.synth.depth import DepthFolder, floor_height, true_depth
-from hmr_ros.synth.scene import View, background, clothes, view_of_motion
-from hmr_ros.types import Camera, Floats, Image
+from hmr_ros.synth.scene import View, background, clothes
+from hmr_ros.types import Bools, Camera, Floats, Image
 from hmr_ros.view.raster import draw_mesh
 
 _LIGHT = np.array([-0.5, -0.6, -0.7])  # from the upper left behind the camera
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What is true of the person in one frame; names and frames as in humans.npz."""
+class Placed:
+    """A person in the camera frame; names as in humans.npz."""
 
     global_orient: Floats  # [3] rad, body -> camera
     body_pose: Floats  # [69] rad
@@ -39,79 +40,104 @@ class Truth:
     vertices: Floats  # [V,3] m, camera frame
 
 
+@dataclass(frozen=True)
+class Truth(Placed):
+    """What is true of a person in one frame."""
+
+    visible: Bools  # [24] in the image and not behind another person
+    visible_share: float  # of the whole silhouette that is in the image and not behind another person
+
+
 def render_motion(motion: Motion, body: BodyModel, view: View, seed: int = 0) -> Iterator[tuple[Image, Truth]]:
-    """Images [H,W,3] of `motion` with their truth, in order."""
+    """Images [H,W,3] of one person in `motion` with their truth, in order."""
+    for image, truths in render_motions([motion], body, view, seed):
+        yield image, truths[0]
+
+
+def render_motions(
+    motions: list[Motion], body: BodyModel, view: View, seed: int = 0
+) -> Iterator[tuple[Image, list[Truth]]]:
+    """Images [H,W,3] of people in `motions`, all equally long, with the truth of each; the nearer hide the farther."""
     camera = view.camera
     room = background(camera.width, camera.height, seed)
-    colors = clothes(body, seed)
-    for pose, trans in zip(motion.poses, motion.trans, strict=True):
-        truth = truth_of(pose, trans, motion.betas, body, view)
-        yield draw_mesh(room.copy(), truth.vertices, body.faces, camera.K, colors, light=_LIGHT), truth
+    colors = np.concatenate([clothes(body, seed + k) for k in range(len(motions))])
+    faces = np.concatenate([body.faces + k * len(body.v_template) for k in range(len(motions))])
+    for at in range(len(motions[0].poses)):
+        placed = [placed_in(view, body, m.poses[at], m.trans[at], m.betas) for m in motions]
+        joints, vertices = [p.joints for p in placed], [p.vertices for p in placed]
+        seen = seen_of(joints, vertices, body.faces, camera)
+        image = draw_mesh(room.copy(), np.concatenate(vertices), faces, camera.K, colors, light=_LIGHT)
+        yield image, [Truth(**vars(p), visible=v, visible_share=s) for p, (v, s) in zip(placed, seen, strict=True)]
 
 
-def truth_of(pose: Floats, trans: Floats, betas: Floats, body: BodyModel, view: View) -> Truth:
-    """One frame of motion (pose [72], trans [3] in the y-up world) as seen by the camera."""
+def placed_in(view: View, body: BodyModel, pose: Floats, trans: Floats, betas: Floats) -> Placed:
+    """One frame of motion (pose [72], trans [3] in the y-up world) in the camera frame."""
     R, pelvis = view.R_camera_world, body.rest_joints(betas)[0]
     global_orient = axis_angle_from_matrix(R @ matrix_from_axis_angle(pose[:3]))
     # SMPL turns about the rest pelvis, so the camera's turn moves the translation too
     transl = R @ (pelvis + trans) + view.t_camera_world - pelvis
     joints = body.joints(global_orient, pose[3:], betas, transl)
     vertices = body.vertices(global_orient, pose[3:], betas, transl)
-    return Truth(global_orient, pose[3:], betas, transl, joints, project(joints, view.camera.K), vertices)
+    return Placed(global_orient, pose[3:], betas, transl, joints, project(joints, view.camera.K), vertices)
 
 
-def truth_arrays(truths: list[Truth], camera: Camera, fps: float, body_name: str, vertices: bool) -> dict[str, Any]:
-    """Arrays of truth.npz for consecutive frames of one person."""
-    count = len(truths)
-    names = ["global_orient", "body_pose", "betas", "transl", "joints", "joints_2d"] + ["vertices"] * vertices
+def truth_arrays(
+    truths: list[Truth], camera: Camera, fps: float, body_name: str, vertices: bool, people: int = 1
+) -> dict[str, Any]:
+    """Arrays of truth.npz for consecutive frames of so many people, frame by frame."""
+    frame, person = np.divmod(np.arange(len(truths)), people)
+    names = ["global_orient", "body_pose", "betas", "transl", "joints", "joints_2d", "visible", "visible_share"]
+    names += ["vertices"] * vertices
     arrays: dict[str, Any] = {name: np.array([getattr(t, name) for t in truths]) for name in names}
     if vertices:
         arrays["vertices"] = arrays["vertices"].astype(np.float32)
     arrays |= {
-        "frame": np.arange(count), "stamp_ns": np.round(np.arange(count) * 1e9 / fps).astype(np.int64),
-        "track_id": np.zeros(count, np.int64), "K": camera.K, "body_model": np.array(body_name),
+        "frame": frame, "stamp_ns": np.round(frame * 1e9 / fps).astype(np.int64), "track_id": person, "person": person,
+        "K": camera.K, "body_model": np.array(body_name),
     }  # fmt: skip
     return arrays
 
 
 def render_file(
-    motion_path: Path, out: Path, truth_path: Path | None, *, camera: str | None, size: str, fps: float | None,
-    seed: int, max_frames: int | None, vertices: bool, body: str | None, depth: Path | None = None,
+    motion_paths: list[Path], out: Path, truth_path: Path | None, *, camera: str | None, size: str, fps: float | None,
+    seed: int, max_frames: int | None, vertices: bool, body: str | None, depth: Path | None = None, place: str = "own",
 ) -> int:  # fmt: skip
-    """`hmr render`: a motion file to a video, its truth, and folders of true and noisy depth."""
+    """`hmr render`: motion files to a video, its truth, and folders of true and noisy depth."""
     if max_frames is not None and max_frames < 1:
         raise ConfigError(f"--max-frames {max_frames} leaves nothing to render; give 1 or more")
     if fps is not None and not 0 < fps < np.inf:
         raise ConfigError(f"--fps {fps} is not a frame rate; give a number above 0")
     if seed < 0:
         raise ConfigError(f"--seed {seed} is negative; give 0 or more")
-    motion = load_motion(motion_path)
-    fps = motion.fps if fps is None else fps
-    motion = replace(motion, poses=motion.poses[:max_frames], trans=motion.trans[:max_frames])
     model = load_body(body)
     width, height = parse_size(size)
     intrinsics = fit_camera(read_camera(camera), width, height) if camera else guess_camera(width, height)
-    view = view_of_motion(motion.trans, replace(intrinsics, guessed=False), seed)
-    truths: list[Truth] = []
+    motions = [load_motion(path) for path in motion_paths]
+    motions = [replace(m, poses=m.poses[:max_frames], trans=m.trans[:max_frames], fps=fps or m.fps) for m in motions]
+    motions, view = arranged(motions, model, place, replace(intrinsics, guessed=False), seed)
     made_folder(out.parent)
     if truth_path is not None:
         made_folder(truth_path.parent)
     depths = None if depth is None else DepthFolder(depth, view, seed)
-    floor_y = 0.0 if depth is None else floor_height(motion, model)
+    floor_y = 0.0 if depth is None else min(floor_height(m, model) for m in motions)
+    truths: list[Truth] = []
+    rate = motions[0].fps
     try:
-        with VideoWriter(out, fps) as video:
-            for image, truth in tqdm(
-                render_motion(motion, model, view, seed), total=len(motion.poses), unit="frame", desc="render"
+        with VideoWriter(out, rate) as video:
+            for image, people in tqdm(
+                render_motions(motions, model, view, seed), total=len(motions[0].poses), unit="frame", desc="render"
             ):
                 video.write(image)
                 if depths is not None:
-                    depths.write(true_depth(truth.vertices, model, view, floor_y))
-                truths.append(truth if vertices else replace(truth, vertices=np.zeros(0)))
+                    depths.write(true_depth([p.vertices for p in people], model, view, floor_y))
+                truths += people if vertices else [replace(p, vertices=np.zeros(0)) for p in people]
     finally:
         if truth_path is not None and truths:
-            save_arrays(truth_path, **truth_arrays(truths, view.camera, fps, model.name, vertices))
+            save_arrays(truth_path, **truth_arrays(truths, view.camera, rate, model.name, vertices, len(motions)))
     K = view.camera.K
-    print(f"{len(truths)} frames -> {out}; camera {K[0, 0]:.2f},{K[1, 1]:.2f},{K[0, 2]:.2f},{K[1, 2]:.2f}")
+    print(
+        f"{len(truths) // len(motions)} frames -> {out}; camera {K[0, 0]:.2f},{K[1, 1]:.2f},{K[0, 2]:.2f},{K[1, 2]:.2f}"
+    )
     return 0
 
 

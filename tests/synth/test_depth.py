@@ -11,7 +11,7 @@ from hmr_ros.io.depth import open_depth
 from hmr_ros.io.results import load_humans, save_arrays
 from hmr_ros.synth.depth import DepthFolder, depth_sigma, floor_height, measured_depth, millimetres, true_depth
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import truth_of
+from hmr_ros.synth.render import placed_in
 from hmr_ros.synth.scene import look_at
 
 CAMERA = guess_camera(320, 240)
@@ -22,9 +22,9 @@ VIEW = look_at(CAMERA, np.array([0.2, 1.3, 3.2]), np.array([0.2, 0.8, 0.0]))
 def scene(open_body):
     """Truth of one frame, its depth and the floor's height."""
     motion = demo_motion(5.0)
-    truth = truth_of(motion.poses[3], motion.trans[3], motion.betas, open_body, VIEW)
+    truth = placed_in(VIEW, open_body, motion.poses[3], motion.trans[3], motion.betas)
     floor_y = floor_height(motion, open_body)
-    return truth, true_depth(truth.vertices, open_body, VIEW, floor_y), floor_y
+    return truth, true_depth([truth.vertices], open_body, VIEW, floor_y), floor_y
 
 
 def in_world(depth):

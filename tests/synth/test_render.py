@@ -10,7 +10,7 @@ from hmr_ros.geometry.camera import guess_camera, project
 from hmr_ros.io.results import load_humans, save_arrays
 from hmr_ros.io.video import open_source
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import render_file, truth_of
+from hmr_ros.synth.render import placed_in, render_file
 from hmr_ros.synth.scene import background, clothes, look_at, view_of_motion
 
 
@@ -28,12 +28,12 @@ def test_camera_frame_is_the_world_seen_from_the_view():
     view = look_at(guess_camera(64, 48), np.array([1.0, 1.5, 3.0]), np.zeros(3))
     world = body.joints(pose[:3], pose[3:], betas, trans)
     seen = world @ view.R_camera_world.T + view.t_camera_world
-    np.testing.assert_allclose(truth_of(pose, trans, betas, body, view).joints, seen, atol=1e-9)
+    np.testing.assert_allclose(placed_in(view, body, pose, trans, betas).joints, seen, atol=1e-9)
 
 
 def test_upright_and_facing_the_camera_is_half_a_turn_about_x():
     view = look_at(guess_camera(64, 48), np.array([0, 1.0, 3.0]), np.array([0, 1.0, 0]))
-    t = truth_of(np.zeros(72), np.zeros(3), np.zeros(10), load_body(), view)
+    t = placed_in(view, load_body(), np.zeros(72), np.zeros(3), np.zeros(10))
     np.testing.assert_allclose(np.abs(t.global_orient), [np.pi, 0, 0], atol=1e-6)
     assert t.joints_2d[SMPL["head"], 1] < t.joints_2d[SMPL["left_ankle"], 1]
     assert t.joints_2d[SMPL["left_hip"], 0] > t.joints_2d[SMPL["right_hip"], 0]
@@ -65,7 +65,7 @@ def test_random_cameras_see_the_whole_motion(seed):
     motion, camera = demo_motion(3.0), guess_camera(320, 240)
     view = view_of_motion(motion.trans, camera, seed)
     for pose, trans in zip(motion.poses, motion.trans, strict=True):
-        px = truth_of(pose, trans, np.zeros(10), load_body(), view).joints_2d
+        px = placed_in(view, load_body(), pose, trans, np.zeros(10)).joints_2d
         assert (px > 0).all() and (px < [320, 240]).all()
 
 
@@ -73,7 +73,7 @@ def test_render_file_writes_clip_and_truth(tmp_path):
     motion = demo_motion(10.0)
     save_arrays(tmp_path / "m.npz", poses=motion.poses[:5], trans=motion.trans[:5])
     render_file(
-        tmp_path / "m.npz", tmp_path / "c.mp4", tmp_path / "t.npz", camera="300,300,160,120", size="320x240",
+        [tmp_path / "m.npz"], tmp_path / "c.mp4", tmp_path / "t.npz", camera="300,300,160,120", size="320x240",
         fps=10.0, seed=1, max_frames=3, vertices=True, body=None,
     )  # fmt: skip
     truth = load_humans(tmp_path / "t.npz")
@@ -94,7 +94,7 @@ GOOD = {"camera": None, "size": "64x48", "fps": 10.0, "seed": 0, "max_frames": 2
 def test_options_that_cannot_be_used_are_named(tmp_path, name, value):
     save_arrays(tmp_path / "m.npz", poses=np.zeros((3, 72)), trans=np.zeros((3, 3)))
     with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')}") as caught:
-        render_file(tmp_path / "m.npz", tmp_path / "c.mp4", None, **{**GOOD, name: value})
+        render_file([tmp_path / "m.npz"], tmp_path / "c.mp4", None, **{**GOOD, name: value})
     assert "\n" not in str(caught.value) and not (tmp_path / "c.mp4").exists()
 
 
@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_made_is_explained(tmp_path):
     save_arrays(tmp_path / "m.npz", poses=np.zeros((3, 72)), trans=np.zeros((3, 3)))
     for out, truth in (("m.npz/c.mp4", "t.npz"), ("c.mp4", "m.npz/t.npz")):
         with pytest.raises(InputError, match="choose another folder"):
-            render_file(tmp_path / "m.npz", tmp_path / out, tmp_path / truth, **GOOD)
+            render_file([tmp_path / "m.npz"], tmp_path / out, tmp_path / truth, **GOOD)
 
 
 def test_one_seed_gives_one_scene():
