@@ -32,9 +32,9 @@ class RoiMotion:
         f.Q = np.kron(np.array(moments), np.diag(accelerations))
         f.predict()
 
-    def update(self, roi: Roi) -> None:
-        """Take in where the person was seen."""
-        noise = np.array([_MEASURED * roi.size_px, _MEASURED * roi.size_px, _MEASURED]) ** 2
+    def update(self, roi: Roi, doubt: float = 1.0) -> None:
+        """Take in where the person was seen; `doubt` widens the measurement's standard deviation."""
+        noise = (doubt * np.array([_MEASURED * roi.size_px, _MEASURED * roi.size_px, _MEASURED])) ** 2
         self._filter.update(_measurement(roi)[:, None], R=np.diag(noise))
         self._angle = roi.angle_rad
 

@@ -1,0 +1,51 @@
+"""What somebody wears: the colours of trunk and thighs, for telling people apart who meet."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.types import Floats, Image, Keypoints
+
+_TRUNK = [BLAZEPOSE[n] for n in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]
+_THIGHS = [[BLAZEPOSE[f"{side}_{joint}"] for joint in ("hip", "knee")] for side in ("left", "right")]
+_SEEN = 0.5  # confidence from which a landmark counts as seen
+_LIGHTNESS = 0.5  # weight of lightness against colour: shadows change it
+_SCALE = 40.0  # difference of colours (CIELAB) that says nothing for certain
+_SHARES = np.stack(np.meshgrid(np.linspace(0.2, 0.8, 5), np.linspace(0.15, 0.85, 6)), -1).reshape(-1, 2)
+_ALONG = np.linspace(0.2, 0.8, 6)[:, None]
+
+
+def colours(image: Image, keypoints: Keypoints) -> Floats:
+    """Median colour [2,3] of trunk and thighs in the BGR image [H,W,3], CIELAB with lightness counted half; NaN where
+    they are not seen."""
+    points = keypoints.keypoints_2d
+    out = np.full((2, 3), np.nan)
+    if (points[_TRUNK, 2] > _SEEN).all():
+        a, b, c, d = points[_TRUNK, :2]
+        u, v = _SHARES[:, :1], _SHARES[:, 1:]
+        out[0] = _median(image, (1 - v) * ((1 - u) * a + u * b) + v * ((1 - u) * d + u * c))
+    seen = [rows for rows in _THIGHS if (points[rows, 2] > _SEEN).all()]
+    if seen:
+        ends = [points[rows, :2] for rows in seen]
+        out[1] = _median(image, np.concatenate([(1 - _ALONG) * hip + _ALONG * knee for hip, knee in ends]))
+    return out
+
+
+def unlike(a: Floats, b: Floats) -> float:
+    """How different two people's colours [2,3] are: 0 = the same, 1 = surely others; 0.5 where nothing compares."""
+    apart = np.linalg.norm(a - b, axis=1)
+    known = apart[np.isfinite(apart)]
+    return float(min(known.max() / _SCALE, 1.0)) if len(known) else 0.5
+
+
+def _median(image: Image, points: Floats) -> Floats:
+    height, width = image.shape[:2]
+    x, y = np.round(points).astype(int).T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    if not inside.any():
+        return np.full(3, np.nan)
+    colour = np.median(image[y[inside], x[inside]], axis=0).astype(np.float32) / 255
+    lab = cv2.cvtColor(colour.reshape(1, 1, 3), cv2.COLOR_BGR2LAB).reshape(3).astype(np.float64)
+    return np.asarray(lab * [_LIGHTNESS, 1.0, 1.0])

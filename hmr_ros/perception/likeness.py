@@ -1,0 +1,61 @@
+"""Whether two looks show one body: compared by their landmarks, boxes and crops."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS
+from hmr_ros.perception.detector import BODY_SCALE
+from hmr_ros.types import Floats, Frame, Keypoints, Roi
+
+_SAME_BODY = 0.15  # mean landmark distance, as a share of the crop's side, below which two bodies are one
+_COVERED = 0.6  # share of a new person's box inside a known person's that makes it a part of that person
+_TRUNCATED = 1.5  # crop sides per image side from which a person is near and largely out of sight
+_OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
+
+
+def same_body(a: Keypoints, b: Keypoints) -> bool:
+    """Whether two sets of landmarks lie on one person."""
+    size = min(a.next_roi.size_px, b.next_roi.size_px)
+    distance = np.linalg.norm(a.keypoints_2d[_OUTLINE, :2] - b.keypoints_2d[_OUTLINE, :2], axis=-1)
+    return float(np.median(distance)) < _SAME_BODY * size
+
+
+def covers(known: Keypoints, other: Keypoints, frame: Frame, near_only: bool = False) -> bool:
+    """Whether `other` is made up of parts of a known person.
+
+    Of a person so near that most of the body is out of sight, the networks tend to see a second, smaller one;
+    `near_only` asks for that case alone, which holds at any time and not only for new people.
+    """
+    height, width = frame.image.shape[:2]
+    a, b = box(known, width, height), box(other, width, height)
+    overlap = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
+    sides = known.next_roi.size_px, other.next_roi.size_px
+    if sides[0] > _TRUNCATED * min(height, width) and sides[0] > 1.2 * sides[1]:
+        return bool(overlap > 0.3 * min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])))
+    return not near_only and bool(overlap > _COVERED * np.prod(np.maximum(b[2:] - b[:2], 1)))
+
+
+def overlap(a: Keypoints, b: Keypoints, frame: Frame) -> float:
+    """Share of the box of `a` that lies in that of `b`."""
+    height, width = frame.image.shape[:2]
+    p, q = box(a, width, height), box(b, width, height)
+    common = np.prod(np.maximum(np.minimum(p[2:], q[2:]) - np.maximum(p[:2], q[:2]), 0))
+    return float(common / max(np.prod(p[2:] - p[:2]), 1.0))
+
+
+def roi_distance(a: Roi, b: Roi) -> float:
+    """Distance of the centres in sides of the smaller square."""
+    return float(np.linalg.norm(a.center_px - b.center_px)) / min(a.size_px, b.size_px)
+
+
+def box(keypoints: Keypoints, width: int, height: int) -> Floats:
+    """Box [4] around the visible landmarks with a margin for flesh and hair, clipped to the image."""
+    points = keypoints.keypoints_2d
+    visible = points[points[:, 2] > 0.3, :2]
+    if len(visible) < 2:
+        visible = points[:, :2]
+    low, high = visible.min(0), visible.max(0)
+    margin = 0.05 * keypoints.next_roi.size_px / (2 * BODY_SCALE) * 2
+    limit = np.array([width, height]) - 1.0
+    return np.concatenate([np.clip(low - margin, 0, limit), np.clip(high + margin, 0, limit)])

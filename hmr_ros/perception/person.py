@@ -1,0 +1,109 @@
+"""One identity: its motion, its last landmarks, what is known of its bones and of its clothes."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from hmr_ros.body.joints import MEASURED_BONES_BLAZEPOSE
+from hmr_ros.perception.appearance import unlike
+from hmr_ros.perception.likeness import box, roi_distance
+from hmr_ros.perception.motion import RoiMotion
+from hmr_ros.perception.sides import SideMemory
+from hmr_ros.types import Floats, Keypoints, Roi, Track, TrackingState
+
+_BONE_HISTORY = 60  # frames over which bone lengths are averaged
+_SEEN = 0.5  # confidence from which a landmark counts as seen
+_FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
+_OTHER_COLOURS = 0.75  # unlikeness from which somebody is another person
+_MIXED_SIGMA = 5.0  # factor of a measurement's standard deviation among others
+_LEARN = 0.1  # weight of what is seen of the clothes in one frame
+
+
+class Person:
+    """Somebody who is followed."""
+
+    def __init__(self, track_id: int, keypoints: Keypoints) -> None:
+        self.track_id = track_id
+        self.motion = RoiMotion(keypoints.next_roi)
+        self.seen: Keypoints | None = keypoints  # in the current frame
+        self.state = TrackingState.NEW
+        self.answered = False
+        self.was_seen = True
+        self.age = 0  # frames seen
+        self.unseen_s = 0.0
+        self.last = keypoints  # when last seen
+        self._dt_s = 0.0  # since the last frame
+        self._sides = SideMemory(keypoints)
+        self._bones: deque[Floats] = deque(maxlen=_BONE_HISTORY)
+        self._remember_bones(keypoints)
+        self.colours: Floats = np.full((2, 3), np.nan)  # of the clothes, see `appearance.colours`
+
+    def advance(self, dt_s: float) -> None:
+        """So much later; not seen yet."""
+        if self.seen is None:
+            self.unseen_s += dt_s
+        self.motion.predict(dt_s)
+        self._dt_s = dt_s
+        self.was_seen, self.seen = self.seen is not None, None
+
+    def expected_roi(self) -> Roi:
+        """The crop to look at: the last one moved as the filter expects (never far, as filters overshoot)."""
+        predicted = self.motion.roi
+        shift = predicted.center_px - self.last.next_roi.center_px
+        if self.unseen_s == 0:
+            length = float(np.linalg.norm(shift))
+            shift = shift * min(1.0, 0.25 * self.last.next_roi.size_px / max(length, 1e-9))
+        return Roi(self.last.next_roi.center_px + shift, self.last.next_roi.size_px, self.last.next_roi.angle_rad)
+
+    def observe(self, keypoints: Keypoints, certain: bool = True) -> None:
+        """Seen in this frame; not `certain` among others, whose limbs may have been taken for this person's."""
+        if self.answered:
+            self.state = TrackingState.TRACKED if self.was_seen else TrackingState.RECOVERED
+        self.motion.update(keypoints.next_roi, 1.0 if certain else _MIXED_SIGMA)
+        keypoints = self._sides.corrected(keypoints, self._dt_s + self.unseen_s)
+        self.seen = self.last = keypoints
+        self.unseen_s = 0.0
+        self.age += 1
+        self._remember_bones(keypoints)
+
+    def wears(self, colours: Floats) -> None:
+        """What was seen of the clothes in a frame in which nobody stood before them."""
+        known = np.where(np.isfinite(colours), colours, self.colours)
+        old = np.where(np.isfinite(self.colours), self.colours, known)
+        self.colours = old + _LEARN * (known - old)
+
+    def surprise(self, keypoints: Keypoints, colours: Floats) -> float:
+        """How badly a look fits what was expected of this person: place and size (crop sides), clothes."""
+        at, roi = self.motion.roi, keypoints.next_roi
+        size = abs(float(np.log(roi.size_px / at.size_px)))
+        return roi_distance(at, roi) + 0.5 * size + unlike(self.colours, colours)
+
+    def is_other(self, colours: Floats) -> bool:
+        """Whether somebody in these clothes is surely another person."""
+        return unlike(self.colours, colours) > _OTHER_COLOURS
+
+    def mismatch(self, roi: Roi) -> float:
+        """How badly a proposal fits this lost person; above 1 it cannot be the same."""
+        predicted = self.motion.roi
+        gate = _FIRST_GATE + _GATE_SPEED * min(self.unseen_s, 1.0)
+        size = abs(np.log(roi.size_px / predicted.size_px)) / np.log(2.0)
+        near = min(roi_distance(predicted, roi), roi_distance(self.last.next_roi, roi))
+        return float(max(near / gate, size))
+
+    def track(self, width: int, height: int) -> Track:
+        """As it is answered."""
+        assert self.seen is not None
+        self.answered = True
+        bones = np.stack(self._bones)
+        known = np.isfinite(bones).any(0)
+        lengths = np.full(bones.shape[1], np.nan)
+        lengths[known] = np.nanmedian(bones[:, known], axis=0)
+        return Track(self.track_id, self.state, self.seen, box(self.seen, width, height), lengths)
+
+    def _remember_bones(self, keypoints: Keypoints) -> None:
+        ends = keypoints.keypoints_3d[MEASURED_BONES_BLAZEPOSE]
+        lengths = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
+        seen = (keypoints.keypoints_2d[MEASURED_BONES_BLAZEPOSE, 2] > _SEEN).all(-1)
+        self._bones.append(np.where(seen, lengths, np.nan))
