@@ -3,7 +3,8 @@
 `python benchmarks/posture.py PAIRS [--m2p FILE] [--mesh2d FILE]`; PAIRS comes from `hmr train pairs --plain` on motion
 of people that were not trained on. Rows: step counts 1, 2, 4, 10, before and after the SMPL fit. "true 2D" gives the
 networks the projections of the body points that the landmarks stand for and no depth at all. With `--motion NPZ`
-instead of BlazePose: frames of that motion from any side, cameras nearly level, true 2D points.
+instead of BlazePose: frames of that motion from any side, cameras nearly level, true 2D points. With `--facing` the
+decoder's error in 2 steps by the side from which people are seen.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
 from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.methods.posturehmr.recovery import evidence_2d
+from hmr_ros.methods.posturehmr.sources import PostureNetwork
 from hmr_ros.synth.poses import load_recorded
 from hmr_ros.train.data.batches import Batch, Mix, PairBank, upright_views, with_true_keypoints
 from hmr_ros.train.data.pairs import load_pairs
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--mesh2d", type=Path, default=asset("mesh2d.safetensors"))
     parser.add_argument("--motion", type=Path, help="true 2D points of this motion instead of the pairs' images")
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--facing", action="store_true")
     args = parser.parse_args()
     body, weights = load_body(None), {"mesh2d": args.mesh2d, "m2p": args.m2p}
     sparse = sparse_points(body, coarse_of(body))
@@ -59,6 +62,10 @@ def main() -> None:
     blazepose = bank.batch(index, np.random.default_rng(0), Mix(augment=False))
     true_2d = with_true_keypoints(bank, index, depth=False)
     truth = true_limbs(blazepose, bank)
+    if args.facing:
+        for name, batch in (("BlazePose", blazepose), ("true 2D", true_2d)):
+            by_facing(name, torch_posture(2, weights), batch, true_limbs(batch, bank))
+        return
     report("BlazePose's 3D landmarks", blazepose.points[:, BLAZEPOSE_LIMBS, 3:].double().numpy(), truth)
     no_depth = replace(blazepose, points=torch.cat([blazepose.points[..., :3], 0 * blazepose.points[..., 3:]], -1))
     for name, batch in (("BlazePose", blazepose), ("BlazePose, no depth", no_depth), ("true 2D", true_2d)):
@@ -69,6 +76,16 @@ def main() -> None:
             report(f"{name}, {steps} steps", posture.points[:, SPARSE_LIMBS], true)
             if steps == 2:
                 report_fits(f"{name}, {steps} steps", PointFitter(sparse), posture, batch, true)
+
+
+def by_facing(name: str, network: PostureNetwork, batch: Batch, true: Floats) -> None:
+    """One line a side; the angle is that between where the chest points and the way to the camera."""
+    found = network(batch.points.double().numpy(), batch.log_scale.double().numpy()).points[:, SPARSE_LIMBS]
+    front = matrix_from_axis_angle(batch.pose[:, 0].double().numpy())[:, 2, 2]
+    angle = np.degrees(np.arccos(np.clip(front, -1, 1)))
+    for side, low, high in (("from the front", 0, 60), ("from the side", 60, 120), ("from behind", 120, 181)):
+        rows = (angle >= low) & (angle < high)
+        report(f"{name}, {side} ({rows.sum()})", found[rows], true[rows])
 
 
 def unrendered(bank: PairBank, poses: Floats, count: int, rng: np.random.Generator) -> Batch:
