@@ -40,6 +40,7 @@ class Fusion:
         self._identities.reset()
         self._shapes = TrackShapes()
         self._stamp_ns: int | None = None
+        self.cameras: list[list[str]] = []  # who saw each person of the last moment, in no order
         self._frame = 0
 
     def __call__(self, stamp_ns: int, views: Mapping[str, CameraView]) -> list[Human]:
@@ -55,6 +56,7 @@ class Fusion:
             for human in view.humans
         ]
         groups, searched = self._identities(sightings, seconds)
+        self.cameras = [[s.camera for s in group.sightings] for group in groups]
         people = [self._answer(group, seconds) for group in groups]
         people += [self._as(p, TrackingState.SEARCHING) for p in searched]
         return sorted(people, key=lambda h: -h.score)

@@ -32,7 +32,7 @@ _DEPTH = 10
 class Answer:
     """What is published of one image."""
 
-    frame: Frame
+    frame: Frame | None  # None: of several cameras
     image_header: Header
     seen: list[Human]  # in the camera's frame
     people: list[Human]  # in the header's frame; those who were seen, then those who are searched for
@@ -65,7 +65,7 @@ class Publishers:
         self.humans.publish(humans_to_msg(people, header, self._prefix))
         if config.tf:
             self._frames(people, header, config.tf_joints)
-        if config.ros4hri:
+        if config.ros4hri and answer.frame is not None:
             self._hri(answer.frame, people, answer.image_header)
             self._people(people, header)
         if self._hypotheses.get_subscription_count():
@@ -78,7 +78,7 @@ class Publishers:
         if self._mesh.get_subscription_count():
             for message in self._meshes(people, header, config.marker_lifetime_s):
                 self._mesh.publish(message)
-        if self._overlay.get_subscription_count():
+        if answer.frame is not None and self._overlay.get_subscription_count():
             drawn = draw_humans(answer.frame.image, answer.seen, self._body)
             self._overlay.publish(image_to_msg(drawn, answer.image_header))
 
