@@ -26,6 +26,7 @@ from hmr_ros.fusion.fusion import CameraView, Fusion
 from hmr_ros.fusion.matching import Moment, StampMatcher
 from hmr_ros.fusion.settings import FusionConfig
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.geometry.covariance import mahalanobis_squared, unpacked
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.video import open_source
 from hmr_ros.perception.pelvis import PelvisMemory
@@ -37,6 +38,7 @@ from hmr_ros.types import Camera, Floats, Frame, Human
 from hmr_ros.view.raster import draw_mesh
 
 MIN_RELIABLE = 10
+CHI2_95 = 7.815  # three degrees of freedom
 FPS, MOMENTS, STRIDE = 15.0, 90, 20  # of the crossing; frames of one stride of the walk
 SPEED, APART = 0.6, 0.5  # m/s, m between their ways
 Said = list[tuple[int, list[Human]]]  # stamp ns, people; one entry a frame
@@ -128,7 +130,6 @@ def balance(folder: Path, every: int) -> None:
 
 def crossing() -> None:
     """Two people walk past each other before two cameras, of which each sees one cover the other."""
-    body = load_body(None)
     scene = [
         look_at(guess_camera(640, 480), np.array(eye), np.array([0.0, 0.9, 0.0]))
         for eye in ([0.3, 1.5, 4.6], [3.6, 1.6, 3.2])
@@ -148,7 +149,6 @@ def crossing() -> None:
         said = [(stamp, [moved(h, poses[v]) for h in people]) for stamp, people in views[v]]
         _report_ids(f"camera {v} alone", said)
     _report_ids("fused", fuse(views, poses))
-    del body
 
 
 def _truths(seconds: float, view: View | None = None) -> list[Truth]:
@@ -180,7 +180,7 @@ def _images(view: View, seed: int, late_s: float) -> list:
 
 def _report_ids(name: str, said: Said) -> None:
     """Each answered person belongs to the true one who is nearest; ids may not change between those."""
-    errors, owners, answers, doubles = [], {}, [0, 0], 0
+    errors, owners, answers, doubles, inside = [], {}, [0, 0], 0, []
     for stamp, people in said:
         true = [t.joints for t in _truths(stamp * 1e-9)]
         taken = []
@@ -192,12 +192,24 @@ def _report_ids(name: str, said: Said) -> None:
             doubles += who in taken
             taken.append(who)
             errors.append(_errors(human.joints[SMPL_LIMBS], true[who][SMPL_LIMBS]))
+            inside.append(_inside(human, true[who]))
     _print(name, errors)
+    joints, hips = np.mean(inside, 0)
+    print(f"    in the 95 % ellipsoids: limb joints about the pelvis {joints:.0%}, hips in the common frame {hips:.0%}")
     mixed = {i: sum(a != b for a, b in pairwise(w)) for i, w in owners.items()}
     print(
         f"    ids {{id: answers}} { ({i: len(w) for i, w in owners.items()}) }, ids that changed owner {mixed};"
         f" of {len(said)} moments {answers} answers, {doubles} twice for one person"
     )
+
+
+def _inside(human: Human, true: Floats) -> tuple[float, float]:
+    """Share of the limb joints in their 95 % ellipsoids, and whether the hips are in theirs."""
+    relative = (human.joints - human.joints[0] - true + true[0])[SMPL_LIMBS]
+    joints = mahalanobis_squared(relative, unpacked(human.joint_covariance)[SMPL_LIMBS]) < CHI2_95
+    assert human.pelvis is not None
+    hips = mahalanobis_squared(human.pelvis.position - true[1:3].mean(0), human.pelvis.pose_covariance[:3, :3])
+    return float(joints.mean()), float(hips < CHI2_95)
 
 
 def _errors(joints: Floats, true: Floats) -> tuple[float, float]:

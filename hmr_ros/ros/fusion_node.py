@@ -75,7 +75,7 @@ class FusionNode(ManagedNode):
         for camera in self._cameras.values():
             resolved(self, camera.humans_topic, f"humans_topic in {self._config.cameras}")
         self._body = load_body(self._config.body or None)
-        self._outputs = Publishers(self, self._config.output.published, self._body, self._notices)
+        self._outputs = Publishers(self, self._config.output.published, self._body, self._notices, images=False)
 
     def _activate(self) -> None:
         assert self._body is not None and self._outputs is not None
