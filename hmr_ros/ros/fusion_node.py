@@ -7,7 +7,6 @@ person, so the executor's thread answers.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -168,8 +167,7 @@ class FusionNode(ManagedNode):
         header = Header(stamp=newest.stamp, frame_id=self._config.output.target_frame)
         self._outputs.publish(Answer(None, header, people, people, header))
         latency_ns = int(self.get_clock().now().nanoseconds) - moment.stamp_ns
-        alone = Counter(c for cameras in self._fusion.cameras if len(cameras) == 1 for c in cameras)
-        self._statistics.answered(latency_ns, len(people), alone if len(views) > 1 else {})
+        self._statistics.answered(latency_ns, self._fusion.cameras)
 
     def _view(self, camera: str, message: HumanArray) -> CameraView:
         """What a camera said, and where it was; InputError where that cannot be used."""

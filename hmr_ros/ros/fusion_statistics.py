@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 _WINDOW = 300  # answers over which latency is summed up
 _SILENT_S = 2.0
+_JUDGED = 45  # moments in which several cameras saw somebody, of which some must be the same person
 _RATE_S = 0.95  # as in statistics.py
 
 
@@ -21,7 +22,7 @@ class _Camera:
     last_s: float | None = None
     last_stamp_ns: int | None = None
     people: int = 0  # in the last message
-    unmatched: int = 0  # people in answers whom no other camera of the same moment saw
+    unmatched: int = 0  # people whom no other camera saw in a moment in which another saw somebody
     problem: tuple[float, str] = (-1e9, "")  # when it was last true
 
 
@@ -38,6 +39,7 @@ class FusionStatistics:
         self._answers = 0
         self._people = 0
         self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._agreed: deque[bool] = deque(maxlen=_JUDGED)
         self._since_s, self._begin_s = self.clock(), self.clock()
         self._before = self._counts()
         self._rates = dict.fromkeys(self._before, 0.0)
@@ -51,12 +53,15 @@ class FusionStatistics:
         """Why a camera is left out, at present."""
         self._each[camera].problem = self.clock(), text
 
-    def answered(self, latency_ns: int, people: int, unmatched: Mapping[str, int]) -> None:
-        """A moment was answered `latency_ns` after its stamp; `unmatched` people by camera."""
-        self._answers, self._people = self._answers + 1, people
+    def answered(self, latency_ns: int, cameras: Sequence[Sequence[str]]) -> None:
+        """A moment was answered `latency_ns` after its stamp; `cameras` are those that saw each person."""
+        self._answers, self._people = self._answers + 1, len(cameras)
         self._latency_ms.append(latency_ns * 1e-6)
-        for camera, count in unmatched.items():
-            self._each[camera].unmatched += count
+        alone = [seen[0] for seen in cameras if len(seen) == 1]
+        if len({c for seen in cameras for c in seen}) > 1:
+            self._agreed.append(len(alone) < len(cameras))
+            for camera in alone:
+                self._each[camera].unmatched += 1
 
     def silent(self) -> list[str]:
         """Cameras of which nothing has come for two seconds."""
@@ -72,6 +77,11 @@ class FusionStatistics:
             return DiagnosticStatus.STALE, "; ".join(silent)
         if problems:
             return DiagnosticStatus.ERROR, "; ".join([*problems, *silent])
+        if len(self._agreed) == _JUDGED and not any(self._agreed):
+            silent.append(
+                "cameras see people at the same moments and agree about nobody: check R and t (x_camera ="
+                " R x_common + t, metres) or /tf, and that their clocks are one"
+            )
         return (DiagnosticStatus.WARN, "; ".join(silent)) if silent else (DiagnosticStatus.OK, "running")
 
     def values(self, now_ns: int, late: Mapping[str, int], alone: Mapping[str, int]) -> dict[str, str]:
