@@ -1,14 +1,16 @@
 """Cameras fused live: every view alone and the fused people against what is true, in the common frame.
 
-`python benchmarks/fusion.py ../shared/data/balance [--every N]`. Each view goes through a pipeline with the live
-settings, its people through the message, and what both said of a moment through the core of the node `fusion`.
+`python benchmarks/fusion.py ../shared/data [--every N]`. Each view goes through a pipeline with the live settings, its
+people through the message, and what both said of a moment through the core of the node `fusion`.
 
-First the two-view balance clip (12 limb joints, reliable ones, frames with ten of them; every Nth frame: 4 is 15 Hz),
-with both views, and with one that ends halfway. Then two rendered people who cross before two cameras, the second
-camera half a period late: who is who in every moment, and how far each is from the truth.
+First two real clips of two calibrated views: a man on a beam (12 limb joints; every Nth frame: 4 is 15 Hz) and the arms
+of a seated man; the reliable joints in frames with five of six of them, with both views, and with one that ends
+halfway. Then two rendered people who cross before two cameras, the second camera half a period late: who is who in
+every moment, and how far each is from the truth.
 """
 
 import argparse
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from hmr_ros.body.axes import moved
-from hmr_ros.body.joints import LIMB_JOINTS, SMPL_LIMBS
+from hmr_ros.body.joints import LIMB_JOINTS, SMPL, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.evaluate.metrics import procrustes_errors
@@ -34,10 +36,9 @@ from hmr_ros.ros.convert import humans_from_msg, humans_to_msg
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import Truth, truth_of
 from hmr_ros.synth.scene import View, background, clothes, look_at
-from hmr_ros.types import Camera, Floats, Frame, Human
+from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource
 from hmr_ros.view.raster import draw_mesh
 
-MIN_RELIABLE = 10
 CHI2_95 = 7.815  # three degrees of freedom
 FPS, MOMENTS, STRIDE = 15.0, 90, 20  # of the crossing; frames of one stride of the walk
 SPEED, APART = 0.6, 0.5  # m/s, m between their ways
@@ -47,10 +48,12 @@ Said = list[tuple[int, list[Human]]]  # stamp ns, people; one entry a frame
 def main() -> None:
     """Print errors in millimetres."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder with cam01.mp4, cam02.mp4 and reference.npz")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame (60 Hz) of the clip")
+    parser.add_argument("data", type=Path, help="folder with balance/ and seated/, two calibrated views each")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame (60 Hz) of balance")
     args = parser.parse_args()
-    balance(args.folder, args.every)
+    limbs, arms = list(LIMB_JOINTS), list(LIMB_JOINTS[6:])
+    two_views("balance", args.data / "balance", ["cam01.mp4", "cam02.mp4"], (1080, 1920), limbs, args.every)
+    two_views("seated", args.data / "seated", ["cam_1.mp4", "cam_2.mp4"], (1280, 720), arms, 1)
     crossing()
 
 
@@ -86,20 +89,20 @@ def fuse(views: list[Said], poses: list[Rigid]) -> Said:
     return answers + [answer(moment) for moment in matcher.ready(np.inf)]
 
 
-def balance(folder: Path, every: int) -> None:
-    """One man, two real views."""
+def two_views(
+    title: str, folder: Path, videos: list[str], size: tuple[int, int], joints: list[str], every: int
+) -> None:
+    """One man, two real views with a reference of `joints`, which counts where all but one sixth are reliable."""
     reference = np.load(folder / "reference.npz")
     names = [str(n) for n in reference["joint_names"]]
-    index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
+    index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in joints]
+    mine = [SMPL[n] for n in joints]
     truth, reliable = reference["joints3d"][:, index], reference["reliable"][:, index].astype(bool)
     poses = [Rigid(reference["R"][v], reference["t"][v]).inverse for v in (0, 1)]
     views, stamps = [], []
     for v in (0, 1):
-        frames = [
-            f
-            for f in open_source(str(folder / f"cam0{v + 1}.mp4"), Camera(reference["K"][v], 1080, 1920))
-            if f.index % every == 0
-        ]
+        camera = Camera(reference["K"][v], *size, reference["dist"][v] if "dist" in reference else None)
+        frames = [f for f in open_source(str(folder / videos[v]), camera) if f.index % every == 0]
         stamps = [f.stamp_ns for f in frames]
         views.append(follow(frames))
     frame_of = {stamp: k * every for k, stamp in enumerate(stamps)}
@@ -109,18 +112,22 @@ def balance(folder: Path, every: int) -> None:
         errors = []
         for stamp, people in said:
             good = reliable[frame_of[stamp]]
-            if stamp < since_ns or not people or good.sum() < MIN_RELIABLE:
+            if stamp < since_ns or not people or good.sum() < len(joints) * 5 // 6:
                 continue
             true = truth[frame_of[stamp]]
-            joints = min((h.joints[SMPL_LIMBS] for h in people), key=lambda j: np.linalg.norm(j - true, axis=1).mean())
-            errors.append(_errors(joints[good], true[good]))
+            found = min((h.joints[mine] for h in people), key=lambda j: np.linalg.norm(j - true, axis=1)[good].mean())
+            errors.append(_errors(found[good], true[good]))
         _print(name, errors)
 
-    print(f"balance clip, every frame of {60 / every:g} Hz")
+    print(f"{title}, {1e9 / np.median(np.diff(stamps)):.3g} Hz")
     alone = [[(stamp, [moved(h, poses[v]) for h in people]) for stamp, people in views[v]] for v in (0, 1)]
     for v in (0, 1):
         report(f"view {v} alone", alone[v])
-    report("fused", fuse(views, poses))
+    fused = fuse(views, poses)
+    report("fused", fused)
+    ids = Counter(h.track_id for _, people in fused for h in people)
+    count = sum(h.scale is ScaleSource.CAMERAS for _, people in fused for h in people)
+    print(f"    of {len(fused)} moments {count} people measured by both, ids {{id: answers}} {dict(ids)}")
     for v in (0, 1):
         ends = [s for s in views[1 - v] if s[0] < half]
         report(f"second half: view {v} alone", alone[v], half)

@@ -63,7 +63,7 @@ class Person:
         moved = (_LIMB_SPEED * min(self.unseen_s, _LONGEST_S)) ** 2 * np.eye(3)
         covariance = s.covariance + unpacked(last.joint_covariance) + LEAST + moved
         place = s.position_covariance + state.pose_covariance[:3, :3]
-        return likeness((s.position, state.position), place, (s.placed.joints, last.joints), covariance)
+        return likeness((s.placed, self.now()), place, covariance)
 
 
 @dataclass
@@ -159,7 +159,7 @@ def _cost(person: Person, s: Sighting) -> float:
 
 def _between(a: Sighting, b: Sighting) -> Likeness:
     place = a.position_covariance + b.position_covariance
-    return likeness((a.position, b.position), place, (a.placed.joints, b.placed.joints), a.covariance + b.covariance)
+    return likeness((a.placed, b.placed), place, a.covariance + b.covariance)
 
 
 def _assigned(costs: list[list[float]]) -> list[int | None]:

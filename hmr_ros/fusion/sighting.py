@@ -16,6 +16,7 @@ from hmr_ros.types import Floats, Human, TrackingState
 
 LEAST = 1e-6 * np.eye(3)  # m^2: the pelvis relative to itself has no covariance, and a message has seven digits
 _LEAST_DEPTH_M = 0.1
+_LEAST_WEIGHT = 1e-3
 _POSE_SAYS_MOST = 10.0  # of `Likeness.pose`: a camera may take left for right
 
 
@@ -90,8 +91,8 @@ def carried_on(human: Human, seconds: float) -> Human:
 class Likeness:
     """How far two people are from being one, in units of what is known of both."""
 
-    place: float  # squared Mahalanobis distance of the hips; three is as expected
-    pose: float  # of the limb joints relative to the pelvis, their mean; three is as expected, and it is bounded
+    place: float  # squared Mahalanobis distance of where they are; three is as expected
+    pose: float  # of the limb joints about there, their mean; three is as expected, and it is bounded
     spread: float  # logarithm of the determinant of the place's covariance: what is vague is like everybody
 
     @property
@@ -100,12 +101,17 @@ class Likeness:
         return self.place + self.pose + self.spread
 
 
-def likeness(
-    places: tuple[Floats, Floats], place_covariance: Floats, joints: tuple[Floats, Floats], covariance: Floats
-) -> Likeness:
-    """Of two `places` [3] m, whose covariances [3,3] add up to `place_covariance`, and two sets of `joints` [24,3] m,
-    whose covariances relative to the pelvis add up to `covariance` [24,3,3]; one frame."""
-    first, second = ((j - j[0])[SMPL_LIMBS] for j in joints)
-    apart = float(mahalanobis_squared(places[0] - places[1], place_covariance))
-    pose = float(mahalanobis_squared(first - second, covariance[SMPL_LIMBS]).mean())
-    return Likeness(apart, min(pose, _POSE_SAYS_MOST), float(np.linalg.slogdet(place_covariance)[1]))
+def likeness(people: tuple[Human, Human], place_covariance: Floats, covariance: Floats) -> Likeness:
+    """Of two people in one frame, whose covariances of the position add up to `place_covariance` [3,3] and those of the
+    joints about the pelvis to `covariance` [24,3,3].
+
+    Where somebody is, is where the limb joints are that both have seen: hips behind a table say little.
+    """
+    first, second = (h.joints[SMPL_LIMBS] for h in people)
+    both = np.prod([h.keypoints_2d[BLAZEPOSE_LIMBS, 2] for h in people], 0) + _LEAST_WEIGHT
+    weights = both / both.sum()
+    place_covariance = place_covariance + np.einsum("j,jab->ab", weights, covariance[SMPL_LIMBS])
+    apart = weights @ (first - second)
+    place = float(mahalanobis_squared(apart, place_covariance))
+    pose = float(weights @ mahalanobis_squared(first - second - apart, covariance[SMPL_LIMBS]))
+    return Likeness(place, min(pose, _POSE_SAYS_MOST), float(np.linalg.slogdet(place_covariance)[1]))
