@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hmr_ros.body.axes import between_hips, moved
+from hmr_ros.body.axes import moved
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.geometry.covariance import mahalanobis_squared, unpacked
 from hmr_ros.geometry.rigid import Rigid
@@ -34,18 +34,13 @@ class Sighting:
         return moved(self.human, self.pose)
 
     @cached_property
-    def position(self) -> Floats:
-        """Between the hips [3] m, common frame."""
-        return between_hips(self.placed)
-
-    @cached_property
     def covariance(self) -> Floats:
         """[24,3,3] m^2 of the joints relative to the pelvis, common axes."""
         return unpacked(self.placed.joint_covariance) + LEAST
 
     @cached_property
     def position_covariance(self) -> Floats:
-        """[3,3] m^2 of `position`; large along the line of sight."""
+        """[3,3] m^2 of where the person is, common axes; large along the line of sight."""
         state = self.placed.pelvis
         if state is None:  # nobody followed the person over time
             return position_covariance(self.placed, (self.pose,))
