@@ -105,6 +105,7 @@ def _measure(folder: Path, file: Path, views: list[View], truth: np.ndarray, arg
         args.start_at = time.time() + START_S
         publishers = [_started(_camera(folder, k, view, args)) for k, view in enumerate(views)]
         started += publishers
+        _spin(node, lambda: time.time() >= args.start_at, 2 * START_S)
         begin_s, before = time.time(), [_cpu_s(p) for p in [*nodes, fusion]]
         _spin(node, lambda: all(p.poll() is not None for p in publishers), args.seconds + 60.0)
         seconds = time.time() - begin_s

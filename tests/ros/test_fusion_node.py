@@ -1,5 +1,8 @@
 """The node `fusion` watched from a second context: two cameras' messages in, one set of people out."""
 
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -274,4 +277,33 @@ def test_slips_are_named():
         with pytest.raises(ConfigError, match="did you mean 'wait_s'"):
             FusionNode()
     finally:
+        rclpy.try_shutdown()
+
+
+def test_hmr_fuse_is_the_node_in_a_process_of_its_own(tmp_path, cameras, people, true_joints):
+    file = tmp_path / "cameras.yaml"
+    file.write_text(yaml_of(cameras))
+    command = [sys.executable, "-m", "hmr_ros", "fuse", str(file), "namespace:=robot", "target_frame:=hall"]
+    process = subprocess.Popen(command)
+    rclpy.init()
+    client = rclpy.create_node("client")
+    try:
+        answers = []
+        client.create_subscription(HumanArray, "/robot/fusion/humans", answers.append, 10)
+        publishers = {n: client.create_publisher(HumanArray, f"/robot/{n}/hmr/humans", 10) for n in ("left", "right")}
+        deadline = time.monotonic() + 60
+        while not (answers and answers[-1].humans and answers[-1].humans[0].scale_source == ScaleSource.CAMERAS):
+            assert time.monotonic() < deadline and process.poll() is None
+            header = Header(stamp=client.get_clock().now().to_msg(), frame_id="optical")
+            for name, publisher in publishers.items():
+                publisher.publish(humans_to_msg(people[name], header))
+            rclpy.spin_once(client, timeout_sec=0.05)
+        assert answers[-1].header.frame_id == "hall" and answers[-1].humans[0].id == "robot_fusion_0"
+        np.testing.assert_allclose(humans_from_msg(answers[-1])[0].joints, true_joints, atol=0.005)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        client.destroy_node()
         rclpy.try_shutdown()
