@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; 0 = done, 1 = an error that was explained, 130 = interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
     # what follows belongs to the node: ROS arguments are not argparse's to judge
-    known, node_args = (argv[:1], argv[1:]) if argv[:1] == ["live"] else (argv, [])
+    known, node_args = (argv[:1], argv[1:]) if argv[:1] in (["live"], ["fuse"]) else (argv, [])
     if node_args and node_args[0] in ("-h", "--help"):
         known, node_args = argv, []
     args = _parser().parse_args(known)
@@ -111,6 +111,12 @@ def _live(args: argparse.Namespace) -> int:
     from hmr_ros.ros.live import run_live
 
     return run_live(args.node_args, build_pipeline)
+
+
+def _fuse(args: argparse.Namespace) -> int:
+    from hmr_ros.ros.live import run_fuse
+
+    return run_fuse(args.node_args)
 
 
 def _render(args: argparse.Namespace) -> int:
@@ -200,6 +206,10 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     _pipeline_commands(commands)
     p = commands.add_parser("live", help="the ROS 2 node; takes ROS arguments: --ros-args -p name:=value -r from:=to")
     p.set_defaults(command=_live)
+    p = commands.add_parser(
+        "fuse", help="the ROS 2 node that makes one set of people of several cameras': hmr fuse cameras.yaml"
+    )
+    p.set_defaults(command=_fuse)
 
     p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
     p.add_argument(

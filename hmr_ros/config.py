@@ -302,7 +302,7 @@ def settings(config: Any = None, prefix: str = "") -> Iterator[Setting]:
             yield Setting(prefix + f.name, value, **f.metadata)
 
 
-def with_values(config: HmrConfig, values: Mapping[str, Any]) -> HmrConfig:
+def with_values(config: T, values: Mapping[str, Any]) -> T:
     """`config` with dotted names replaced, each checked for existence, type and choice (ConfigError names the cure)."""
     known = {s.name: s for s in settings(config)}
     for name, value in values.items():

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.geometry.covariance import packed
+from hmr_ros.methods.uncertainty import image_covariance
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import render_motion
+from hmr_ros.synth.render import render_motion, truth_of
 from hmr_ros.synth.scene import look_at
-from hmr_ros.types import Human, TrackingState
+from hmr_ros.types import Human, ScaleSource, TrackingState
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +77,35 @@ def human():
         global_orient=orient, body_pose=pose, betas=betas, transl=transl, joints=joints, joints_2d=px,
         joint_covariance=rng.uniform(0, 0.01, (24, 6)), K=K, body_model=body.name,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cameras():
+    """Two calibrated cameras at right angles, 4.5 m from the middle of a y-up world."""
+    eyes = ([-3.2, 1.5, 3.2], [3.2, 1.5, 3.2])
+    return [
+        look_at(replace(guess_camera(640, 480), guessed=False), np.array(e), np.array([0.0, 0.9, 0.0])) for e in eyes
+    ]
+
+
+@pytest.fixture(scope="session")
+def seen_by(open_body):
+    """Makes what a camera's node would publish of a person, without an error of its own."""
+
+    def make(view, transl=(0.0, 0.9, 0.0), yaw=0.3, *, betas=0.0, phase=1.5, sigma=0.03, track_id=0, stamp_ns=0):
+        pose = demo_motion(15.0).poses[round(15 * phase)].copy()
+        pose[:3] = [0.0, yaw, 0.0]
+        betas = np.full(10, betas)
+        truth = truth_of(pose, np.array(transl), betas, open_body, view)
+        keypoints = np.zeros((33, 3))
+        keypoints[BLAZEPOSE_LIMBS, :2], keypoints[:, 2] = truth.joints_2d[SMPL_LIMBS], 0.9
+        covariance = image_covariance(np.full(24, sigma), truth.joints)
+        return Human(
+            frame=0, stamp_ns=stamp_ns, track_id=track_id, state=TrackingState.TRACKED, score=0.9,
+            boxes_xyxy=np.array([10.0, 20.0, 200.0, 400.0]), keypoints_2d=keypoints, global_orient=truth.global_orient,
+            body_pose=truth.body_pose, betas=betas, transl=truth.transl, joints=truth.joints, joints_2d=truth.joints_2d,
+            joint_covariance=packed(covariance), K=view.camera.K, body_model=open_body.name,
+            scale=ScaleSource.INTRINSICS,
+        )  # fmt: skip
+
+    return make

@@ -11,7 +11,7 @@ from hmr_ros.body.model import pose_matrices
 from hmr_ros.geometry.covariance import turned
 from hmr_ros.geometry.rigid import Rigid, moved_hypotheses
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.types import Floats, Human
+from hmr_ros.types import Floats, Human, PelvisState
 
 SMPL_FROM_BODY = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])  # columns: forward, left, up
 _HIPS = [SMPL["left_hip"], SMPL["right_hip"]]
@@ -46,5 +46,15 @@ def moved(human: Human, transform: Rigid) -> Human:
     return replace(
         human, global_orient=orient, joints=joints, transl=joints[0] - rest,
         joint_covariance=turned(human.joint_covariance, transform.rotation),
-        hypotheses=moved_hypotheses(human.hypotheses, transform),
+        hypotheses=moved_hypotheses(human.hypotheses, transform), pelvis=_moved_pelvis(human.pelvis, transform),
+    )  # fmt: skip
+
+
+def _moved_pelvis(state: PelvisState | None, transform: Rigid) -> PelvisState | None:
+    if state is None:
+        return None
+    turn = np.kron(np.eye(2), transform.rotation)  # of a position and a rotation, or of both speeds
+    return PelvisState(
+        transform(state.position), transform.rotation @ state.rotation, turn @ state.velocity,
+        turn @ state.pose_covariance @ turn.T, turn @ state.velocity_covariance @ turn.T,
     )  # fmt: skip

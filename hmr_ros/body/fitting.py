@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,16 @@ class Observed:
 
 
 @dataclass(frozen=True)
+class OtherCamera:
+    """The same N people as another camera sees them; x_other = R x + t from the axes of `Observed`."""
+
+    rays: Floats  # [N,P,2] on its plane z = 1
+    sigma_rays: Floats  # [N,P] standard deviation of the rays; inf = no 2D evidence
+    R: Floats  # [3,3]
+    t: Floats  # [3] m
+
+
+@dataclass(frozen=True)
 class Fitted:
     """SMPL parameters of N people in the axes of `Observed`."""
 
@@ -63,20 +74,21 @@ class PointFitter:
         self._prior = 1.0 / spread**2
 
     def __call__(
-        self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None, start: Floats | None = None
-    ) -> Fitted:
+        self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None, start: Floats | None = None,
+        others: Sequence[OtherCamera] = (),
+    ) -> Fitted:  # fmt: skip
         """Most probable parameters under Gaussian errors of the given sizes.
 
         `near` [N,24,3,3]: local rotations to start from and to stay close to, instead of the T-pose; `start`
-        [N,24,3,3]: to start from alone.
+        [N,24,3,3]: to start from alone; `others`: cameras that see the same people from elsewhere.
         """
         betas = seen.betas.copy()
         start = near if start is None else start
         rotations = self._start(seen, betas) if start is None else start
         placed = self._pose(rotations, betas)
-        pelvis = _moved_to_depths(place(placed.points, seen.rays, seen.sigma_rays), placed.points, seen)
+        pelvis = _moved_to_depths(place(placed.points, seen.rays, seen.sigma_rays, others), placed.points, seen)
         for _ in range(iterations):
-            step = self._step(seen, _deviation(rotations, near, placed.world), betas, pelvis, placed)
+            step = self._step(seen, others, _deviation(rotations, near, placed.world), betas, pelvis, placed)
             turn = step[:, :_POSE].reshape(-1, NUM_JOINTS, 3)
             angle = np.linalg.norm(turn, axis=-1, keepdims=True)
             turn = turn * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
@@ -122,29 +134,29 @@ class PointFitter:
         weighted = on_bones * self._points.weights.T[..., None]
         return _Posed(world, placed, weighted, weighted.sum(1))
 
-    def _step(self, seen: Observed, deviation: Floats, betas: Floats, pelvis: Floats, at: _Posed) -> Floats:
+    def _step(
+        self, seen: Observed, others: Sequence[OtherCamera], deviation: Floats, betas: Floats, pelvis: Floats,
+        at: _Posed,
+    ) -> Floats:  # fmt: skip
         """Solution [N,85] of the normal equations: turns of the joints in camera axes, betas, pelvis."""
         J = self._jacobian(at)  # [N,P,3,82]
         N, P = J.shape[:2]
         inverse = 1.0 / seen.sigma[..., None]
-        per_point = 5 if seen.depths is None else 6
+        per_point = (5 if seen.depths is None else 6) + 2 * len(others)
         A = np.zeros((N, P, per_point, _UNKNOWNS))
         r = np.zeros((N, P, per_point))
         A[:, :, :3, :-3] = J * inverse[..., None]
         r[:, :, :3] = (seen.points - at.points) * inverse
         xyz = at.points + pelvis[:, None]
-        depth = np.maximum(xyz[..., 2:], _MIN_DEPTH_M)
-        plane = xyz[..., :2] / depth
-        gain = 1.0 / (depth * seen.sigma_rays[..., None])
-        for c in range(2):  # d(x/z) = (dx - (x/z) dz) / z
-            A[:, :, 3 + c, :-3] = (J[:, :, c] - plane[..., c, None] * J[:, :, 2]) * gain
-            A[:, :, 3 + c, _UNKNOWNS - 3 + c] = gain[..., 0]
-            A[:, :, 3 + c, -1] = -plane[..., c] * gain[..., 0]
-        r[:, :, 3:5] = (seen.rays - plane) / seen.sigma_rays[..., None]
+        _add_rays(A[:, :, 3:5], r[:, :, 3:5], J, np.eye(3), xyz, seen.rays, seen.sigma_rays)
+        for k, other in enumerate(others):
+            its = slice(5 + 2 * k, 7 + 2 * k)
+            there = xyz @ other.R.T + other.t
+            _add_rays(A[:, :, its], r[:, :, its], other.R @ J, other.R, there, other.rays, other.sigma_rays)
         if seen.depths is not None and seen.sigma_depths is not None:
-            A[:, :, 5, :-3] = J[:, :, 2] / seen.sigma_depths[..., None]
-            A[:, :, 5, -1] = 1.0 / seen.sigma_depths
-            r[:, :, 5] = (seen.depths - xyz[..., 2]) / seen.sigma_depths
+            A[:, :, -1, :-3] = J[:, :, 2] / seen.sigma_depths[..., None]
+            A[:, :, -1, -1] = 1.0 / seen.sigma_depths
+            r[:, :, -1] = (seen.depths - xyz[..., 2]) / seen.sigma_depths
         rows = A.reshape(N, P * per_point, _UNKNOWNS)
         normal = np.swapaxes(rows, 1, 2) @ rows
         right = (np.swapaxes(rows, 1, 2) @ r.reshape(N, P * per_point, 1))[..., 0]
@@ -190,22 +202,37 @@ class _Posed:
     points: Floats  # [N,P,3]
 
 
-def place(points: Floats, rays: Floats, sigma: Floats) -> Floats:
-    """Position [N,3] that brings the projections of `points` [N,P,3] + position closest to `rays` [N,P,2]; two
-    rounds of linear least squares, the second weighted by the depth found."""
-    N, P = rays.shape[:2]
-    rows = np.zeros((N, P, 2, 3))
-    rows[:, :, 0, 0] = rows[:, :, 1, 1] = 1.0
-    rows[..., 2] = -rays
-    b = rays * points[..., 2:] - points[..., :2]
-    position = np.zeros((N, 3))
-    weight = 1.0 / sigma
+def _add_rays(A: Floats, r: Floats, J: Floats, R: Floats, xyz: Floats, rays: Floats, sigma: Floats) -> None:
+    """Fill the rows [N,P,2,85] and residuals [N,P,2] of one camera, in whose axes the points are at `xyz` [N,P,3] m and
+    move by `J` [N,P,3,82]; its axes are the fit's turned by `R`."""
+    depth = np.maximum(xyz[..., 2:], _MIN_DEPTH_M)
+    plane = xyz[..., :2] / depth
+    gain = 1.0 / (depth * sigma[..., None])
+    for c in range(2):  # d(x/z) = (dx - (x/z) dz) / z
+        A[:, :, c, :-3] = (J[:, :, c] - plane[..., c, None] * J[:, :, 2]) * gain
+        A[:, :, c, -3:] = (R[c] - plane[..., c, None] * R[2]) * gain
+    r[:] = (rays - plane) / sigma[..., None]
+
+
+def place(points: Floats, rays: Floats, sigma: Floats, others: Sequence[OtherCamera] = ()) -> Floats:
+    """Position [N,3] that brings the projections of `points` [N,P,3] + position closest to `rays` [N,P,2] and to those
+    of `others`; two rounds of linear least squares, the second weighted by the depth found."""
+    cameras = [OtherCamera(rays, sigma, np.eye(3), np.zeros(3)), *others]
+    turned = [points @ c.R.T + c.t for c in cameras]  # in each camera's axes, without the position
+    rows = [c.R[:2] - c.rays[..., None] * c.R[2] for c in cameras]  # [N,P,2,3]
+    b = [c.rays * p[..., 2:] - p[..., :2] for c, p in zip(cameras, turned, strict=True)]
+    position = np.zeros((len(points), 3))
+    weights = [1.0 / c.sigma_rays for c in cameras]
     for _ in range(2):
-        A = rows * weight[..., None, None]
-        normal = np.einsum("npak,npal->nkl", A, A) + 1e-9 * np.eye(3)
-        right = np.einsum("npak,npa->nk", A, b * weight[..., None])
-        position = np.linalg.solve(normal, right[..., None])[..., 0]
-        weight = 1.0 / (sigma * np.maximum(points[..., 2] + position[:, None, 2], _MIN_DEPTH_M))
+        normal: Floats = np.zeros((len(points), 3, 3)) + 1e-9 * np.eye(3)
+        right: Floats = np.zeros((len(points), 3))
+        for A, rhs, weight in zip(rows, b, weights, strict=True):
+            weighted = A * weight[..., None, None]
+            normal += np.einsum("npak,npal->nkl", weighted, weighted)
+            right += np.einsum("npak,npa->nk", weighted, rhs * weight[..., None])
+        position = np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
+        depths = [p[..., 2] + (position @ c.R[2])[:, None] for c, p in zip(cameras, turned, strict=True)]
+        weights = [1.0 / (c.sigma_rays * np.maximum(z, _MIN_DEPTH_M)) for c, z in zip(cameras, depths, strict=True)]
     return position
 
 

@@ -46,6 +46,10 @@ class TrackShapes:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Floats, int, int]] = {}  # track -> mean, count, last frame
 
+    def knows(self, track_id: int) -> bool:
+        """Whether anything was learned of this track."""
+        return track_id in self._known
+
     def expected(self, track_ids: list[int]) -> tuple[Floats, Floats]:
         """Mean [N,10] and how far a person may be from it [N]."""
         rows = [self._known.get(i, (np.zeros(NUM_BETAS), 0, 0)) for i in track_ids]

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hmr_ros.config import HmrConfig, load_yaml
 from hmr_ros.errors import InputError
 from hmr_ros.factory import build_multiview
-from hmr_ros.io.calibration import read_camera
+from hmr_ros.io.calibration import extrinsics_of, read_camera
 from hmr_ros.io.results import ResultRecorder, made_folder
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.contract import Observation
@@ -22,7 +20,6 @@ from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Camera, Floats, ScaleSource
 
 _HOW = "expected 'views:', a list of entries with source, camera, and R (9 numbers) and t (3) where calibrated"
-_ORTHONORMAL = 1e-2
 _SAME_RATE = 0.01  # relative difference of frame rates that are one
 
 
@@ -139,13 +136,7 @@ def _entry(path: Path, k: int, view: dict[str, Any]) -> _Entry:
     name = str(view.get("name", Path(view["source"]).stem))
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise InputError(f"{path}: '{name}' cannot be the folder of view {k}; give it a plain name")
-    R, t = _numbers(path, name, view, "R", 9), _numbers(path, name, view, "t", 3)
-    if (R is None) != (t is None):
-        raise InputError(f"{path}: view {name} has {'t' if R is None else 'R'} alone; give R and t, or none of both")
-    if R is not None:
-        R = R.reshape(3, 3)
-        if np.abs(R @ R.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(R) < 0:
-            raise InputError(f"{path}: R of view {name} is not a rotation; x_camera = R x_world + t is expected")
+    R, t = extrinsics_of(view, f"{path}: view {name}") or (None, None)
     return _Entry(name, _near(path, view["source"]), _camera(path, name, view.get("camera")), R, t)
 
 
@@ -164,15 +155,3 @@ def _camera(path: Path, name: str, value: Any) -> Camera | None:
     if not isinstance(value, str):
         raise InputError(f"{path}: camera of view {name} is {value!r:.60}; give [fx, fy, cx, cy] or a camera_info file")
     return read_camera(value if "," in value else _near(path, value))
-
-
-def _numbers(path: Path, name: str, view: dict[str, Any], key: str, count: int) -> Floats | None:
-    if view.get(key) is None:
-        return None
-    try:
-        values = np.asarray(view[key], np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        values = np.zeros(0)
-    if len(values) != count or not np.isfinite(values).all():
-        raise InputError(f"{path}: {key} of view {name} is not {count} finite numbers")
-    return values

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hmr_ros.types import Floats
@@ -43,6 +45,12 @@ def along_rays(sigma: Floats, points: Floats, stretch: Floats) -> Floats:
 def fused(first: Floats, second: Floats) -> Floats:
     """What two independent measurements [...,3,3] of one point say together."""
     return np.asarray(np.linalg.inv(np.linalg.inv(first) + np.linalg.inv(second)))
+
+
+def shared(covariances: Sequence[Floats]) -> Floats:
+    """What several measurements [...,k,k] of one thing say together whose errors may be alike in any way: covariance
+    intersection with equal weights, the mean of their information. The best estimate weighs each by its information."""
+    return np.asarray(np.linalg.inv(np.mean([np.linalg.inv(c) for c in covariances], 0)))
 
 
 def mahalanobis_squared(errors: Floats, covariance: Floats) -> Floats:

@@ -18,6 +18,7 @@ _FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannala_brandt4")
 _PINHOLE = ("plumb_bob", "rational_polynomial", "brown_conrady", "radtan", "none", "")  # cameras without leave it empty
 _MODELS = ("plumb_bob", "rational_polynomial", "equidistant", "fisheye")  # those that are named to the user
 _TRANSPORTS = ("compressed", "compressedDepth", "theora", "zstd", "ffmpeg")
+_ORTHONORMAL = 1e-2
 _COUNTS = (4, 5, 8, 12, 14)  # coefficients that OpenCV's pinhole models can have; the fisheye model has 4
 
 
@@ -44,6 +45,34 @@ def camera_of_arrays(K: Any, distortion: Any = None, fisheye: bool = False) -> C
     they cannot be used. Width and height are 0."""
     K = check_intrinsics(np.asarray(K, np.float64))
     return Camera(K, 0, 0, _coefficients(distortion, "fisheye" if fisheye else "plumb_bob"), fisheye)
+
+
+def extrinsics_of(tree: dict[str, Any], whose: str) -> tuple[Floats, Floats] | None:
+    """`R` [3,3] and `t` [3] m of a calibration file's entry, x_camera = R x_world + t; None where it has none of both.
+
+    InputError, which begins with `whose`, where they are no rigid transform.
+    """
+    R, t = _finite(tree, "R", 9, whose), _finite(tree, "t", 3, whose)
+    if R is None and t is None:
+        return None
+    if R is None or t is None:
+        raise InputError(f"{whose} has {'t' if R is None else 'R'} alone; give R and t, or none of both")
+    R = R.reshape(3, 3)
+    if np.abs(R @ R.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(R) < 0:
+        raise InputError(f"{whose}: R is not a rotation; x_camera = R x_world + t is expected")
+    return R, t
+
+
+def _finite(tree: dict[str, Any], key: str, count: int, whose: str) -> Floats | None:
+    if tree.get(key) is None:
+        return None
+    try:
+        values = np.asarray(tree[key], np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        values = np.zeros(0)
+    if len(values) != count or not np.isfinite(values).all():
+        raise InputError(f"{whose}: {key} is not {count} finite numbers")
+    return values
 
 
 def _from_numbers(text: str) -> Camera:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,8 @@ _SAME_PLACE_M = 0.35  # a seen person so near is the one who is missed, under an
 _DIAGONAL = np.arange(6), np.arange(6)
 _CROSS = np.array([0, 1, 2, 3, 4, 5]), np.array([3, 4, 5, 0, 1, 2])  # position and velocity along the same axis
 
+Views = Sequence[Rigid]  # camera -> frame of the answers, one or more
+
 
 class PelvisMemory:
     """A Kalman filter a person: position and velocity in the frame of the answers."""
@@ -45,7 +48,7 @@ class PelvisMemory:
 
     def reset(self) -> None:
         """Forget everybody."""
-        self._people: dict[int, _Pelvis] = {}
+        self._people: dict[int, PelvisFilter] = {}
         self._stamp_ns: int | None = None
 
     def __call__(
@@ -76,23 +79,23 @@ class PelvisMemory:
     def _observe(self, human: Human, view: Rigid) -> Human:
         person = self._people.get(human.track_id)
         if person is None:
-            person = self._people[human.track_id] = _Pelvis(human, view)
+            person = self._people[human.track_id] = PelvisFilter(human, (view,))
         else:
-            person.observe(human, view)
-        return replace(human, pelvis=person.state(view))
+            person.observe(human, (view,))
+        return replace(human, pelvis=person.state((view,)))
 
-    def _is_missed(self, person: _Pelvis, humans: list[Human]) -> bool:
+    def _is_missed(self, person: PelvisFilter, humans: list[Human]) -> bool:
         if person.age < _ESTABLISHED or person.unseen_s > self.searching_s:
             return False
         return all(np.linalg.norm(between_hips(h) - person.position) > _SAME_PLACE_M for h in humans)
 
 
-class _Pelvis:
-    """One person."""
+class PelvisFilter:
+    """One person; `views` are the places, in the frame of the answers, of the cameras that see them."""
 
-    def __init__(self, human: Human, view: Rigid) -> None:
+    def __init__(self, human: Human, views: Views) -> None:
         self._x = np.r_[between_hips(human), np.zeros(3)]
-        noise = _position_noise(human, view)
+        noise = position_noise(human, views)
         self._P = np.zeros((6, 6))
         self._P[:3, :3], self._P[3:, 3:] = noise, _FIRST_SPEED**2 * np.eye(3)
         self._turn, self._turn_variance = np.zeros(3), _TURN_RATE**2  # rad/s and its variance, any axis
@@ -104,6 +107,11 @@ class _Pelvis:
     def position(self) -> Floats:
         """Between the hips [3] m, at present."""
         return self._x[:3]
+
+    @property
+    def position_covariance(self) -> Floats:
+        """[3,3] m^2, of `position`."""
+        return self._P[:3, :3]
 
     @property
     def unseen_s(self) -> float:
@@ -121,9 +129,9 @@ class _Pelvis:
         self._turn_variance += (_TURN * seconds) ** 2
         self._since_seen_s += seconds
 
-    def observe(self, human: Human, view: Rigid) -> None:
+    def observe(self, human: Human, views: Views) -> None:
         """The person was seen."""
-        noise = _position_noise(human, view)
+        noise = position_noise(human, views)
         gain = self._P[:, :3] @ np.linalg.inv(self._P[:3, :3] + noise)
         self._x = self._x + gain @ (between_hips(human) - self._x[:3])
         P = self._P - gain @ self._P[:3]
@@ -138,7 +146,7 @@ class _Pelvis:
         self._take(human, rotation, noise)
         self.age += 1
 
-    def state(self, view: Rigid) -> PelvisState:
+    def state(self, views: Views) -> PelvisState:
         """At present: where the person was seen, or is expected; the velocity is always the filter's.
 
         The covariances know that a wrong scale moves the position along the line of sight and scales the velocity.
@@ -146,9 +154,9 @@ class _Pelvis:
         seen = self._since_seen_s == 0
         position = between_hips(self.last) if seen else self._x[:3].copy()
         P = self._noise if seen else self._P[:3, :3]
-        scale, ray, speed = _scale_sigma(self.last), position - view.translation, self._x[3:]
+        scale, speed = _scale_sigma(self.last), self._x[3:]
         pose, velocity = np.zeros((6, 6)), np.zeros((6, 6))
-        pose[:3, :3] = P + scale**2 * np.outer(ray, ray)
+        pose[:3, :3] = P + _scale_covariance(scale, position, views)
         velocity[:3, :3] = self._P[3:, 3:] + scale**2 * np.outer(speed, speed)
         turned = _turn_noise(self.last) ** 2 + self._turn_variance * self._since_seen_s**2
         pose[3:, 3:] = turned * np.eye(3)
@@ -171,20 +179,33 @@ class _Pelvis:
         return replace(
             human, stamp_ns=stamp_ns, state=TrackingState.SEARCHING, joints=joints, transl=human.transl + shift,
             joints_2d=joints_2d, keypoints_2d=keypoints, boxes_xyxy=np.clip(box, 0, limit), joint_covariance=covariance,
-            hypotheses=None, K=camera.K, pelvis=self.state(view),
+            hypotheses=None, K=camera.K, pelvis=self.state((view,)),
         )  # fmt: skip
 
     def _take(self, human: Human, rotation: Floats, noise: Floats) -> None:
         self.last, self._rotation, self._noise, self._since_seen_s = human, rotation, noise, 0.0
 
 
-def _position_noise(human: Human, view: Rigid) -> Floats:
-    """Covariance [3,3] m^2 of the hips' position from one frame to the next."""
-    ray = between_hips(human) - view.translation
-    distance = float(np.linalg.norm(ray))
-    along = np.outer(ray, ray) / max(distance, 1e-6) ** 2
-    noise: Floats = distance**2 * (_ACROSS**2 * (np.eye(3) - along) + _ALONG**2 * along)
-    return noise + 1e-8 * np.eye(3)
+def position_covariance(human: Human, views: Views) -> Floats:
+    """Covariance [3,3] m^2 of the hips' position in one frame: noise, and a wrong scale along the lines of sight."""
+    return np.asarray(position_noise(human, views) + _scale_covariance(_scale_sigma(human), between_hips(human), views))
+
+
+def position_noise(human: Human, views: Views) -> Floats:
+    """Covariance [3,3] m^2 of the hips' position from one frame to the next; cameras' noise is independent."""
+    information = np.zeros((3, 3))
+    for view in views:
+        ray = between_hips(human) - view.translation
+        distance = float(np.linalg.norm(ray))
+        along = np.outer(ray, ray) / max(distance, 1e-6) ** 2
+        noise: Floats = distance**2 * (_ACROSS**2 * (np.eye(3) - along) + _ALONG**2 * along)
+        information += np.linalg.inv(noise + 1e-8 * np.eye(3))
+    return np.asarray(np.linalg.inv(information))
+
+
+def _scale_covariance(scale: float, position: Floats, views: Views) -> Floats:
+    rays = np.array([position - view.translation for view in views])
+    return np.asarray(scale**2 * rays.T @ rays / len(rays))
 
 
 def _scale_sigma(human: Human) -> float:

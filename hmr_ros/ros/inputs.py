@@ -54,7 +54,7 @@ class Inputs:
 
     def __init__(self, node: Node, config: InputConfig, notices: Notices, on_image: Callable[[Any], None]) -> None:
         self._node, self._config, self._notices, self._on_image = node, config, notices, on_image
-        self.image_topic = _resolved(node, config.image_topic)
+        self.image_topic = resolved(node, config.image_topic)
         self.info_topic = _info_topic(node, config.camera_info_topic, self.image_topic)
         self._qos = QoSProfile(depth=1, reliability=_reliability(config))
         self._transport: tuple[str, str] | None = None
@@ -147,15 +147,16 @@ def check_topics(node: Node, config: InputConfig) -> None:
     """ConfigError where a name is none that a topic can have."""
     for name in (config.image_topic, config.camera_info_topic, config.depth_topic):
         if name:
-            _resolved(node, name)
+            resolved(node, name)
 
 
-def _resolved(node: Node, name: str) -> str:
+def resolved(node: Node, name: str, where: str = "the input.*_topic parameters") -> str:
+    """Full name of a topic; ConfigError where it is none, which says `where` it was given."""
     try:
         return str(node.resolve_topic_name(name))
     except (InvalidTopicNameException, ValueError, RuntimeError) as error:
         said = str(error).strip().splitlines()[0].rstrip(":")
-        raise ConfigError(f"'{name}' is no topic name: {said}; check the input.*_topic parameters") from error
+        raise ConfigError(f"'{name}' is no topic name: {said}; check {where}") from error
 
 
 def _remapped(node: Node, name: str) -> bool:
@@ -165,7 +166,7 @@ def _remapped(node: Node, name: str) -> bool:
 def _info_topic(node: Node, given: str, images: str) -> str:
     """Where CameraInfo is expected: as given, as `camera_info` is remapped, else beside the images."""
     if given:
-        return _resolved(node, given)
+        return resolved(node, given)
     return str(node.resolve_topic_name("camera_info")) if _remapped(node, "camera_info") else info_topic(images)
 
 

@@ -1,4 +1,4 @@
-"""`hmr live`: the node without a launcher."""
+"""`hmr live` and `hmr fuse`: the nodes without a launcher."""
 
 from __future__ import annotations
 
@@ -6,30 +6,56 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.environment import prepare_environment
-from hmr_ros.ros.start_arguments import ros_arguments
+from hmr_ros.ros.start_arguments import FUSION_ARGUMENTS, ros_arguments
+
+if TYPE_CHECKING:
+    from hmr_ros.ros.managed import ManagedNode
 
 
 def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline]) -> int:
     """Run the node `hmr` until Ctrl-C or SIGTERM; `argv` as in `parameters.ros_arguments`."""
     arguments = ros_arguments(argv)
     prepare_environment()
+
+    def make() -> ManagedNode:
+        from hmr_ros.ros.node import HmrNode
+
+        return HmrNode(pipeline_factory)
+
+    return _run(arguments, make)
+
+
+def run_fuse(argv: list[str]) -> int:
+    """Run the node `fusion` until Ctrl-C or SIGTERM; `argv` is the cameras' file, then as for `run_live`."""
+    if argv and ":=" not in argv[0] and not argv[0].startswith("-"):
+        argv = [f"cameras:={argv[0]}", *argv[1:]]
+    arguments = ros_arguments(argv, FUSION_ARGUMENTS)
+    prepare_environment()
+
+    def make() -> ManagedNode:
+        from hmr_ros.ros.fusion_node import FusionNode
+
+        return FusionNode()
+
+    return _run(arguments, make)
+
+
+def _run(arguments: list[str], make: Callable[[], ManagedNode]) -> int:
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-
-    from hmr_ros.ros.node import HmrNode
 
     _prefer_latency()
     signal.signal(signal.SIGTERM, _interrupt)
     _start_ros(arguments)
     node = None
     try:
-        node = HmrNode(pipeline_factory)
+        node = make()
         if not node.autostart():
             return 1
         executor = SingleThreadedExecutor()

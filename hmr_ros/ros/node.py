@@ -12,16 +12,16 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import Trigger
 
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import ConfigError, HmrError
+from hmr_ros.errors import ConfigError
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.diagnostics import diagnosis, judge, rest
 from hmr_ros.ros.environment import give_back_memory
 from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics
+from hmr_ros.ros.managed import ManagedNode
 from hmr_ros.ros.notices import Notices
 from hmr_ros.ros.parameters import changed, declare_settings
 from hmr_ros.ros.publishers import Publishers
@@ -30,16 +30,16 @@ from hmr_ros.ros.transforms import TransformListener
 from hmr_ros.ros.worker import Surroundings, Worker, warm_up
 
 _WATCH_S = 0.5  # between two looks at the graph while no image comes
-_DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
+class HmrNode(ManagedNode):
     """Newest image in, people out."""
 
     def __init__(self, pipeline_factory: Callable[[HmrConfig], Pipeline]) -> None:
         """Unconfigured; ConfigError where a parameter is wrong."""
         super().__init__("hmr")
         self._config = declare_settings(self)
+        self.autostarts = self._config.autostart
         check_topics(self, self._config.input)
         self._make_pipeline = pipeline_factory
         self._notices = Notices(lambda text: self.get_logger().warning(text))
@@ -49,10 +49,8 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
         self._inputs: Inputs | None = None
         self._transforms: TransformListener | None = None
         self._worker: Worker | None = None
-        self.failure: HmrError | None = None  # why the last transition failed
         self._silence = ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # both go on where /clock stands still
@@ -60,65 +58,6 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
         self._diagnostics_timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
         self._watch_timer = self.create_timer(_WATCH_S, self._watch, clock=steady)
         self._watch_timer.cancel()
-
-    @property
-    def state(self) -> str:
-        """unconfigured, inactive, active or finalized."""
-        return str(self._state_machine.current_state[1])
-
-    def autostart(self) -> bool:
-        """Configure and activate, if the parameter says so; False where that failed, which the log says."""
-        if self._config.autostart:
-            self._enable()
-        return self.failure is None
-
-    def stop(self) -> None:
-        """Whatever the state: end the worker and leave all topics."""
-        self._deactivate()
-        self._cleanup()
-
-    def on_configure(self, _: Any) -> TransitionCallbackReturn:
-        """Load and warm up."""
-        return self._tried("configure", self._configure, self._cleanup)
-
-    def on_activate(self, _: Any) -> TransitionCallbackReturn:
-        """Subscribe and answer."""
-        return self._tried("activate", self._activate, self._deactivate)
-
-    def on_deactivate(self, _: Any) -> TransitionCallbackReturn:
-        """Stop to answer, leave the images."""
-        self._deactivate()
-        self.get_logger().info("inactive")
-        return _DONE
-
-    def on_cleanup(self, _: Any) -> TransitionCallbackReturn:
-        """Free everything that configure made."""
-        self._cleanup()
-        self.get_logger().info("cleaned up")
-        return _DONE
-
-    def on_shutdown(self, _: Any) -> TransitionCallbackReturn:
-        """Stop and free everything."""
-        self.stop()
-        return _DONE
-
-    def on_error(self, _: Any) -> TransitionCallbackReturn:
-        """After an exception that nobody expected: unconfigured again."""
-        self.stop()
-        return _DONE
-
-    def _tried(self, name: str, work: Callable[[], None], undo: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run a transition; where it fails, one line says why and the node is in the state before."""
-        try:
-            work()
-        except Exception as error:
-            undo()
-            said = str(error) if isinstance(error, HmrError) else f"{type(error).__name__}: {error}"
-            self.failure = error if isinstance(error, HmrError) else HmrError(f"cannot {name}: {said}")
-            self.get_logger().error(f"cannot {name}: {' '.join(said.split())}")
-            return _FAILED
-        self.failure = None
-        return _DONE
 
     def _configure(self) -> None:
         self._pipeline = self._make_pipeline(self._config)
@@ -162,22 +101,6 @@ class HmrNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
         gc.unfreeze()
         gc.collect()
         give_back_memory()
-
-    def _enable(self) -> None:
-        if self.state == "unconfigured":
-            self.trigger_configure()
-        if self.state == "inactive":
-            self.trigger_activate()
-
-    def _on_set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        wanted = "active" if request.data else "inactive"
-        if request.data:
-            self._enable()
-        elif self.state == "active":
-            self.trigger_deactivate()
-        response.success = self.state == wanted or (not request.data and self.state == "unconfigured")
-        response.message = self.state if response.success else f"{self.state}: {self.failure}"
-        return response
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._worker is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from hmr_ros.config import ACTIVATE, CONFIGURE, LIVE, HmrConfig, Setting, settings, with_values
 from hmr_ros.errors import ConfigError
+from hmr_ros.fusion.settings import FusionConfig
 
+T = TypeVar("T")
 _NEAR = 0.8  # likeness from which an unknown name is taken for a slip
 _WHEN = {
     LIVE: "changes at once",
@@ -19,31 +21,37 @@ _CURE = {ACTIVATE: "deactivate the node first", CONFIGURE: "deactivate and clean
 
 
 def declare_settings(node: Any) -> HmrConfig:
-    """Declare every setting as a parameter of `node` and return the configuration that results.
+    """`declared` of the node `hmr`."""
+    return declared(node, HmrConfig())
+
+
+def declared(node: Any, defaults: T) -> T:
+    """Declare every setting of `defaults` as a parameter of `node` and return the configuration that results.
 
     ConfigError names the first parameter whose value is not allowed, and what is, or a name that is a slip.
     """
     from rcl_interfaces.msg import ParameterDescriptor
 
     values = {}
-    for s in settings():
+    table = list(settings(defaults))
+    for s in table:
         # first with any type: YAML has `2` where 2.0 is meant, and what else does not fit is refused in our words
         given = node.declare_parameter(s.name, s.default, ParameterDescriptor(dynamic_typing=True)).value
         values[s.name] = s.converted(given)
         node.undeclare_parameter(s.name)
         node.declare_parameter(s.name, values[s.name], _descriptor(s), ignore_override=True)
-    refuse_unknown(node)
+    refuse_unknown(node, table)
     if hasattr(node, "add_pre_set_parameters_callback"):  # from Iron on
-        node.add_pre_set_parameters_callback(_with_numbers)
-    return with_values(HmrConfig(), values)
+        node.add_pre_set_parameters_callback(lambda given: _with_numbers(given, table))
+    return with_values(defaults, values)
 
 
-def refuse_unknown(node: Any) -> None:
-    """ConfigError for a given parameter that is a slip: in one of our groups, or like one of our names.
+def refuse_unknown(node: Any, table: list[Setting]) -> None:
+    """ConfigError for a given parameter that is a slip: in one of the groups of `table`, or like one of its names.
 
     Others may be another node's, in a file for several: one warning names them.
     """
-    known = [s.name for s in settings()]
+    known = [s.name for s in table]
     groups = {name.split(".")[0] for name in known if "." in name}
     strangers = []
     # rclpy has no public door to what was given and never declared
@@ -59,7 +67,7 @@ def refuse_unknown(node: Any) -> None:
         node.get_logger().warning(f"parameters that this node does not have: {', '.join(sorted(strangers))}")
 
 
-def changed(config: HmrConfig, given: Iterable[Any], state: str) -> HmrConfig:
+def changed(config: T, given: Iterable[Any], state: str) -> T:
     """`config` with the parameters (rclpy) of a request; ConfigError says why one cannot be set in this lifecycle
     `state`."""
     known = {s.name: s for s in settings(config)}
@@ -98,11 +106,11 @@ def _descriptor(setting: Setting) -> Any:
     return descriptor
 
 
-def _with_numbers(given: list[Any]) -> list[Any]:
+def _with_numbers(given: list[Any], table: list[Setting]) -> list[Any]:
     """The parameters of a request, integers made numbers where a number is wanted."""
     from rclpy.parameter import Parameter
 
-    floats = {s.name for s in settings() if isinstance(s.default, float)}
+    floats = {s.name for s in table if isinstance(s.default, float)}
     return [
         Parameter(p.name, Parameter.Type.DOUBLE, float(p.value))
         if p.name in floats and p.type_ == Parameter.Type.INTEGER
@@ -111,23 +119,32 @@ def _with_numbers(given: list[Any]) -> list[Any]:
     ]
 
 
+_PAGE = """\
+# Parameters
+
+Of the node `hmr`; written by `python -m hmr_ros.ros.parameters > docs/parameters.md`. A file is
+[config/live.yaml](../config/live.yaml). `live`: `ros2 param set` works at once. `activate`: while the node
+is not active. `configure`: while it is unconfigured. Every other request is refused with the reason.
+"""
+_FUSION_PAGE = """\
+## The node `fusion`
+
+It makes one set of people of those of several cameras ([usage.md](usage.md#many-cameras)).
+"""
+
+
 def parameter_page() -> str:
     """docs/parameters.md: every parameter with its default, what it means and when it changes."""
-    lines = [
-        "# Parameters",
-        "",
-        "Of the node `hmr`; written by `python -m hmr_ros.ros.parameters > docs/parameters.md`. A file is",
-        "[config/live.yaml](../config/live.yaml). `live`: `ros2 param set` works at once. `activate`: while the node",
-        "is not active. `configure`: while it is unconfigured. Every other request is refused with the reason.",
-        "",
-        "| parameter | default | meaning | changes |",
-        "|---|---|---|---|",
-    ]
-    for s in settings():
+    return "\n".join([_PAGE, *_table(settings()), "", _FUSION_PAGE, *_table(settings(FusionConfig())), ""])
+
+
+def _table(rows: Iterable[Setting]) -> list[str]:
+    lines = ["| parameter | default | meaning | changes |", "|---|---|---|---|"]
+    for s in rows:
         default = str(s.default).lower() if isinstance(s.default, bool) else s.default
         meaning = described(s).replace("|", "\\|")
         lines.append(f"| `{s.name}` | {f'`{default}`' if default != '' else 'empty'} | {meaning} | {s.when} |")
-    return "\n".join([*lines, ""])
+    return lines
 
 
 if __name__ == "__main__":

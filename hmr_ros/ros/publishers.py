@@ -32,7 +32,7 @@ _DEPTH = 10
 class Answer:
     """What is published of one image."""
 
-    frame: Frame
+    frame: Frame | None  # None: of several cameras
     image_header: Header
     seen: list[Human]  # in the camera's frame
     people: list[Human]  # in the header's frame; those who were seen, then those who are searched for
@@ -42,7 +42,10 @@ class Answer:
 class Publishers:
     """All publishers of a configured node."""
 
-    def __init__(self, node: Node, config: OutputConfig, body: BodyModel, notices: Notices) -> None:
+    def __init__(
+        self, node: Node, config: OutputConfig, body: BodyModel, notices: Notices, *, images: bool = True
+    ) -> None:
+        """`images`: what is published belongs to images, on which it can be drawn."""
         self._node, self._body = node, body
         self.config = config  # may be replaced while the node runs
         self._prefix = person_prefix(node.get_fully_qualified_name(), config.tf_prefix)
@@ -51,7 +54,7 @@ class Publishers:
         self._markers = self._publisher(MarkerArray, "~/markers")
         self._mesh = self._publisher(Marker, "~/mesh")
         self._joint_states = self._publisher(JointState, "~/joint_states")
-        self._overlay = self._publisher(Image, "~/overlay", 1)
+        self._overlay = self._publisher(Image, "~/overlay", 1) if images else None
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._latched_body = node.create_publisher(BodyModelMsg, "~/body_model", latched)
         self._latched_body.publish(body_to_msg(body))
@@ -65,7 +68,7 @@ class Publishers:
         self.humans.publish(humans_to_msg(people, header, self._prefix))
         if config.tf:
             self._frames(people, header, config.tf_joints)
-        if config.ros4hri:
+        if config.ros4hri and answer.frame is not None:
             self._hri(answer.frame, people, answer.image_header)
             self._people(people, header)
         if self._hypotheses.get_subscription_count():
@@ -78,7 +81,7 @@ class Publishers:
         if self._mesh.get_subscription_count():
             for message in self._meshes(people, header, config.marker_lifetime_s):
                 self._mesh.publish(message)
-        if self._overlay.get_subscription_count():
+        if self._overlay is not None and answer.frame is not None and self._overlay.get_subscription_count():
             drawn = draw_humans(answer.frame.image, answer.seen, self._body)
             self._overlay.publish(image_to_msg(drawn, answer.image_header))
 
@@ -94,7 +97,7 @@ class Publishers:
             self.humans, self._hypotheses, self._markers, self._mesh, self._joint_states, self._overlay,
             self._latched_body,
         )  # fmt: skip
-        for publisher in topics:
+        for publisher in filter(None, topics):
             self._node.destroy_publisher(publisher)
         for output in (self._frames, self._hri, self._people):
             output.close()

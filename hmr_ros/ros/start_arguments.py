@@ -1,8 +1,8 @@
-"""One table of what can be given at start, for launch files and `hmr live`."""
+"""One table a node of what can be given at start, for launch files, `hmr live` and `hmr fuse`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,24 @@ START_ARGUMENTS = (
     ),
 )
 
+_BOTH = ("namespace", "use_sim_time", "log_level", "autostart")
+FUSION_ARGUMENTS = (
+    StartArgument("cameras", "", "file that names the cameras; empty: as the parameter file says", "cameras"),
+    StartArgument(
+        "target_frame", "", "common frame; empty: as the parameter file says, else world", "output.target_frame"
+    ),
+    StartArgument("config", "", "parameter file of the node fusion; empty: the defaults"),
+    *(a for a in START_ARGUMENTS if a.name in _BOTH),
+)
 
-def ros_arguments(argv: list[str]) -> list[str]:
+
+def ros_arguments(argv: list[str], table: Sequence[StartArgument] = START_ARGUMENTS) -> list[str]:
     """`name:=value` of the table and ROS arguments (`--ros-args ...`) -> ROS arguments alone.
 
     ROS lets the later one of a file and a parameter win, so the file goes first and an argument beats it in any order.
     """
     split = argv.index("--ros-args") if "--ros-args" in argv else len(argv)
-    given = _given(argv[:split])
+    given = _given(argv[:split], table)
     out = ["--ros-args"]
     if file := parameter_file(given):
         out += ["--params-file", file]
@@ -66,7 +76,7 @@ def ros_arguments(argv: list[str]) -> list[str]:
         out += ["-r", f"__ns:=/{namespace}"]
     if log_level := given.get("log_level"):
         out += ["--log-level", log_level]
-    for name, value in node_parameters(given).items():
+    for name, value in node_parameters(given, table).items():
         out += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
     return [*out, *argv[split + 1 :]]
 
@@ -97,18 +107,25 @@ def _has_parameters(tree: Any) -> bool:
     return isinstance(tree, dict) and ("ros__parameters" in tree or any(map(_has_parameters, tree.values())))
 
 
-def node_parameters(given: Mapping[str, str]) -> dict[str, str | bool]:
+def node_parameters(
+    given: Mapping[str, str], table: Sequence[StartArgument] = START_ARGUMENTS
+) -> dict[str, str | bool]:
     """The parameters that start arguments set: those of `given` (name -> text) that are not empty."""
-    texts = {a.setting: given[a.name] for a in START_ARGUMENTS if a.setting and given.get(a.name)}
+    texts = {a.setting: given[a.name] for a in table if a.setting and given.get(a.name)}
     return {name: _truth(name, text) if name in (SIM_TIME, AUTOSTART) else text for name, text in texts.items()}
 
 
-def launched_node(given: Mapping[str, str], environment: Mapping[str, str], profile: str) -> dict[str, Any]:
+def launched_node(
+    given: Mapping[str, str],
+    environment: Mapping[str, str],
+    profile: str,
+    table: Sequence[StartArgument] = START_ARGUMENTS,
+) -> dict[str, Any]:
     """What launch's action `Node` gets of the start arguments (name -> text) in a launcher's `environment`.
 
     The DDS profile for images is in the node's own environment. Parameters stand behind the file, so they win.
     """
-    parameters = [p for p in (parameter_file(given), node_parameters(given)) if p]
+    parameters = [p for p in (parameter_file(given), node_parameters(given, table)) if p]
     return {
         "namespace": given.get("namespace", ""),
         "parameters": parameters,
@@ -117,8 +134,8 @@ def launched_node(given: Mapping[str, str], environment: Mapping[str, str], prof
     }
 
 
-def _given(argv: list[str]) -> dict[str, str]:
-    names = [a.name for a in START_ARGUMENTS]
+def _given(argv: list[str], table: Sequence[StartArgument]) -> dict[str, str]:
+    names = [a.name for a in table]
     given = {}
     for text in argv:
         name, separator, value = text.partition(":=")

@@ -50,6 +50,7 @@ def _publish(node: Node, frames: Any, args: argparse.Namespace, sent: list[int])
     infos = node.create_publisher(CameraInfo, args.info_topic, qos)
     info = _camera_info(args.camera, frames.shape[2], frames.shape[1])
     _wait_for_subscriber(images)
+    time.sleep(max(0.0, args.start_at - time.time()))
     period = 1.0 / args.fps
     start = time.monotonic()
     for count in range(round(args.seconds * args.fps)):
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--camera", required=True, help="fx,fy,cx,cy or camera_info YAML")
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--start-at", type=float, default=0.0, metavar="T", help="unix time s; cameras begin together")
     parser.add_argument("--topic", default="/camera/image_raw")
     parser.add_argument("--info-topic", default="/camera/camera_info")
     parser.add_argument("--log", type=Path, help="JSON file for the stamps that were sent")

@@ -10,6 +10,7 @@ from hmr_ros.body.joints import SMPL
 from hmr_ros.body.loading import load_body
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.types import PelvisState
 
 UP, TOWARDS_CAMERA = np.array([0.0, -1.0, 0.0]), np.array([0.0, 0.0, -1.0])  # in the optical frame
 
@@ -56,3 +57,16 @@ def test_a_moved_person_has_the_same_body_elsewhere(human):
     np.testing.assert_allclose(there.joints, joints, atol=1e-9)
     np.testing.assert_allclose(between_hips(there), transform(between_hips(human)), atol=1e-9)
     np.testing.assert_allclose(body_rotation(there), transform.rotation @ body_rotation(human), atol=1e-9)
+
+
+def test_the_motion_of_the_hips_moves_along(human):
+    rng = np.random.default_rng(2)
+    C, D = (M @ M.T for M in rng.normal(0, 1, (2, 6, 6)))
+    state = PelvisState(human.joints[0], np.eye(3), rng.normal(0, 1, 6), C, D)
+    there = Rigid(matrix_from_axis_angle(np.array([0.3, 0.4, -1.0])), np.array([1.0, -2.0, 3.0]))
+    away = moved(replace(human, pelvis=state), there)
+    np.testing.assert_allclose(away.pelvis.position, away.joints[0], atol=1e-12)
+    np.testing.assert_allclose(away.pelvis.velocity[3:], there.rotation @ state.velocity[3:])
+    back = moved(away, there.inverse).pelvis
+    for name in ("position", "rotation", "velocity", "pose_covariance", "velocity_covariance"):
+        np.testing.assert_allclose(getattr(back, name), getattr(state, name), atol=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.coarse import coarse_of, sparse_points
-from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.fitting import Observed, OtherCamera, PointFitter
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.synth.motion import demo_motion
@@ -107,3 +107,36 @@ def test_unknown_depths_change_nothing(sparse):
     shape = seen.sigma.shape
     unknown = replace(seen, depths=np.zeros(shape), sigma_depths=np.full(shape, np.inf))
     np.testing.assert_allclose(PointFitter(sparse)(unknown).rotations, PointFitter(sparse)(seen).rotations, atol=1e-9)
+
+
+def other_camera(points, sigma):
+    """From the side, 3 m from the person."""
+    R = matrix_from_axis_angle(np.array([0.0, np.pi / 2, 0.0]))
+    t = np.array([0.0, 0.0, 3.0]) - R @ PELVIS
+    there = (points + PELVIS) @ R.T + t
+    return OtherCamera(there[..., :2] / there[..., 2:], sigma, R, t)
+
+
+def test_another_camera_says_how_far_away_and_how_tall(sparse):
+    seen, points, _, _ = observe(sparse, 6, noise=0.0)
+    vague = replace(seen, points=1.12 * points, sigma=np.full(seen.sigma.shape, 0.2), sigma_rays=seen.sigma_rays / 4)
+    other = other_camera(points, vague.sigma_rays)
+    alone, both = (PointFitter(sparse)(vague, 4, others=others) for others in ((), (other,)))
+    assert np.abs(alone.pelvis[:, 2] - PELVIS[2]).max() > 0.05
+    assert np.abs(both.pelvis - PELVIS).max() < 0.02
+    assert np.linalg.norm(both.points - points, axis=-1).mean() < 0.02
+
+
+def test_another_camera_that_sees_nothing_changes_nothing(sparse):
+    seen, points, _, _ = observe(sparse, 3, noise=0.01)
+    blind = other_camera(points, np.full(seen.sigma.shape, np.inf))
+    with_it, without = PointFitter(sparse)(seen, others=[blind]), PointFitter(sparse)(seen)
+    np.testing.assert_allclose(with_it.rotations, without.rotations, atol=1e-9)
+    np.testing.assert_allclose(with_it.pelvis, without.pelvis, atol=1e-9)
+
+
+def test_depths_and_other_cameras_go_together(sparse):
+    seen, points, _, _ = observe(sparse, 3, noise=0.01)
+    measured = replace(seen, depths=(points + PELVIS)[..., 2], sigma_depths=np.full(seen.sigma.shape, 0.02))
+    fitted = PointFitter(sparse)(measured, others=[other_camera(points, seen.sigma_rays)])
+    assert np.abs(fitted.pelvis - PELVIS).max() < 0.01

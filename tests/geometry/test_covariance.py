@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from hmr_ros.geometry.covariance import along_rays, fused, mahalanobis_squared, mean_sigma, packed, unpacked
+from hmr_ros.geometry.covariance import (
+    along_rays,
+    fused,
+    mahalanobis_squared,
+    mean_sigma,
+    packed,
+    shared,
+    unpacked,
+)
 
 
 @pytest.fixture
@@ -43,3 +51,12 @@ def test_errors_drawn_from_a_covariance_lie_in_its_ellipsoids_as_often_as_chi_sq
     d = mahalanobis_squared(rng.multivariate_normal(np.zeros(3), C, 20000), C)
     for share in (0.68, 0.95):
         assert abs((d < chi2.ppf(share, 3)).mean() - share) < 0.01
+
+
+def test_what_measurements_share_is_no_less_sure_than_they_are_alike():
+    rng = np.random.default_rng(3)
+    A, B = (M @ M.T + 0.1 * np.eye(3) for M in rng.normal(0, 1, (2, 3, 3)))
+    np.testing.assert_allclose(shared([A, A, A]), A, rtol=1e-9)
+    np.testing.assert_allclose(shared([A, B]), 2 * fused(A, B), rtol=1e-9)
+    turn = np.linalg.qr(rng.normal(0, 1, (3, 3)))[0]
+    np.testing.assert_allclose(shared([turn @ C @ turn.T for C in (A, B)]), turn @ shared([A, B]) @ turn.T, rtol=1e-9)

@@ -7,7 +7,7 @@ import pytest
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import distort_points, undistort_points
-from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified, read_camera
+from hmr_ros.io.calibration import camera_of_info, extrinsics_of, info_topic, is_rectified, read_camera
 
 MATRIX = "camera_matrix: {rows: 3, cols: 3, data: [500, 0, 320, 0, 510, 240, 0, 0, 1]}\n"
 EXPECTED = np.array([[500, 0, 320], [0, 510, 240], [0, 0, 1]])
@@ -235,3 +235,25 @@ def test_another_resolution_is_scaled_and_said_once(caplog):
 def test_topics_say_what_they_hold_and_what_is_beside_them(topic, rectified, beside):
     assert is_rectified(topic, "auto") == rectified and info_topic(topic) == beside
     assert is_rectified(topic, "always") and not is_rectified(topic, "never")
+
+
+def test_extrinsics_are_both_or_none():
+    assert extrinsics_of({}, "view a") is None
+    R, t = extrinsics_of({"R": [0, -1, 0, 1, 0, 0, 0, 0, 1], "t": [1, 2, 3]}, "view a")
+    np.testing.assert_array_equal(R @ [1, 0, 0] + t, [1, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"R": np.eye(3).tolist()}, "view a has R alone"),
+        ({"t": [0, 0, 0]}, "view a has t alone"),
+        ({"R": np.eye(3).tolist(), "t": [0, 0]}, "view a: t is not 3 finite numbers"),
+        ({"R": np.eye(3).tolist(), "t": [0, 0, float("nan")]}, "view a: t is not 3 finite numbers"),
+        ({"R": np.diag([1, 1, -1]).tolist(), "t": [0, 0, 0]}, "view a: R is not a rotation"),
+        ({"R": "east", "t": [0, 0, 0]}, "view a: R is not 9 finite numbers"),
+    ],
+)
+def test_extrinsics_that_are_none_are_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        extrinsics_of(given, "view a")

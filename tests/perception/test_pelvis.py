@@ -9,7 +9,7 @@ from hmr_ros.body.axes import between_hips, moved
 from hmr_ros.geometry.camera import guess_camera, project
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.perception.pelvis import PelvisMemory
+from hmr_ros.perception.pelvis import PelvisMemory, position_noise
 from hmr_ros.types import ScaleSource, TrackingState
 
 CAMERA = guess_camera(640, 480)
@@ -152,3 +152,13 @@ def test_in_another_frame_the_motion_is_the_same(person):
     (ghost,), (twin,) = (m(31 * FRAME_NS, [], CAMERA, *v) for m, v in ((here, ()), (there, (view,))))
     np.testing.assert_allclose(twin.joints_2d, ghost.joints_2d, atol=1e-6)
     np.testing.assert_allclose(twin.joints, view(ghost.joints), atol=1e-6)
+
+
+def test_two_cameras_at_right_angles_know_the_place_better_than_one(person):
+    """Each is sure across its own line of sight."""
+    here = Rigid()
+    beside = Rigid(np.eye(3), between_hips(person) + np.array([3.0, 0.0, 0.0]))
+    one, both = (position_noise(person, views) for views in ((here,), (here, beside)))
+    assert np.linalg.eigvalsh(one - both).min() > -1e-12
+    assert np.sqrt(np.linalg.eigvalsh(both).max()) < 0.3 * np.sqrt(np.linalg.eigvalsh(one).max())
+    np.testing.assert_allclose(position_noise(person, (here, here)), one / 2, rtol=1e-6)

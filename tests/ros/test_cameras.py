@@ -2,11 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.model_store import share_file
-from hmr_ros.ros.cameras import camera_nodes, read_cameras
+from hmr_ros.ros.cameras import camera_nodes, fused_cameras, read_cameras
 from hmr_ros.ros.frames import person_prefix
 
 TWO = "cameras: {left: {image_topic: /l/image, target_frame: map}, right: {image_topic: /r/image, use_sim_time: true}}"
@@ -76,3 +77,41 @@ def test_what_is_wrong_is_one_line(file, text, said):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="cannot read cameras file"):
         read_cameras(tmp_path / "no.yaml")
+
+
+PLACED = """
+cameras:
+  left: {image_topic: /l/image, R: [1, 0, 0, 0, 0, 1, 0, -1, 0], t: [0, 1, 2]}
+  right: {image_topic: /r/image, humans_topic: /other/humans}
+"""
+
+
+def test_one_file_for_the_cameras_and_for_their_fusion(file):
+    path = file(PLACED)
+    assert read_cameras(path) == {"left": {"image_topic": "/l/image"}, "right": {"image_topic": "/r/image"}}
+    left, right = fused_cameras(path).values()
+    assert (left.humans_topic, right.humans_topic) == ("left/hmr/humans", "/other/humans")
+    assert right.pose is None
+    np.testing.assert_allclose(left.pose.inverse.translation, [0, 1, 2])
+    np.testing.assert_allclose(left.pose.translation, [0, 2, -1])
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        ("image_topic: /r, R: [1, 0, 0, 0, 1, 0, 0, 0, 1]", "camera 'right' has R alone"),
+        ("image_topic: /r, R: [1, 0], t: [0, 0, 0]", "camera 'right': R is not 9 finite numbers"),
+        ("image_topic: /r, R: [2, 0, 0, 0, 1, 0, 0, 0, 1], t: [0, 0, 0]", "R is not a rotation"),
+        ("image_topic: /r, humans_topic: 3", "humans_topic of camera 'right' is 3"),
+        ("image_topic: /r, T: [0, 0, 0]", "camera 'right' has 'T'; give"),
+    ],
+)
+def test_what_is_wrong_for_fusion_is_one_line(file, right, said):
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        fused_cameras(file(f"cameras: {{left: {{image_topic: /l}}, right: {{{right}}}}}"))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_camera_cannot_be_fused(file):
+    with pytest.raises(ConfigError, match="two or more"):
+        fused_cameras(file("cameras: {left: {image_topic: /l}}"))

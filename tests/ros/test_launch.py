@@ -9,7 +9,7 @@ import yaml
 
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
-from hmr_ros.ros.start_arguments import START_ARGUMENTS
+from hmr_ros.ros.start_arguments import FUSION_ARGUMENTS, START_ARGUMENTS
 
 pytest.importorskip("launch_ros")
 
@@ -53,12 +53,20 @@ def no_profile(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_arguments_are_those_of_the_table():
-    spec = importlib.util.spec_from_file_location("live_launch", share_file("launch/live.launch.py"))
+@pytest.mark.parametrize(("file", "table"), [("live", START_ARGUMENTS), ("fusion", FUSION_ARGUMENTS)])
+def test_arguments_are_those_of_the_table(file, table):
+    spec = importlib.util.spec_from_file_location(f"{file}_launch", share_file(f"launch/{file}.launch.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     declared = {a.name for a in module.generate_launch_description().get_launch_arguments()}
-    assert declared == {a.name for a in START_ARGUMENTS}
+    assert declared == {a.name for a in table}
+
+
+def test_fusion_is_told_its_cameras(no_profile):
+    event = start("fusion", cameras="/cameras.yaml", target_frame="map", namespace="robot")
+    (file,) = parameter_files(event)
+    expected = {"cameras": "/cameras.yaml", "output.target_frame": "map"}
+    assert yaml.safe_load(file.read_text()) == {"/robot/fusion": {"ros__parameters": expected}}
 
 
 def test_without_arguments_the_file_alone_speaks(tmp_path, no_profile):

@@ -12,10 +12,11 @@ from rclpy.parameter import Parameter
 
 from hmr_ros.config import HmrConfig, read_config, settings, with_values
 from hmr_ros.errors import ConfigError
+from hmr_ros.fusion.settings import FusionConfig
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
 from hmr_ros.ros.parameters import changed, declare_settings, described, parameter_page
-from hmr_ros.ros.start_arguments import START_ARGUMENTS, launched_node, node_parameters, ros_arguments
+from hmr_ros.ros.start_arguments import FUSION_ARGUMENTS, START_ARGUMENTS, launched_node, node_parameters, ros_arguments
 
 
 def test_live_yaml_holds_every_parameter_with_its_default():
@@ -231,3 +232,23 @@ def test_rviz_set_up_is_valid_and_shows_our_topics():
     tree = yaml.safe_load(share_file("config/hmr.rviz").read_text())
     topics = {d["Topic"]["Value"] for d in tree["Visualization Manager"]["Displays"] if "Topic" in d}
     assert topics == {"/hmr/markers", "/hmr/mesh", "/hmr/overlay"}
+
+
+def test_the_fusion_node_has_a_table_of_its_own():
+    given = ["cameras:=/c.yaml", "target_frame:=map", "autostart:=false", "namespace:=robot"]
+    expected = ["--ros-args", "-r", "__ns:=/robot"]
+    for name, value in (("cameras", "/c.yaml"), ("output.target_frame", "map"), ("autostart", "false")):
+        expected += ["-p", f"{name}:={value}"]
+    found = ros_arguments(given, FUSION_ARGUMENTS)
+    assert found[:3] == expected[:3] and {*found} == {*expected}
+    with pytest.raises(ConfigError, match="unknown argument 'image_topic:=/a'; give cameras:="):
+        ros_arguments(["image_topic:=/a"], FUSION_ARGUMENTS)
+    known = {s.name for s in settings(FusionConfig())} | {"use_sim_time", ""}
+    assert {a.setting for a in FUSION_ARGUMENTS} <= known
+
+
+def test_every_number_of_the_fusion_node_has_a_range():
+    for s in settings(FusionConfig()):
+        assert s.doc
+        if type(s.default) in (int, float):
+            assert s.at_least is not None and s.at_most is not None, s.name

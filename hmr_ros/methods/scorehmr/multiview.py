@@ -13,17 +13,17 @@ from hmr_ros.diffusion.reprojection import keypoint_step
 from hmr_ros.diffusion.sampler import spread
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
+from hmr_ros.geometry.covariance import shared
 from hmr_ros.methods.contract import Estimate, Observation
 from hmr_ros.methods.scorehmr.guidance import LIMBS, PELVIS_FREE, keypoints_at, stiffness, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
-from hmr_ros.methods.scorehmr.settings import OFFLINE, Guidance
+from hmr_ros.methods.scorehmr.settings import VIEWS, Guidance
 from hmr_ros.methods.scorehmr.track_batch import TrackBatch, track_batch
 from hmr_ros.methods.scorehmr.uncertainty import moved
 from hmr_ros.methods.scorehmr.window_sampler import Target, held, sample_windows, skeleton_of
 from hmr_ros.types import Floats
 
 _ABSENT = 1e-6  # precision of a frame in which a view does not see the person
-GUIDANCE = replace(OFFLINE, tau=100, sigma_ray=0.0132)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class View:
 
 
 @torch.inference_mode()
-def refine_views(views: list[View], prior: TorchPrior, body: BodyModel, guidance: Guidance = GUIDANCE) -> list[View]:
+def refine_views(views: list[View], prior: TorchPrior, body: BodyModel, guidance: Guidance = VIEWS) -> list[View]:
     """The same views with people who share pose and shape; in every frame that any view has.
 
     A view that lost the person gets it from the others where all cameras are calibrated, else it has a gap there.
@@ -72,12 +72,9 @@ def _turn_of(view: View) -> Floats:
 
 
 def _sharing_covariance(estimates: list[Estimate], turns: list[Floats]) -> list[Estimate]:
-    """One pose of several views has one covariance: the mean of what each view's rays leave open, as information, for
-    their errors are not independent. `turns` [3,3] take the world's axes to the views'."""
-    information = np.mean(
-        [R.T @ np.linalg.inv(e.joint_covariance) @ R for e, R in zip(estimates, turns, strict=True)], 0
-    )
-    world = np.linalg.inv(information)
+    """One pose of several views has one covariance: what each view's rays leave open, whose errors are not independent.
+    `turns` [3,3] take the world's axes to the views'."""
+    world = shared([R.T @ e.joint_covariance @ R for e, R in zip(estimates, turns, strict=True)])
     return [replace(e, joint_covariance=R @ world @ R.T) for e, R in zip(estimates, turns, strict=True)]
 
 

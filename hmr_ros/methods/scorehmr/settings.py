@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hmr_ros.diffusion.schedule import falling
@@ -48,3 +48,6 @@ KEYPOINTS = Guidance(sigma_ray=0.0044, floor=128.6, history=False)
 OFFLINE = Guidance(
     steps=10, loops=2, sigma_ray=0.0132, motion=MotionSpread(math.inf, 0.088), depth=MotionSpread(0.05, 0.004)
 )
+
+# several synchronised views of one person
+VIEWS = replace(OFFLINE, tau=100, sigma_ray=0.0132)
