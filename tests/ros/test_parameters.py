@@ -193,7 +193,7 @@ def test_a_launcher_gives_the_node_what_was_given_and_nothing_else(file):
         "namespace": "robot",
         "parameters": [config, {"input.image_topic": "/arg", "use_sim_time": True}],
         "ros_arguments": ["--log-level", "warn"],
-        "additional_env": {},
+        "additional_env": {PROFILE_VARIABLES[0]: "mine.xml"},
     }
 
 
