@@ -7,7 +7,7 @@ SECONDS ?= 20
 SOURCES := $(shell find hmr_ros msg launch config urdf scripts cmake -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
 PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) PATH=$(CURDIR)/$(VENV)/bin:$$PATH
 
-.PHONY: help setup tf2_msgs demo test lint format clean
+.PHONY: help setup tf2_msgs demo test soak overload faults lint format clean
 help:
 	@echo "make demo [SOURCE=clip.mp4|0]  camera and live node on ROS 2 topics, results in demo_out/"
 	@echo "make test                      format, lint, types, all tests"
@@ -60,6 +60,9 @@ demo: setup
 
 test: setup lint
 	$(RUN) -m pytest
+
+soak overload faults: setup
+	$(RUN) benchmarks/$@.py $(if $(filter-out 20,$(SECONDS)),$(if $(filter soak overload,$@),--seconds $(SECONDS)))
 
 lint: setup
 	$(VENV)/bin/ruff format --check .

@@ -1,7 +1,7 @@
 """A camera that costs next to nothing: images lie ready in memory as DDS wants them, only the stamp is written.
 
-`python benchmarks/cheap_camera.py --frames FILE.npy --fps 60 --seconds 60 --log FILE.json`. It ends sooner where the log
-is a file and a signal comes; the log has the stamps that were sent, and the processor time that this took.
+`python benchmarks/cheap_camera.py --frames FILE.npy --fps 60 --seconds 60 --log FILE.json`. The log has the stamps that
+were sent, and the share of a core that this took.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import rclpy
 from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, Image
 
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.ros.virtual_camera import camera_info, image_message
-from sensor_msgs.msg import CameraInfo, Image
 
 _STAMP = struct.Struct("<iI")
 _STAMP_AT = 4  # behind the header of the encapsulation

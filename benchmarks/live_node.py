@@ -1,4 +1,4 @@
-"""The live node as a process of its own, and what can be seen of it from outside; shared by soak, overload and faults."""
+"""The live node as a process of its own, and what can be seen of it from outside, for soak, overload and faults."""
 
 import os
 import re
@@ -13,10 +13,10 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from hmr_ros.msg import HumanArray
 from rclpy.executors import SingleThreadedExecutor
 
 from hmr_ros.io.encodings import stamp_ns
-from hmr_ros.msg import HumanArray
 
 _LOGGED = re.compile(r"\[(INFO|WARN|ERROR|FATAL)\] \[[0-9.]+\] \[[^]]*\]: (.*)")
 
@@ -67,11 +67,11 @@ class LiveNode:
 
     def threads(self) -> int:
         """Threads of the process."""
-        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
     def files(self) -> int:
         """Open file descriptors."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def stop(self, with_signal: int = signal.SIGINT) -> int:
         """End the process; its return code."""

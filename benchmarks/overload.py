@@ -1,8 +1,9 @@
 """More images than the machine can answer: 1920x1080 at 60 Hz to the live node with its defaults.
 
-`python benchmarks/overload.py [--seconds 60] [--out build/overload.json]`, or `make overload`. Measured: how long the
-image of an answer had waited when the worker took it (two frame times at most, for 95 % of the answers), how old answers
-are, and how fast parameters and services are answered meanwhile (200 ms). The exit code is 1 where a bar is missed.
+`python benchmarks/overload.py [--seconds 60] [--out build/overload.json]`, or `make overload`. Measured: how long
+the image of an answer had waited when the worker took it (at most two frame times, for 95 % of the answers), how old
+answers are, and how fast parameters and services are answered meanwhile (200 ms). The exit code is 1 where a bar is
+missed.
 """
 
 import argparse
@@ -15,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.srv import GetState
 from live_node import LiveNode, Observer, Seen, start_ros
 from passing_people import passing_people
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from soak import CLIP_S, machine
-from lifecycle_msgs.srv import GetState
 
 WIDTH, HEIGHT, FPS = 1920, 1080, 60.0
 PART = (0.3, 0.4)  # of the clip: two people in view
@@ -90,11 +91,11 @@ def summary(observer: Observer, begin: int, camera: dict[str, Any], requests: li
     pairs = zip(answers[begin - 1 :], answers[begin:], strict=False)
     waited = np.array([max(0.0, before.at_s - 1e-9 * after.stamp_ns) for before, after in pairs]) * FPS
     busy = np.diff([a.at_s for a in answers[begin:]])
-    values = observer.statuses[-1].values
+    values, stamps = observer.statuses[-1].values, camera["stamps_ns"]
     seen: list[Seen] = answers[begin:]
     return {
-        "images": len(camera["stamps_ns"]), "answers": len(answers), "camera_share_of_a_core": camera["share_of_a_core"],
-        "camera_hz": 1e9 * (len(camera["stamps_ns"]) - 1) / (camera["stamps_ns"][-1] - camera["stamps_ns"][0]),
+        "images": len(stamps), "answers": len(answers), "camera_share_of_a_core": camera["share_of_a_core"],
+        "camera_hz": 1e9 * (len(stamps) - 1) / (stamps[-1] - stamps[0]),
         "in_order": bool((np.diff([a.stamp_ns for a in seen]) > 0).all()),
         "waited_frames_p95": float(np.percentile(waited, 95)), "waited_frames_max": float(waited.max()),
         "age_ms": np.percentile([a.age_ms for a in seen], (50, 95, 100)).tolist(),
@@ -107,14 +108,15 @@ def summary(observer: Observer, begin: int, camera: dict[str, Any], requests: li
 
 def report(result: dict[str, Any]) -> bool:
     """Print the table; whether every bar is kept."""
-    p50, p95, most = result["age_ms"]
-    print(f"images              {result['images']} at {result['camera_hz']:.1f} Hz on {result['machine']}; the camera costs"
-          f" {result['camera_share_of_a_core']:.2f} of a core")  # fmt: skip
-    print(f"the node            received {result['received']}, answered {result['answers']}, up to {result['people']} people")
-    print(f"age of an answer    p50 {p50:.1f}, p95 {p95:.1f}, most {most:.1f} ms")
-    print("between answers     p50 {:.1f}, p95 {:.1f}, most {:.1f} ms".format(*result["between_answers_ms"]))
-    print(f"image had waited    p95 {result['waited_frames_p95']:.2f}, most {result['waited_frames_max']:.2f} frame times")
-    print(f"requests            {result['requests']}, p50 {result['request_ms_p50']:.1f}, most {result['request_ms_max']:.1f} ms")
+    r, core = result, result["camera_share_of_a_core"]
+    print(
+        f"images              {r['images']} at {r['camera_hz']:.1f} Hz on {r['machine']}; camera {core:.2f} of a core"
+    )
+    print(f"the node            received {r['received']}, answered {r['answers']}, up to {r['people']} people")
+    print("age of an answer    p50 {:.1f}, p95 {:.1f}, most {:.1f} ms".format(*r["age_ms"]))
+    print("between answers     p50 {:.1f}, p95 {:.1f}, most {:.1f} ms".format(*r["between_answers_ms"]))
+    print(f"image had waited    p95 {r['waited_frames_p95']:.2f}, most {r['waited_frames_max']:.2f} frame times")
+    print(f"requests            {r['requests']}, p50 {r['request_ms_p50']:.1f}, most {r['request_ms_max']:.1f} ms")
     kept = {name: result[name] <= bar for name, bar in BARS.items()} | {"in_order": result["in_order"]}
     for name, good in kept.items():
         print(f"{'ok  ' if good else 'MISS'} {name} {result[name]:.3f} (at most {BARS.get(name, 1)})")

@@ -39,9 +39,7 @@ class Visit:
 VISITS = (Visit(0.08, 0.55, -0.7, 0.0, -1), Visit(0.25, 0.45, 0.8, -0.8, 1), Visit(0.68, 0.9, 0.1, 0.5, 1))
 
 
-def passing_people(
-    file: Path, width: int, height: int, seconds: float, part: tuple[float, float] = (0.0, 1.0)
-) -> Path:
+def passing_people(file: Path, width: int, height: int, seconds: float, part: tuple[float, float] = (0.0, 1.0)) -> Path:
     """Render a part of the clip, uint8 [N,H,W,3] BGR at `FPS`, unless the file is there already."""
     begin, end = (round(share * seconds * FPS) for share in part)
     count = end - begin

@@ -137,7 +137,9 @@ def report(result: dict[str, Any]) -> bool:
           f"   last {last['p50_ms']:.1f}, {last['p95_ms']:.1f} ms   ({result['span_s']:.0f} s each)")  # fmt: skip
     print(f"answers, images     {result['answers']}, {result['images']}; with people {result['images_with_people']}")
     print(f"threads, files      {result['threads']}, {result['files']} (least, most)")
-    print(f"shares of a core    node {result['node_share_of_a_core']:.2f}, camera {result['camera_share_of_a_core']:.2f}")
+    print(
+        f"shares of a core    node {result['node_share_of_a_core']:.2f}, camera {result['camera_share_of_a_core']:.2f}"
+    )
     print(f"lines in the log    {len(result['log'])}: {result['log'][:3]}")
     kept = {name: result[name] <= bar for name, bar in BARS.items()}
     for name, bar in BARS.items():
