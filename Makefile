@@ -11,6 +11,7 @@ PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV
 help:
 	@echo "make demo [SOURCE=clip.mp4|0]  camera and live node on ROS 2 topics, results in demo_out/"
 	@echo "make test                      format, lint, types, all tests"
+	@echo "make soak [SECONDS=1800]       half an hour of the live node; make overload, make faults: docs/reliability.md"
 	@echo "make setup                     only the environment in .venv"
 
 setup: $(VENV)/.installed
@@ -61,8 +62,9 @@ demo: setup
 test: setup lint
 	$(RUN) -m pytest
 
+# SECONDS is the demo's unless it is given
 soak overload faults: setup
-	$(RUN) benchmarks/$@.py $(if $(filter-out 20,$(SECONDS)),$(if $(filter soak overload,$@),--seconds $(SECONDS)))
+	$(RUN) benchmarks/$@.py $(if $(filter command line,$(origin SECONDS)),$(if $(filter faults,$@),--nobody,--seconds) $(SECONDS))
 
 lint: setup
 	$(VENV)/bin/ruff format --check .
