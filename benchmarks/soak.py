@@ -65,6 +65,7 @@ def soak(frames: Path, seconds: float, log: Path) -> tuple[Observer, list[Sample
         command = [sys.executable, str(Path(__file__).with_name("cheap_camera.py")), "--frames", str(frames)]
         camera = subprocess.Popen([*command, "--fps", str(FPS), "--seconds", str(seconds), "--log", str(log)])
         observer.wait(lambda: bool(observer.answers))
+        node.said()  # that there is no camera yet
         samples, start = [], time.monotonic()
         while camera.poll() is None:
             observer.spin(SAMPLE_S)
@@ -74,13 +75,14 @@ def soak(frames: Path, seconds: float, log: Path) -> tuple[Observer, list[Sample
             )  # fmt: skip
             print(f"\r{now:6.0f} s  {samples[-1].resident_mb:6.1f} MB  {len(observer.answers)} answers", end="")
         print()
+        log_lines = node.said()
     finally:
         if camera is not None and camera.poll() is None:
             camera.terminate()
             camera.wait()
         node.stop()
         rclpy.try_shutdown()
-    return observer, samples, json.loads(log.read_text()), node.said()
+    return observer, samples, json.loads(log.read_text()), log_lines
 
 
 def summary(observer: Observer, samples: list[Sample], camera: dict[str, Any], seconds: float) -> dict[str, Any]:
