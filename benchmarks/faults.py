@@ -7,6 +7,7 @@ a status on /diagnostics too, and a person is answered within a second of good i
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -66,10 +67,14 @@ def main() -> None:
     parser.add_argument("--nobody", type=float, default=60.0, help="seconds without anybody in view")
     parser.add_argument("--only", nargs="*", default=[], help="names of faults")
     parser.add_argument("--out", type=Path, default=Path("build/faults.json"))
+    parser.add_argument("--table", type=Path, help="JSON of an earlier run: print it as docs/reliability.md has it")
     parser.add_argument("--node", action="store_true", help=argparse.SUPPRESS)
     args, rest = parser.parse_known_args()
     if args.node:
         sys.exit(failing_node(rest))
+    if args.table:
+        table(json.loads(args.table.read_text())["outcomes"])
+        return
     args.out.parent.mkdir(parents=True, exist_ok=True)
     frames = np.array(np.load(passing_people(args.out.parent / "people_faults.npy", WIDTH, HEIGHT, CLIP_S, PART)))
     start_ros()
@@ -137,6 +142,17 @@ def report(o: Outcome) -> None:
           f"{' '.join(filter(None, found))} {o.note}".rstrip())  # fmt: skip
     for line in [*o.lines, *o.statuses] if not o.kept else o.lines[:1]:
         print(f"       {line[:150]}")
+
+
+def table(outcomes: list[dict]) -> None:
+    """Outcomes as rows of Markdown."""
+    print("| fault | lines | recovery | kept | what was said or seen |\n|---|---|---|---|---|")
+    for o in outcomes:
+        from_file = o["name"] in file_faults.NAMES
+        recovery = "" if from_file else "never" if o["recovery_s"] is None else f"{o['recovery_s']:.2f} s"
+        seen = " ".join([*o["lines"][:1], re.sub(r"/\S+/", "", o["note"])]).strip()
+        lines = "" if from_file else len(o["lines"])
+        print(f"| {o['name']} | {lines} | {recovery} | {'yes' if o['kept'] else 'no'} | {seen.split(';')[0]} |")
 
 
 def live_faults(nobody_s: float) -> list[Fault]:
