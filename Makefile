@@ -7,10 +7,11 @@ SECONDS ?= 20
 SOURCES := $(shell find hmr_ros msg launch config urdf scripts cmake -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
 PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) PATH=$(CURDIR)/$(VENV)/bin:$$PATH
 
-.PHONY: help setup tf2_msgs demo test lint format clean
+.PHONY: help setup tf2_msgs demo test soak overload faults lint format clean
 help:
 	@echo "make demo [SOURCE=clip.mp4|0]  camera and live node on ROS 2 topics, results in demo_out/"
 	@echo "make test                      format, lint, types, all tests"
+	@echo "make soak [SECONDS=1800]       half an hour of the live node; make overload, make faults: docs/reliability.md"
 	@echo "make setup                     only the environment in .venv"
 
 setup: $(VENV)/.installed
@@ -60,6 +61,10 @@ demo: setup
 
 test: setup lint
 	$(RUN) -m pytest
+
+# SECONDS is the demo's unless it is given
+soak overload faults: setup
+	$(RUN) benchmarks/$@.py $(if $(filter command line,$(origin SECONDS)),$(if $(filter faults,$@),--nobody,--seconds) $(SECONDS))
 
 lint: setup
 	$(VENV)/bin/ruff format --check .

@@ -81,6 +81,17 @@ def test_bombs_are_refused_before_they_are_built(tmp_path, text, said):
         read_camera(str(file))
 
 
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.mkdir", "!!python/object/new:os.mkdir", "!made_up"])
+def test_tags_make_nothing_and_run_nothing(tmp_path, tag):
+    file, made = tmp_path / "c.yaml", tmp_path / "made"
+    file.write_text(f"{tag} [{made}]\n")
+    with pytest.raises(ConfigError, match="could not determine a constructor"):
+        read_config(file)
+    with pytest.raises(InputError, match="not valid YAML"):
+        read_camera(str(file))
+    assert not made.exists()
+
+
 def test_every_number_has_a_range():
     """So that no setting can take all memory, or nobody be found without a word."""
     for s in settings():

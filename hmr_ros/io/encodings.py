@@ -146,9 +146,17 @@ def pixels(message: Any, encoding: Encoding) -> Any:
     chroma_rows = int(message.height * rows)
     needed = max(step, row_bytes) * (message.height + chroma_rows * wide)
     data = np.frombuffer(message.data, np.uint8)
-    if not message.width or not message.height or step < row_bytes or data.size < needed:
+    size = f"{message.width}x{message.height}"
+    if not message.width or not message.height:
+        raise InputError(f"image is empty ({size}); check the driver")
+    if step < row_bytes:
         raise InputError(
-            f"image of {message.width}x{message.height} {message.encoding} with step {message.step} needs "
+            f"image of {size} {message.encoding} says {step} bytes a row (step), "
+            f"{row_bytes} are needed; check the driver"
+        )
+    if data.size < needed:
+        raise InputError(
+            f"image of {size} {message.encoding} with step {message.step} needs "
             f"{needed} bytes and has {data.size}; check the driver"
         )
     if encoding.chroma and (chroma_rows != message.height * rows or (wide == 1 and message.width % 2)):

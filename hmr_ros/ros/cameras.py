@@ -13,10 +13,10 @@ from hmr_ros.config import load_yaml
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.calibration import extrinsics_of
-from hmr_ros.ros.start_arguments import START_ARGUMENTS, launched_node
+from hmr_ros.ros.start_arguments import LAUNCHER_ONLY, START_ARGUMENTS, launched_node
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_LAUNCH_ONLY = ("namespace", "rviz", "fixed_frame")
+_FOR_ALL = ("namespace", *LAUNCHER_ONLY)  # not one camera's
 _FUSION_ONLY = ("R", "t", "humans_topic")
 _EXAMPLE = "cameras: {left: {image_topic: /left/image_raw}, right: {image_topic: /right/image_raw}}"
 
@@ -69,7 +69,7 @@ def _entries(path: Path | str) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"cameras file {path}: '{name}' is no name of a namespace; use letters, digits and _")
         if not isinstance(given, dict):
             raise ConfigError(f"cameras file {path}: camera '{name}' has no settings; it looks like {_EXAMPLE}")
-        known = [*(a.name for a in START_ARGUMENTS if a.name not in _LAUNCH_ONLY), *_FUSION_ONLY]
+        known = [*(a.name for a in START_ARGUMENTS if a.name not in _FOR_ALL), *_FUSION_ONLY]
         unknown = [str(k) for k in given if k not in known]
         if unknown:
             raise ConfigError(f"cameras file {path}: camera '{name}' has '{unknown[0]}'; give {', '.join(known)}")

@@ -39,17 +39,14 @@ def _there(module: str) -> bool:
 
 def _profile() -> tuple[str, bool, str, str]:
     name = "DDS profile for images"
-    chosen = next((os.environ[v] for v in PROFILE_VARIABLES if os.environ.get(v)), None)
-    if chosen:
-        return (
-            name,
-            Path(chosen).is_file(),
-            chosen,
-            f"{PROFILE_VARIABLES[0]} names a file that is not there; unset it",
-        )
+    variable = next((v for v in PROFILE_VARIABLES if os.environ.get(v)), None)
+    if variable:
+        chosen = os.environ[variable]
+        return (name, Path(chosen).is_file(), chosen, f"{variable} names a file that is not there; unset it")
     try:
         path = share_file("config/fastdds_profile.xml")
     except HmrError as error:
         return (name, False, "", str(error))
-    cure = f"only our own processes set it; for the camera's: export {PROFILE_VARIABLES[0]}={path}"
+    exports = " ".join(f"{v}={path}" for v in PROFILE_VARIABLES)
+    cure = f"only our own processes set it; for the camera's: export {exports}"
     return (name, False, "not set in this shell", cure)

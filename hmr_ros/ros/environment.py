@@ -12,7 +12,7 @@ from typing import Any
 from hmr_ros.errors import RosUnavailableError
 from hmr_ros.io.model_store import share_file
 
-# the second name is what Humble's Fast DDS reads
+# Fast DDS 3 (Kilted and later) reads the first, Fast DDS 2 (Humble, Jazzy) the second alone
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
@@ -23,10 +23,12 @@ def prepare_environment() -> None:
 
 
 def profile_environment(environment: Mapping[str, str], profile: str) -> dict[str, str]:
-    """Variables that give a process the DDS profile with room for images; none where the user has chosen a profile."""
-    if any(environment.get(name) for name in PROFILE_VARIABLES):
-        return {}
-    return dict.fromkeys(PROFILE_VARIABLES, profile)
+    """Variables that give a process the DDS profile with room for images, or what the user has chosen.
+
+    A choice under one name is given under the other too: Fast DDS reads one of them and is silent about the rest.
+    """
+    chosen = next((environment[name] for name in PROFILE_VARIABLES if environment.get(name)), profile)
+    return {name: chosen for name in PROFILE_VARIABLES if not environment.get(name)}
 
 
 def require_ros() -> None:

@@ -57,8 +57,13 @@ def why_silent(node: Any, topic: str, kind: str, qos: QoSProfile) -> str:
         compatibility, reason = qos_check_compatible(publisher.qos_profile, qos)
         if compatibility == QoSCompatibility.ERROR:
             said = " ".join(reason.split()).rstrip(";")
-            return f"the QoS of {publisher.node_name} does not fit: {said}; set input.reliability: best_effort"
-    return f"{fitting[0].node_name} publishes it, but nothing comes: it is paused, or images are lost; {_PROFILE}"
+            return f"the QoS of {_name(publisher)} does not fit: {said}; set input.reliability: best_effort"
+    return f"{_name(fitting[0])} publishes it, but nothing comes: it is paused, or images are lost; {_PROFILE}"
+
+
+def _name(publisher: Any) -> str:
+    """Of its node; the graph learns names a little after topics."""
+    return "somebody" if publisher.node_name.startswith("_NODE_NAME") else str(publisher.node_name)
 
 
 def why_no_info(node: Any, topic: str) -> str:

@@ -42,6 +42,8 @@ class StampCheck:
             header.stamp = now
             return "images have stamps of zero: the time at which they came is used"
         last, self._last_ns = self._last_ns, stamp
+        if stamp == last:
+            return "images have the stamp of the one before: nobody can tell how people move; check the camera's driver"
         if last is not None and stamp < last:
             return "stamps of images jump back: everybody is found anew; is a recording played in a loop?"
         if last is not None and stamp - last > _JUMP_NS:
@@ -60,6 +62,7 @@ class Inputs:
         self._transport: tuple[str, str] | None = None
         self._images: Any = None
         self._info: CameraInfo | None = None
+        self._sized: dict[tuple[int, int], tuple[float, CameraInfo]] = {}  # the last of each size, and when it came
         self._no_info = (-1e9, "")  # when that was asked, and the answer
         self._infos_came = self._images_came = 0
         self.loss = ""  # measured, empty: none
@@ -104,7 +107,9 @@ class Inputs:
         try:
             if self._info is None:
                 raise InputError(self._why_no_info())
-            return camera_of_info(self._info, self._rectified, width, height), ""
+            # while the resolution changes, the newest info may belong to another image than the one that is answered
+            _, info = self._sized.get((width, height), (0.0, self._info))
+            return camera_of_info(info, self._rectified, width, height), ""
         except InputError as error:
             self._notices.warn(f"the focal length is guessed: {error}")
             return guess_camera(width, height), str(error)
@@ -121,6 +126,9 @@ class Inputs:
         self._on_image(message)
 
     def _on_info(self, message: CameraInfo) -> None:
+        now = time.monotonic()
+        recent = {size: kept for size, kept in self._sized.items() if now - kept[0] < _PATIENCE_S}
+        self._sized = recent | {(message.width, message.height): (now, message)}
         self._info = message
         self._infos_came += 1
         if self._infos_came < _COUNTED:

@@ -42,7 +42,7 @@ def declared(node: Any, defaults: T) -> T:
         node.declare_parameter(s.name, values[s.name], _descriptor(s), ignore_override=True)
     refuse_unknown(node, table)
     if hasattr(node, "add_pre_set_parameters_callback"):  # from Iron on
-        node.add_pre_set_parameters_callback(lambda given: _with_numbers(given, table))
+        node.add_pre_set_parameters_callback(lambda given: _prepared(node, given, table))
     return with_values(defaults, values)
 
 
@@ -106,10 +106,17 @@ def _descriptor(setting: Setting) -> Any:
     return descriptor
 
 
-def _with_numbers(given: list[Any], table: list[Setting]) -> list[Any]:
-    """The parameters of a request, integers made numbers where a number is wanted."""
+def _prepared(node: Any, given: list[Any], table: list[Setting]) -> list[Any]:
+    """The parameters of a request, integers made numbers where a number is wanted.
+
+    Refused where one is unknown, for rclpy's own refusal names none.
+    """
+    from rclpy.exceptions import ParameterNotDeclaredException
     from rclpy.parameter import Parameter
 
+    for stranger in (p.name for p in given if not node.has_parameter(p.name)):
+        near = difflib.get_close_matches(stranger, [s.name for s in table], 1, 0)
+        raise ParameterNotDeclaredException(f"'{stranger}'; did you mean '{near[0]}'?")
     floats = {s.name for s in table if isinstance(s.default, float)}
     return [
         Parameter(p.name, Parameter.Type.DOUBLE, float(p.value))

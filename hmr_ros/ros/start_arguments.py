@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hmr_ros.ros.environment import profile_environment
 
 SIM_TIME = "use_sim_time"  # a parameter that every ROS node has
 AUTOSTART = "autostart"
+_NEAR = 0.8  # likeness from which a name is taken for a slip
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ START_ARGUMENTS = (
     StartArgument(
         "fixed_frame", "", "RViz's fixed frame; empty: target_frame, else camera_optical_frame (launch files only)"
     ),
+    StartArgument("respawn", "false", "true: start a node again that has died (launch files only)"),
 )
+LAUNCHER_ONLY = ("rviz", "fixed_frame", "respawn")
+_RESPAWN_S = 2.0  # between a node's death and its next start
 
 _BOTH = ("namespace", "use_sim_time", "log_level", "autostart")
 FUSION_ARGUMENTS = (
@@ -131,7 +136,16 @@ def launched_node(
         "parameters": parameters,
         "ros_arguments": ["--log-level", given["log_level"]] if given.get("log_level") else [],
         "additional_env": profile_environment(environment, profile),
+        "respawn": _truth("respawn", given.get("respawn") or "false"),
+        "respawn_delay": _RESPAWN_S,
     }
+
+
+def slips(given: Iterable[str], table: Sequence[StartArgument] = START_ARGUMENTS) -> list[str]:
+    """A line for each name given to a launcher that is nearly one of the table: launch takes whatever it is given."""
+    names = [a.name for a in table]
+    near = {name: difflib.get_close_matches(name, names, 1, _NEAR) for name in given if name not in names}
+    return [f"there is no argument '{name}'; did you mean '{match[0]}'?" for name, match in near.items() if match]
 
 
 def _given(argv: list[str], table: Sequence[StartArgument]) -> dict[str, str]:
@@ -142,7 +156,7 @@ def _given(argv: list[str], table: Sequence[StartArgument]) -> dict[str, str]:
         if not separator or name not in names:
             known = ", ".join(f"{n}:=" for n in names)
             raise ConfigError(f"unknown argument '{text}'; give {known} or --ros-args -p name:=value")
-        if name in ("rviz", "fixed_frame"):
+        if name in LAUNCHER_ONLY:
             raise ConfigError(f"{name}:= needs a launcher; use `ros2 launch hmr_ros live.launch.py {name}:={value}`")
         given[name] = value
     return given

@@ -48,14 +48,14 @@ def _publish(node: Node, frames: Any, args: argparse.Namespace, sent: list[int])
     qos = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
     images = node.create_publisher(Image, args.topic, qos)
     infos = node.create_publisher(CameraInfo, args.info_topic, qos)
-    info = _camera_info(args.camera, frames.shape[2], frames.shape[1])
+    info = camera_info(args.camera, frames.shape[2], frames.shape[1])
     _wait_for_subscriber(images)
     time.sleep(max(0.0, args.start_at - time.time()))
     period = 1.0 / args.fps
     start = time.monotonic()
     for count in range(round(args.seconds * args.fps)):
         time.sleep(max(0.0, start + count * period - time.monotonic()))
-        message = _image_message(frames[count % len(frames)])
+        message = image_message(frames[count % len(frames)])
         stamp = time.time_ns()
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
         info.header = message.header
@@ -70,7 +70,8 @@ def _wait_for_subscriber(publisher: Any, timeout_s: float = 30.0) -> None:
         time.sleep(0.05)
 
 
-def _image_message(image: Any) -> Image:
+def image_message(image: Any) -> Image:
+    """An image [H,W,3] BGR as a message without a stamp."""
     message = Image()
     message.header.frame_id = FRAME_ID
     message.height, message.width = image.shape[:2]
@@ -79,7 +80,8 @@ def _image_message(image: Any) -> Image:
     return message
 
 
-def _camera_info(text: str, width: int, height: int) -> CameraInfo:
+def camera_info(text: str, width: int, height: int) -> CameraInfo:
+    """Intrinsics (`fx,fy,cx,cy` or a camera_info YAML) as a message without a header."""
     camera = read_camera(text)
     info = CameraInfo(width=width, height=height, distortion_model="plumb_bob")
     info.d = [0.0] * 5 if camera.distortion is None else [float(x) for x in camera.distortion]

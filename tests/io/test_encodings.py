@@ -219,6 +219,17 @@ def test_short_data_is_refused():
         decode_image(short)
 
 
+def test_what_is_wrong_about_the_layout_is_named():
+    narrow = message("bgr8", SMOOTH)
+    narrow.step = narrow.width
+    with pytest.raises(InputError, match=rf"{narrow.width} bytes a row \(step\), {3 * narrow.width} are needed"):
+        decode_image(narrow)
+    empty = message("bgr8", SMOOTH)
+    empty.height = empty.width = empty.step = 0
+    with pytest.raises(InputError, match=r"image is empty \(0x0\)"):
+        decode_image(empty)
+
+
 def oversized_png(side=100_000):
     """A PNG whose header asks for more pixels than anybody's camera has."""
     data = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].tobytes())

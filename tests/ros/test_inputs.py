@@ -217,3 +217,25 @@ def test_a_stamp_that_jumps_back_is_said(robot, rendered):
 
     backwards.sec = 10**9
     play(r, Image, "/image", backwards, rendered[0][0], r.said(DiagnosticStatus.WARN, "stamps of images jump back"))
+
+
+def test_a_stamp_that_repeats_is_said(robot, rendered):
+    r = started(robot)
+
+    def frozen(image, node):
+        message = raw(image, node)
+        message.header.stamp.sec, message.header.stamp.nanosec = 10**9, 5
+        return message
+
+    play(r, Image, "/image", frozen, rendered[0][0], r.said(DiagnosticStatus.WARN, "the stamp of the one before"))
+
+
+def test_an_image_has_the_intrinsics_of_its_own_size_while_the_resolution_changes(robot):
+    r = started(robot)
+    inputs = r.node._inputs
+    for width, height, focal in ((640, 480, 500.0), (320, 240, 250.0)):
+        info = CameraInfo(width=width, height=height, k=[focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1])
+        inputs._on_info(info)
+    assert [inputs.camera(*size)[0].K[0, 0] for size in ((640, 480), (320, 240))] == [500.0, 250.0]
+    camera, problem = inputs.camera(1280, 720)
+    assert camera.guessed and "calibration is for 320x240" in problem

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,24 +23,35 @@ from launch import LaunchDescription, LaunchService
 
 
 def start(file="live", **given):
-    """Launch FILE.launch.py with these arguments; what its process was started with."""
+    """Launch FILE.launch.py with these arguments; what its one process was started with."""
+    (event,) = launched(file, **given)
+    return event
+
+
+def launched(file="live", *, seconds=1.0, kill_first=False, **given):
+    """Launch FILE.launch.py for some seconds; what each process was started with."""
     started = []
+
+    def on_start(event, _):
+        started.append(event)
+        if kill_first and len(started) == 1:
+            os.kill(event.pid, signal.SIGKILL)
+
     source = PythonLaunchDescriptionSource(str(share_file(f"launch/{file}.launch.py")))
     description = LaunchDescription(
         [
-            RegisterEventHandler(OnProcessStart(on_start=lambda event, _: started.append(event))),
+            RegisterEventHandler(OnProcessStart(on_start=on_start)),
             IncludeLaunchDescription(source, launch_arguments=given.items()),
-            TimerAction(period=1.0, actions=[EmitEvent(event=Shutdown(reason="seen"))]),
+            TimerAction(period=seconds, actions=[EmitEvent(event=Shutdown(reason="seen"))]),
         ]
     )
     service = LaunchService(noninteractive=True)
     service.include_launch_description(description)
     service.run()
-    (event,) = started
     assert {n: v for n, v in service.context.environment.items() if n in PROFILE_VARIABLES} == {
         n: os.environ[n] for n in PROFILE_VARIABLES if n in os.environ
     }, "other processes keep their DDS profile"
-    return event
+    return started
 
 
 def parameter_files(event):
@@ -92,7 +104,26 @@ def test_a_profile_of_the_users_stays(monkeypatch):
     monkeypatch.setenv(PROFILE_VARIABLES[0], "/mine.xml")
     monkeypatch.delenv(PROFILE_VARIABLES[1], raising=False)
     event = start()
-    assert event.env[PROFILE_VARIABLES[0]] == "/mine.xml" and PROFILE_VARIABLES[1] not in event.env
+    assert {event.env[name] for name in PROFILE_VARIABLES} == {"/mine.xml"}
+
+
+def test_two_cameras_are_two_nodes_with_their_share_of_the_cores(tmp_path, no_profile):
+    file = tmp_path / "cameras.yaml"
+    file.write_text("cameras: {left: {image_topic: /l}, right: {image_topic: /r, target_frame: base}}")
+    events = {event.cmd[event.cmd.index("-r", event.cmd.index("-r") + 1) + 1]: event
+              for event in launched("multi_camera", cameras=str(file), autostart="false")}  # fmt: skip
+    assert set(events) == {"__ns:=/left", "__ns:=/right"}
+    for side, own in (("left", {"input.image_topic": "/l"}), ("right", {"output.target_frame": "base"})):
+        given = {}
+        for path in parameter_files(events[f"__ns:=/{side}"])[1:]:
+            given |= yaml.safe_load(path.read_text())[f"/{side}/hmr"]["ros__parameters"]
+        assert own.items() <= given.items() and given["autostart"] is False
+        assert given["threads"] == max(1, (os.cpu_count() or 1) // 2)
+
+
+def test_a_node_that_was_killed_is_started_again():
+    first, second = launched(seconds=6.0, kill_first=True, respawn="true")
+    assert first.pid != second.pid and first.process_name.split("-")[0] == second.process_name.split("-")[0]
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,7 @@ def test_what_can_change_live_does_and_what_cannot_says_when(robot, rendered):
         ("tracker.max_people", {"integer_value": 0}, ""),
         ("output.searching_s", {"double_value": float("nan")}, ""),
         ("recover", {"string_value": "magic"}, "choose one of kinematic, posture"),
+        ("tracker.max_poeple", {"integer_value": 3}, "'tracker.max_poeple'; did you mean 'tracker.max_people'?"),
     ):
         result = r.set(name, **value)
         assert not result.successful and result.reason and reason in result.reason, name

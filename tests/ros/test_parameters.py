@@ -16,7 +16,16 @@ from hmr_ros.fusion.settings import FusionConfig
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
 from hmr_ros.ros.parameters import changed, declare_settings, described, parameter_page
-from hmr_ros.ros.start_arguments import FUSION_ARGUMENTS, START_ARGUMENTS, launched_node, node_parameters, ros_arguments
+from hmr_ros.ros.start_arguments import (
+    FUSION_ARGUMENTS,
+    START_ARGUMENTS,
+    launched_node,
+    node_parameters,
+    ros_arguments,
+    slips,
+)  # fmt: skip
+
+RESTED = {"respawn": False, "respawn_delay": 2.0}
 
 
 def test_live_yaml_holds_every_parameter_with_its_default():
@@ -186,7 +195,7 @@ def test_a_launcher_gives_the_node_what_was_given_and_nothing_else(file):
     config = file("").removeprefix("config:=")
     bare = launched_node({**defaults, "config": config}, {"HOME": "/root"}, "profile.xml")
     profile = dict.fromkeys(PROFILE_VARIABLES, "profile.xml")
-    assert bare == {"namespace": "", "parameters": [config], "ros_arguments": [], "additional_env": profile}
+    assert bare == {"namespace": "", "parameters": [config], "ros_arguments": [], "additional_env": profile, **RESTED}
 
     given = {"config": config, "image_topic": "/arg", "use_sim_time": "true", "namespace": "robot", "log_level": "warn"}
     full = launched_node({**defaults, **given}, {PROFILE_VARIABLES[1]: "mine.xml"}, "profile.xml")
@@ -194,8 +203,18 @@ def test_a_launcher_gives_the_node_what_was_given_and_nothing_else(file):
         "namespace": "robot",
         "parameters": [config, {"input.image_topic": "/arg", "use_sim_time": True}],
         "ros_arguments": ["--log-level", "warn"],
-        "additional_env": {},
+        "additional_env": {PROFILE_VARIABLES[0]: "mine.xml"},
+        **RESTED,
     }
+    again = launched_node({**defaults, "respawn": "true"}, {}, "profile.xml")
+    assert again["respawn"] is True and again["respawn_delay"] > 0
+
+
+def test_a_launcher_is_told_of_names_that_are_slips():
+    assert slips(["image_topci", "image_topic", "robot_model", "respwan"]) == [
+        "there is no argument 'image_topci'; did you mean 'image_topic'?",
+        "there is no argument 'respwan'; did you mean 'respawn'?",
+    ]
 
 
 @pytest.mark.parametrize("text", ["threads: 3", "hmr:\n  threads: 3", "- a", "7", "a: ["])
