@@ -9,10 +9,9 @@ from typing import Any
 
 from hmr_ros.config import load_yaml
 from hmr_ros.errors import ConfigError
-from hmr_ros.ros.start_arguments import START_ARGUMENTS, launched_node
+from hmr_ros.ros.start_arguments import LAUNCH_ONLY, START_ARGUMENTS, launched_node
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_LAUNCH_ONLY = ("namespace", "rviz", "fixed_frame")
 _EXAMPLE = "cameras: {left: {image_topic: /left/image_raw}, right: {image_topic: /right/image_raw}}"
 
 
@@ -57,7 +56,7 @@ def _arguments(path: Path | str, name: str, given: Any) -> dict[str, str]:
         raise ConfigError(f"cameras file {path}: '{name}' is no name of a namespace; use letters, digits and _")
     if not isinstance(given, dict):
         raise ConfigError(f"cameras file {path}: camera '{name}' has no settings; it looks like {_EXAMPLE}")
-    known = [a.name for a in START_ARGUMENTS if a.name not in _LAUNCH_ONLY]
+    known = [a.name for a in START_ARGUMENTS if a.name not in ("namespace", *LAUNCH_ONLY)]
     unknown = [str(k) for k in given if k not in known]
     if unknown:
         raise ConfigError(f"cameras file {path}: camera '{name}' has '{unknown[0]}'; give {', '.join(known)}")

@@ -13,6 +13,7 @@ from hmr_ros.ros.environment import profile_environment
 
 SIM_TIME = "use_sim_time"  # a parameter that every ROS node has
 AUTOSTART = "autostart"
+LAUNCH_ONLY = ("rviz", "fixed_frame")  # these need a launcher
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _given(argv: list[str]) -> dict[str, str]:
         if not separator or name not in names:
             known = ", ".join(f"{n}:=" for n in names)
             raise ConfigError(f"unknown argument '{text}'; give {known} or --ros-args -p name:=value")
-        if name in ("rviz", "fixed_frame"):
+        if name in LAUNCH_ONLY:
             raise ConfigError(f"{name}:= needs a launcher; use `ros2 launch hmr_ros live.launch.py {name}:={value}`")
         given[name] = value
     return given
