@@ -18,8 +18,8 @@ def joint(
     axis: str = "",
     limits: tuple[float, float] = _ANY_TURN,
 ) -> list[str]:
-    """A joint between two links, at `offset` [3] m in the parent; with an `axis` ("x y z") it turns within `limits`, rad,
-    low and high."""
+    """A joint between two links, at `offset` [3] m in the parent; it turns about an `axis` ("x y z") within `limits`,
+    rad."""
     low, high = limits
     turn = [f'    <axis xyz="{axis}"/>', f'    <limit lower="{low}" upper="{high}" effort="0" velocity="0"/>']
     return [
