@@ -9,7 +9,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 import hmr_ros.body.model as body_model
-from hmr_ros.body.axes import between_hips, body_rotation
+from hmr_ros.body.axes import pelvis_pose
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
 from hmr_ros.geometry.rotations import (
     axis_angle_from_matrix,
@@ -81,11 +81,10 @@ def _human_to_msg(human: HumanRecord, prefix: str) -> Human:
 
 def _fill_pelvis(message: Human, human: HumanRecord) -> None:
     """Pose, velocity and covariances; zero covariances where nobody followed the person over time."""
+    fill_pose(message.pelvis.pose, *pelvis_pose(human))
     state = human.pelvis
     if state is None:
-        fill_pose(message.pelvis.pose, body_rotation(human), between_hips(human))
         return
-    fill_pose(message.pelvis.pose, state.rotation, state.position)
     message.pelvis.covariance = state.pose_covariance.reshape(-1)
     speed, turn = message.pelvis_velocity.twist.linear, message.pelvis_velocity.twist.angular
     speed.x, speed.y, speed.z, turn.x, turn.y, turn.z = state.velocity.tolist()

@@ -9,7 +9,7 @@ from geometry_msgs.msg import Pose, Transform, TransformStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations
+from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations, pelvis_pose
 from hmr_ros.body.joints import SMPL_JOINTS
 from hmr_ros.geometry.rotations import quaternion_of
 from hmr_ros.io.encodings import stamp_ns
@@ -87,9 +87,7 @@ class FrameBroadcaster:
 def person_transform(human: Human, header: Header, prefix: str) -> TransformStamped:
     """Frame of a person: origin between the hips, x forward, y left, z up."""
     frame = f"{prefix}{human.track_id}"
-    state = human.pelvis
-    rotation, position = (state.rotation, state.position) if state else (body_rotation(human), between_hips(human))
-    transform = _transform(rotation, position)
+    transform = _transform(*pelvis_pose(human))
     return TransformStamped(header=header, child_frame_id=frame, transform=transform)
 
 
