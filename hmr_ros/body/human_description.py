@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations
+from hmr_ros.body.axes import between_hips, joint_rotations
 from hmr_ros.body.joints import SMPL
 from hmr_ros.body.urdf import joint
 from hmr_ros.types import Floats, Human
@@ -60,7 +60,8 @@ _SIDES = (("l", "left", 1), ("r", "right", -1))
 
 def hri_angles(human: Human) -> dict[str, float]:
     """Angles rad of all JOINTS, within their limits."""
-    body, world = body_rotation(human), joint_rotations(human)
+    world = joint_rotations(human)
+    body = world[0]
     up = body.T @ world[SMPL["spine3"]][:, 2]
     found = {"waist": _clamped("waist", float(np.arctan2(up[0], up[2])))}
     torso = body @ Rotation.from_euler("Y", found["waist"]).as_matrix()

@@ -9,7 +9,7 @@ from geometry_msgs.msg import Pose, Transform, TransformStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations, pelvis_pose
+from hmr_ros.body.axes import between_hips, joint_rotations, pelvis_pose
 from hmr_ros.body.joints import SMPL_JOINTS
 from hmr_ros.geometry.rotations import quaternion_of
 from hmr_ros.io.encodings import stamp_ns
@@ -94,8 +94,9 @@ def person_transform(human: Human, header: Header, prefix: str) -> TransformStam
 def joint_transforms(human: Human, header: Header, prefix: str) -> list[TransformStamped]:
     """Frames of the joints, each a child of the person's: body_p7_left_knee; axes as the person's in the T-pose."""
     frame = f"{prefix}{human.track_id}"
-    body = body_rotation(human)
-    rotations = body.T @ joint_rotations(human)
+    world = joint_rotations(human)
+    body = world[0]
+    rotations = body.T @ world
     positions = (human.joints - between_hips(human)) @ body
     parent = Header(stamp=header.stamp, frame_id=frame)
     return [
