@@ -57,7 +57,7 @@ class Inputs:
         self.image_topic = _resolved(node, config.image_topic)
         self.info_topic = _info_topic(node, config.camera_info_topic, self.image_topic)
         self._qos = QoSProfile(depth=1, reliability=_reliability(config))
-        self._transport: tuple[str, str] | None = None
+        self._transport = "", ""  # topic and type
         self._images: Any = None
         self._info: CameraInfo | None = None
         self._no_info = (-1e9, "")  # when that was asked, and the answer
@@ -96,7 +96,7 @@ class Inputs:
         if time.monotonic() - self._last_s < _PATIENCE_S:
             return ""
         self.choose_transport()
-        topic, kind = self._transport or (self.image_topic, "")
+        topic, kind = self._transport
         return why_silent(self._node, topic, kind, self._qos)
 
     def camera(self, width: int, height: int) -> tuple[Camera, str]:
