@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hmr_ros.config import load_yaml
+from hmr_ros.config import named_yaml
 from hmr_ros.errors import ConfigError
 from hmr_ros.ros.start_arguments import LAUNCH_ONLY, START_ARGUMENTS, launched_node
 
@@ -20,12 +20,7 @@ def read_cameras(path: Path | str) -> dict[str, dict[str, str]]:
 
     A camera's name becomes its namespace, so people's ids and frames do not collide: left_0, body_left_0.
     """
-    try:
-        tree = load_yaml(path)
-    except OSError as error:
-        raise ConfigError(f"cannot read cameras file {path}: {error.strerror}; check cameras:=") from error
-    except ValueError as error:
-        raise ConfigError(f"cameras file {path} is not valid YAML: {error}") from error
+    tree = named_yaml(path, "cameras file", "check cameras:=")
     cameras = tree.get("cameras") if isinstance(tree, dict) else None
     if not isinstance(cameras, dict) or not cameras:
         raise ConfigError(f"cameras file {path} names no cameras; it looks like {_EXAMPLE}")
