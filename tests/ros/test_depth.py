@@ -9,7 +9,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -117,6 +117,14 @@ def test_depth_reaches_the_frames(camera, arguments, topic, array, compressed):
     depth = next(f.depth for f in c.frames if f.depth is not None)
     assert depth.shape == (240, 320) and np.isnan(depth[:120]).all()
     np.testing.assert_allclose(depth[120:], 2.5)
+
+
+def test_qos_overrides_go_before_the_setting(camera):
+    name = "qos_overrides./depth.subscription"
+    c = camera("-p", "input.depth_topic:=/depth", "-p", f"{name}.reliability:=reliable", "-p", f"{name}.depth:=3")
+    (info,) = c.driver.get_subscriptions_info_by_topic("/depth")
+    assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    c.play(lambda: any(f.depth is not None for f in c.frames), Image, "/depth", lambda head: depth_message(MM, head))
 
 
 def test_without_the_setting_nothing_is_asked_for(camera):
