@@ -122,9 +122,9 @@ def test_depth_reaches_the_frames(camera, arguments, topic, array, compressed):
 def test_qos_overrides_go_before_the_setting(camera):
     name = "qos_overrides./depth.subscription"
     c = camera("-p", "input.depth_topic:=/depth", "-p", f"{name}.reliability:=reliable", "-p", f"{name}.depth:=3")
+    c.play(lambda: any(f.depth is not None for f in c.frames), Image, "/depth", lambda head: depth_message(MM, head))
     (info,) = c.driver.get_subscriptions_info_by_topic("/depth")
     assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
-    c.play(lambda: any(f.depth is not None for f in c.frames), Image, "/depth", lambda head: depth_message(MM, head))
 
 
 def test_without_the_setting_nothing_is_asked_for(camera):
