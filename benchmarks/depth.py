@@ -134,6 +134,7 @@ def seen_without(clip: Path, body: BodyModel, focal: float = 1.0) -> Iterator[Se
     truth = load_humans(clip.with_suffix(".npz"))
     K = truth.K * np.array([[focal, 1, 1], [1, focal, 1], [1, 1, 1]])
     pipeline = build_pipeline(offline(HmrConfig(refine="none", calibrate="none"), as_live=True))
+    pipeline.stages.evidence.heat = True  # HmdiffInstead reads it
     people = [p for frame in open_source(str(clip), Camera(K, 0, 0)) for p in pipeline.observe(frame)]
     ids = [p.track.track_id for p in people]
     for person in people:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from methods import Replay
 
 from hmr_ros.body.joints import SMPL
 from hmr_ros.config import HmrConfig
@@ -18,29 +19,10 @@ from hmr_ros.factory import build_pipeline, build_stages, offline
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Camera, Floats, Frame, Human, Track
+from hmr_ros.types import Camera, Floats, Human
 
 ARMS = [f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist") for side in ("left", "right")]
 MIN_RELIABLE = 5
-
-
-class Replay:
-    """A tracker whose answers are known."""
-
-    def __init__(self, tracks: dict[int, list[Track]]) -> None:
-        self._tracks = tracks
-
-    def step(self, frame: Frame) -> list[Track]:
-        """Who was seen in it."""
-        return self._tracks[frame.index]
-
-    def search(self, frame: Frame, defer: bool) -> bool:
-        """Nothing to search."""
-        del frame, defer
-        return False
-
-    def reset(self) -> None:
-        """Nothing to forget."""
 
 
 def main() -> None:

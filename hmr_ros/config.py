@@ -338,14 +338,19 @@ def load_yaml(path: Path | str) -> Any:
         raise ValueError(" ".join(str(error).split())) from error
 
 
+def named_yaml(path: Path | str, what: str, cure: str) -> Any:
+    """As `load_yaml`; ConfigError says of `what` ("config file") why it cannot be read, and the `cure`."""
+    try:
+        return load_yaml(path)
+    except OSError as error:
+        raise ConfigError(f"cannot read {what} {path}: {error.strerror}; {cure}") from error
+    except ValueError as error:
+        raise ConfigError(f"{what} {path} is not valid YAML: {error}") from error
+
+
 def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:
     """Configuration from a YAML file: either the plain tree, or a ROS parameter file (node: ros__parameters: tree)."""
-    try:
-        tree = load_yaml(path)
-    except OSError as error:
-        raise ConfigError(f"cannot read config file {path}: {error.strerror}; check the path") from error
-    except ValueError as error:
-        raise ConfigError(f"config file {path} is not valid YAML: {error}") from error
+    tree = named_yaml(path, "config file", "check the path")
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):

@@ -79,7 +79,7 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
     parts = Parts(config, body, lambda network: _warm(choose_engine(config, network).engine))
     hypotheses, calibrate, refine = (load(m.build)(parts) if m else None for m in (sampler, chosen, refinement))
     return Stages(
-        EvidenceMaker(_source(recovery, parts) if posture else None), load(recovery.build)(parts),
+        EvidenceMaker(_source(recovery, parts) if posture else None, recovery.needs_heat), load(recovery.build)(parts),
         hypotheses=hypotheses, calibration=calibrate, refinement=refine,
         conversion=BodyConversion(target) if config.body and not direct else None,
     )  # fmt: skip

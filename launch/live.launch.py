@@ -29,8 +29,10 @@ def _start(context):
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in START_ARGUMENTS}
     arguments = launched_node(given, context.environment, f"{SHARE}/config/fastdds_profile.xml")
     node = Node(package="hmr_ros", executable="live", name="hmr", output="screen", **arguments)
+    if not IfCondition(given["rviz"]).evaluate(context):
+        return [node]
     rviz = Node(
-        package="rviz2", executable="rviz2", condition=IfCondition(given["rviz"]),
+        package="rviz2", executable="rviz2",
         arguments=["-d", rviz_file(f"{SHARE}/config/hmr.rviz", given)], additional_env=arguments["additional_env"],
     )  # fmt: skip
     return [node, rviz]

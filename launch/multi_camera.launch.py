@@ -8,11 +8,11 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from hmr_ros.ros.cameras import camera_nodes
-from hmr_ros.ros.start_arguments import START_ARGUMENTS
+from hmr_ros.ros.start_arguments import RVIZ_ONLY, START_ARGUMENTS
 from launch import LaunchDescription
 
 SHARE = get_package_share_directory("hmr_ros")
-COMMON = [a for a in START_ARGUMENTS if not a.name.endswith("_topic") and a.name not in ("rviz", "fixed_frame")]
+COMMON = [a for a in START_ARGUMENTS if not a.name.endswith("_topic") and a.name not in RVIZ_ONLY]
 
 
 def generate_launch_description():

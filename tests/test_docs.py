@@ -1,9 +1,15 @@
 """The documents hold no gaps, and what they name exists."""
 
 import re
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from hmr_ros.cli import _parser
+from hmr_ros.config import settings
+from hmr_ros.ros.start_arguments import START_ARGUMENTS, ros_arguments
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -38,3 +44,47 @@ def test_the_fields_words_everywhere():
         str(p.relative_to(ROOT)): UNUSED.findall(p.read_text(encoding="utf-8")) for p in files if p != Path(__file__)
     }
     assert not {name: words for name, words in found.items() if words}
+
+
+def blocks(page):
+    """Commands of the bash blocks of a page, one list of words each."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [shlex.split(line) for block in re.findall(r"```bash\n(.*?)```", text, re.S) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in blocks("docs/stack.md") if w[0] == "hmr" or "hmr_ros" in w], ids=lambda w: " ".join(w[:4])
+)
+def test_our_commands_of_the_stack_page_are_taken(words):
+    settings_there = {s.name for s in settings()}
+    if words[:3] == ["ros2", "launch", "hmr_ros"]:
+        launch_file, given = ROOT / "launch" / words[3], [w.partition(":=")[0] for w in words[4:]]
+        declared = re.findall(r'DeclareLaunchArgument\(\s*"(\w+)"', launch_file.read_text(encoding="utf-8"))
+        table = (
+            [a.name for a in START_ARGUMENTS] if "START_ARGUMENTS" in launch_file.read_text(encoding="utf-8") else []
+        )
+        assert given and not set(given) - {*declared, *table}
+    elif words[:2] == ["hmr", "live"]:
+        arguments = ros_arguments(words[2:])
+        for flag, value in pairwise(arguments):
+            name = value.partition(":=")[0]
+            assert flag != "-p" or name in settings_there
+            assert flag != "-r" or name in ("image", "camera_info", "depth", "__ns")
+    else:
+        _parser().parse_args(words[1:])
+
+
+def test_parameters_and_scripts_of_the_stack_page_exist():
+    text = (ROOT / "docs/stack.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(?:-p )?((?:input|output|tracker|temporal|detector)\.\w+)(?::=\w+)?`", text)
+    assert named and not set(named) - {s.name for s in settings()}
+    scripts = [w[1] for w in blocks("docs/stack.md") if w[0] == "python"]
+    assert scripts and all((ROOT / s).is_file() for s in scripts)
+
+
+def test_the_containers_packages_are_what_the_set_up_asks_for():
+    """`make setup` needs a compiler and CMake; the base image has neither."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (packages,) = re.findall(r"install -y --no-install-recommends ([\w .+-]+)", text)
+    assert {"build-essential", "cmake", "make"} <= set(packages.split())
+    assert re.search(r"^RUN make setup$", text, re.M) and re.search(r"^setup:", (ROOT / "Makefile").read_text(), re.M)

@@ -29,6 +29,12 @@ def body_rotation(human: Human) -> Floats:
     return rotation
 
 
+def pelvis_pose(human: Human) -> tuple[Floats, Floats]:
+    """Axes [3,3] and origin [3] m of the person's frame: as followed over time, else of this frame alone."""
+    state = human.pelvis
+    return (state.rotation, state.position) if state else (body_rotation(human), between_hips(human))
+
+
 def joint_rotations(human: Human) -> Floats:
     """Axes [24,3,3] of all joints in the frame of `human.joints`; those of the standing T-pose are the person's."""
     world = pose_matrices(human.global_orient, human.body_pose)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations
+from hmr_ros.body.axes import between_hips, joint_rotations
 from hmr_ros.body.joints import SMPL
+from hmr_ros.body.urdf import joint
 from hmr_ros.types import Floats, Human
 
 _BENT = 0.15  # sine from which an elbow or a knee shows in which plane it bends
@@ -59,7 +60,8 @@ _SIDES = (("l", "left", 1), ("r", "right", -1))
 
 def hri_angles(human: Human) -> dict[str, float]:
     """Angles rad of all JOINTS, within their limits."""
-    body, world = body_rotation(human), joint_rotations(human)
+    world = joint_rotations(human)
+    body = world[0]
     up = body.T @ world[SMPL["spine3"]][:, 2]
     found = {"waist": _clamped("waist", float(np.arctan2(up[0], up[2])))}
     torso = body @ Rotation.from_euler("Y", found["waist"]).as_matrix()
@@ -88,25 +90,11 @@ def hri_urdf(human: Human, person_id: str) -> str:
     lines = ['<?xml version="1.0"?>', f'<robot name="human_{person_id}">']
     lines += [f'  <link name="{link}_{person_id}"/>' for link in links]
     for j in JOINTS:
-        lines += [
-            f'  <joint name="{j.name}_{person_id}" type="revolute">',
-            f'    <parent link="{j.parent}_{person_id}"/>',
-            f'    <child link="{j.child}_{person_id}"/>',
-            f'    <origin xyz="{_numbers(origins.get(j.name, np.zeros(3)))}"/>',
-            f'    <axis xyz="{" ".join(map(str, j.axis))}"/>',
-            f'    <limit lower="{j.low}" upper="{j.high}" effort="0" velocity="0"/>',
-            "  </joint>",
-        ]
-    lines += [
-        f'  <joint name="torso_{person_id}" type="fixed">',
-        f'    <parent link="waist_{person_id}"/>',
-        f'    <child link="torso_{person_id}"/>',
-        f'    <origin xyz="{_numbers(origins["torso"])}"/>',
-        "  </joint>",
-        "</robot>",
-        "",
-    ]
-    return "\n".join(lines)
+        name, parent, child = (f"{n}_{person_id}" for n in (j.name, j.parent, j.child))
+        axis, offset = " ".join(map(str, j.axis)), origins.get(j.name, np.zeros(3))
+        lines += joint(name, "revolute", parent, child, offset, axis, (j.low, j.high))
+    lines += joint(f"torso_{person_id}", "fixed", f"waist_{person_id}", f"torso_{person_id}", origins["torso"])
+    return "\n".join([*lines, "</robot>", ""])
 
 
 def _origins(human: Human) -> dict[str, Floats]:
@@ -174,7 +162,3 @@ _LIMITS = {j.name: (j.low, j.high) for j in JOINTS}
 def _unit(v: Floats) -> Floats:
     unit: Floats = v / max(float(np.linalg.norm(v)), 1e-9)
     return unit
-
-
-def _numbers(values: Floats) -> str:
-    return " ".join(f"{v + 0.0:.4f}" for v in np.round(values, 4))

@@ -53,9 +53,10 @@ class Evidence:
 class EvidenceMaker:
     """Tracks of a frame -> their evidence, all people in one batch. Stateless."""
 
-    def __init__(self, source: PostureSource | None) -> None:
-        """`source` estimates the 81 body points; None: they are left out."""
-        self.source = source
+    def __init__(self, source: PostureSource | None, heat: bool = True) -> None:
+        """`source` estimates the 81 body points; None: they are left out. `heat`: whether anybody reads it, for it
+        costs half a millisecond a person."""
+        self.source, self.heat = source, heat
 
     def __call__(self, frame: Frame, tracks: list[Track]) -> list[Evidence]:
         """One record a track, in the same order."""
@@ -68,7 +69,8 @@ class EvidenceMaker:
         return [
             Evidence(
                 rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i),
-                depths_of(frame, keypoints[i], float(seen.scale[i])), heat_of(frame, tracks[i], seen, i),
+                depths_of(frame, keypoints[i], float(seen.scale[i])),
+                heat_of(frame, tracks[i], seen, i) if self.heat else None,
             )
             for i in range(len(tracks))
         ]  # fmt: skip

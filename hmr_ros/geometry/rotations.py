@@ -58,6 +58,11 @@ def axis_angle_from_quaternion(quat_wxyz: Floats) -> Floats:
     return q[..., 1:] * np.where(sine > _TINY, angle / np.maximum(sine, _TINY), 2.0)
 
 
+def matrix_from_quaternion(quat_wxyz: Floats) -> Floats:
+    """[...,4] unit (w, x, y, z) -> [...,3,3]."""
+    return matrix_from_axis_angle(axis_angle_from_quaternion(quat_wxyz))
+
+
 def skew(v: Floats) -> Floats:
     """[...,3] -> [...,3,3] with skew(v) @ w == cross(v, w)."""
     K = np.zeros((*v.shape[:-1], 3, 3))

@@ -22,6 +22,7 @@ class Method:
     source: str = ""  # "module:function" of its own source of the 81 points, on top of the posture networks
     any_body: bool = False  # whether it works on any SMPL-format body; else on the open body alone
     samples: bool = False  # whether a recovery gives hypotheses of its own where they are asked for
+    needs_heat: bool = False  # whether it, its source or its hypotheses read `Evidence.heat`
     hypotheses: str = ""  # "module:function"; what samples about this recovery, where that is not `HYPOTHESES`
 
 
@@ -56,6 +57,7 @@ RECOVERIES = {
         f"{_POSTURE}.recovery:build",
         needs_posture=True,
         source=f"{_HMDIFF}.source:build",
+        needs_heat=True,
         hypotheses=f"{_HMDIFF}.hypotheses:build",
     ),
 }

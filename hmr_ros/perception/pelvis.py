@@ -99,7 +99,7 @@ class PelvisFilter:
         self._P = np.zeros((6, 6))
         self._P[:3, :3], self._P[3:, 3:] = noise, _FIRST_SPEED**2 * np.eye(3)
         self._turn, self._turn_variance = np.zeros(3), _TURN_RATE**2  # rad/s and its variance, any axis
-        self._since_seen_s = 0.0
+        self.unseen_s = 0.0  # seconds since the person was last seen
         self._take(human, body_rotation(human), noise)
         self.age = 1
 
@@ -113,11 +113,6 @@ class PelvisFilter:
         """[3,3] m^2, of `position`."""
         return self._P[:3, :3]
 
-    @property
-    def unseen_s(self) -> float:
-        """Seconds since the person was last seen."""
-        return self._since_seen_s
-
     def predict(self, seconds: float) -> None:
         """Move on in time."""
         F = np.eye(6)
@@ -127,7 +122,7 @@ class PelvisFilter:
         self._P[_DIAGONAL] += _ACCELERATION**2 * np.array([place, place, place, speed, speed, speed])
         self._P[_CROSS] += _ACCELERATION**2 * both
         self._turn_variance += (_TURN * seconds) ** 2
-        self._since_seen_s += seconds
+        self.unseen_s += seconds
 
     def observe(self, human: Human, views: Views) -> None:
         """The person was seen."""
@@ -137,9 +132,9 @@ class PelvisFilter:
         P = self._P - gain @ self._P[:3]
         self._P = (P + P.T) / 2
         rotation = body_rotation(human)
-        if self._since_seen_s > 0:
-            measured = rotation_vector_of(rotation @ self._rotation.T) / self._since_seen_s
-            jitter = 2 * (_TURN_JITTER / self._since_seen_s) ** 2
+        if self.unseen_s > 0:
+            measured = rotation_vector_of(rotation @ self._rotation.T) / self.unseen_s
+            jitter = 2 * (_TURN_JITTER / self.unseen_s) ** 2
             share = self._turn_variance / (self._turn_variance + jitter)
             self._turn = self._turn + share * (measured - self._turn)
             self._turn_variance *= 1 - share
@@ -151,14 +146,14 @@ class PelvisFilter:
 
         The covariances know that a wrong scale moves the position along the line of sight and scales the velocity.
         """
-        seen = self._since_seen_s == 0
+        seen = self.unseen_s == 0
         position = between_hips(self.last) if seen else self._x[:3].copy()
         P = self._noise if seen else self._P[:3, :3]
         scale, speed = _scale_sigma(self.last), self._x[3:]
         pose, velocity = np.zeros((6, 6)), np.zeros((6, 6))
         pose[:3, :3] = P + _scale_covariance(scale, position, views)
         velocity[:3, :3] = self._P[3:, 3:] + scale**2 * np.outer(speed, speed)
-        turned = _turn_noise(self.last) ** 2 + self._turn_variance * self._since_seen_s**2
+        turned = _turn_noise(self.last) ** 2 + self._turn_variance * self.unseen_s**2
         pose[3:, 3:] = turned * np.eye(3)
         velocity[3:, 3:] = self._turn_variance * np.eye(3)
         return PelvisState(position, self._rotation, np.r_[speed, self._turn], pose, velocity)
@@ -169,12 +164,12 @@ class PelvisFilter:
         shift = self._x[:3] - between_hips(human)
         joints = human.joints + shift
         joints_2d, before = (
-            distort_points(project(_in_front(view.inverse(j)), camera.K), camera) for j in (joints, human.joints)
+            distort_points(project(_in_front(view.inverse(j)), camera.K), camera) for j in (joints, human.joints[:1])
         )
         keypoints = np.c_[human.keypoints_2d[:, :2], np.zeros(len(human.keypoints_2d))]
         box = human.boxes_xyxy + np.tile(joints_2d[0] - before[0], 2)
         limit = np.tile([camera.width - 1.0, camera.height - 1.0], 2)
-        grown = human.joint_sigma + _LEAST_TURN * self._since_seen_s
+        grown = human.joint_sigma + _LEAST_TURN * self.unseen_s
         covariance = human.joint_covariance * np.square(grown / np.maximum(human.joint_sigma, 1e-6))[:, None]
         return replace(
             human, stamp_ns=stamp_ns, state=TrackingState.SEARCHING, joints=joints, transl=human.transl + shift,
@@ -183,7 +178,7 @@ class PelvisFilter:
         )  # fmt: skip
 
     def _take(self, human: Human, rotation: Floats, noise: Floats) -> None:
-        self.last, self._rotation, self._noise, self._since_seen_s = human, rotation, noise, 0.0
+        self.last, self._rotation, self._noise, self.unseen_s = human, rotation, noise, 0.0
 
 
 def position_covariance(human: Human, views: Views) -> Floats:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hmr_ros.config import load_yaml
+from hmr_ros.config import named_yaml
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.calibration import extrinsics_of
@@ -55,12 +55,7 @@ def fused_cameras(path: Path | str) -> dict[str, FusedCamera]:
 
 
 def _entries(path: Path | str) -> dict[str, dict[str, Any]]:
-    try:
-        tree = load_yaml(path)
-    except OSError as error:
-        raise ConfigError(f"cannot read cameras file {path}: {error.strerror}; check cameras:=") from error
-    except ValueError as error:
-        raise ConfigError(f"cameras file {path} is not valid YAML: {error}") from error
+    tree = named_yaml(path, "cameras file", "check cameras:=")
     cameras = tree.get("cameras") if isinstance(tree, dict) else None
     if not isinstance(cameras, dict) or not cameras:
         raise ConfigError(f"cameras file {path} names no cameras; it looks like {_EXAMPLE}")

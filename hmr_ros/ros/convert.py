@@ -9,13 +9,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 import hmr_ros.body.model as body_model
-from hmr_ros.body.axes import between_hips, body_rotation
+from hmr_ros.body.axes import pelvis_pose
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
-from hmr_ros.geometry.rotations import (
-    axis_angle_from_matrix,
-    axis_angle_from_quaternion,
-    matrix_from_axis_angle,
-)
+from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_quaternion
 from hmr_ros.io.encodings import image_bytes, stamp_ns
 from hmr_ros.msg import BodyModel, Human, HumanArray, Hypotheses, HypothesisArray
 from hmr_ros.ros.frames import PLAIN, fill_pose, person_id
@@ -81,11 +77,10 @@ def _human_to_msg(human: HumanRecord, prefix: str) -> Human:
 
 def _fill_pelvis(message: Human, human: HumanRecord) -> None:
     """Pose, velocity and covariances; zero covariances where nobody followed the person over time."""
+    fill_pose(message.pelvis.pose, *pelvis_pose(human))
     state = human.pelvis
     if state is None:
-        fill_pose(message.pelvis.pose, body_rotation(human), between_hips(human))
         return
-    fill_pose(message.pelvis.pose, state.rotation, state.position)
     message.pelvis.covariance = state.pose_covariance.reshape(-1)
     speed, turn = message.pelvis_velocity.twist.linear, message.pelvis_velocity.twist.angular
     speed.x, speed.y, speed.z, turn.x, turn.y, turn.z = state.velocity.tolist()
@@ -97,7 +92,7 @@ def _pelvis_of(message: Human) -> PelvisState | None:
         return None
     at, q = message.pelvis.pose.position, message.pelvis.pose.orientation
     speed, turn = message.pelvis_velocity.twist.linear, message.pelvis_velocity.twist.angular
-    rotation = matrix_from_axis_angle(axis_angle_from_quaternion(np.array([q.w, q.x, q.y, q.z])))
+    rotation = matrix_from_quaternion(np.array([q.w, q.x, q.y, q.z]))
     return PelvisState(
         np.array([at.x, at.y, at.z]), rotation, np.array([speed.x, speed.y, speed.z, turn.x, turn.y, turn.z]),
         np.array(message.pelvis.covariance).reshape(6, 6), np.array(message.pelvis_velocity.covariance).reshape(6, 6),

@@ -15,7 +15,7 @@ from hmr_ros.errors import InputError
 from hmr_ros.io.depth import registered
 from hmr_ros.io.depth_messages import DepthQueue, ImagePeriod, decode_depth, frame_problem, is_compressed
 from hmr_ros.io.encodings import stamp_ns
-from hmr_ros.ros.environment import subscription_event_callbacks
+from hmr_ros.ros.environment import subscribed, subscription_event_callbacks
 from hmr_ros.types import Floats
 
 _KEPT = 15  # messages: an image may wait for the one before it to be answered
@@ -34,7 +34,7 @@ class DepthTopic:
         kind = CompressedImage if is_compressed(node.resolve_topic_name(topic)) else Image
         events = subscription_event_callbacks()(incompatible_qos=self._on_incompatible_qos)
         self._node = node
-        self._subscription = node.create_subscription(kind, topic, self._on_depth, qos, event_callbacks=events)
+        self._subscription = subscribed(node, kind, topic, self._on_depth, qos, events)
         self._topic = self._subscription.topic_name
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hmr_ros.errors import RosUnavailableError
@@ -49,6 +49,17 @@ def subscription_event_callbacks() -> Any:
     except ModuleNotFoundError:
         from rclpy.qos_event import SubscriptionEventCallbacks
     return SubscriptionEventCallbacks
+
+
+def subscribed(node: Any, kind: Any, topic: str, callback: Callable[[Any], None], qos: Any, events: Any = None) -> Any:
+    """A subscription whose QoS the user may override (`qos_overrides.TOPIC.subscription.*`)."""
+    from rclpy.qos_overriding_options import QoSOverridingOptions
+
+    name = f"qos_overrides.{node.resolve_topic_name(topic)}.subscription."
+    # only where there are some: rclpy never forgets what it declared, and `input.reliability` may change
+    given = any(p.startswith(name) for p in getattr(node, "_parameter_overrides", {}))
+    options = QoSOverridingOptions.with_default_policies() if given else None
+    return node.create_subscription(kind, topic, callback, qos, event_callbacks=events, qos_overriding_options=options)
 
 
 def give_back_memory() -> None:

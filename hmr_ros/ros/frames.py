@@ -9,7 +9,7 @@ from geometry_msgs.msg import Pose, Transform, TransformStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from hmr_ros.body.axes import between_hips, body_rotation, joint_rotations
+from hmr_ros.body.axes import between_hips, joint_rotations, pelvis_pose
 from hmr_ros.body.joints import SMPL_JOINTS
 from hmr_ros.geometry.rotations import quaternion_of
 from hmr_ros.io.encodings import stamp_ns
@@ -87,17 +87,16 @@ class FrameBroadcaster:
 def person_transform(human: Human, header: Header, prefix: str) -> TransformStamped:
     """Frame of a person: origin between the hips, x forward, y left, z up."""
     frame = f"{prefix}{human.track_id}"
-    state = human.pelvis
-    rotation, position = (state.rotation, state.position) if state else (body_rotation(human), between_hips(human))
-    transform = _transform(rotation, position)
+    transform = _transform(*pelvis_pose(human))
     return TransformStamped(header=header, child_frame_id=frame, transform=transform)
 
 
 def joint_transforms(human: Human, header: Header, prefix: str) -> list[TransformStamped]:
     """Frames of the joints, each a child of the person's: body_p7_left_knee; axes as the person's in the T-pose."""
     frame = f"{prefix}{human.track_id}"
-    body = body_rotation(human)
-    rotations = body.T @ joint_rotations(human)
+    world = joint_rotations(human)
+    body = world[0]
+    rotations = body.T @ world
     positions = (human.joints - between_hips(human)) @ body
     parent = Header(stamp=header.stamp, frame_id=frame)
     return [

@@ -80,20 +80,29 @@ class HriPublisher:
 
     def _publish(self, name: str, human: Human, frame: Frame, header: Header) -> None:
         topics = self._bodies.get(name) or self._join(name, human)
-        angles = hri_angles(human)
-        names = [f"{joint}_{name}" for joint in angles]
-        topics["joint_states"].publish(JointState(header=header, name=names, position=list(angles.values())))
+        if topics["joint_states"].get_subscription_count():
+            angles = hri_angles(human)
+            names = [f"{joint}_{name}" for joint in angles]
+            topics["joint_states"].publish(JointState(header=header, name=names, position=list(angles.values())))
         if human.state == TrackingState.SEARCHING:
             return
+        if topics["roi"].get_subscription_count():
+            topics["roi"].publish(self._region(human, frame, header))
+        if topics["skeleton2d"].get_subscription_count():
+            topics["skeleton2d"].publish(self._skeleton(human, frame, header))
+
+    def _region(self, human: Human, frame: Frame, header: Header) -> Any:
         height, width = frame.image.shape[:2]
         x0, y0, x1, y1 = np.clip(human.boxes_xyxy / [width, height, width, height], 0, 1).tolist()
-        roi = self._messages.NormalizedRegionOfInterest2D(
+        return self._messages.NormalizedRegionOfInterest2D(
             header=header, xmin=x0, ymin=y0, xmax=x1, ymax=y1, c=float(np.clip(human.score, 0, 1))
         )
-        topics["roi"].publish(roi)
+
+    def _skeleton(self, human: Human, frame: Frame, header: Header) -> Any:
+        height, width = frame.image.shape[:2]
         point = self._messages.NormalizedPointOfInterest2D
         skeleton = [point(x=x, y=y, c=c) for x, y, c in skeleton_2d(human, width, height).tolist()]
-        topics["skeleton2d"].publish(self._messages.Skeleton2D(header=header, skeleton=skeleton))
+        return self._messages.Skeleton2D(header=header, skeleton=skeleton)
 
     def _join(self, name: str, human: Human) -> dict[str, Any]:
         base = f"/humans/bodies/{name}"

@@ -10,6 +10,7 @@ from std_msgs.msg import Header
 from hmr_ros.body.axes import SMPL_FROM_BODY
 from hmr_ros.body.joints import SMPL, SMPL_JOINTS, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel, pose_matrices
+from hmr_ros.body.urdf import joint, numbers
 from hmr_ros.types import Floats, Human
 
 _TURNS = (("yaw", "0 0 1"), ("pitch", "0 1 0"), ("roll", "1 0 0"))  # from the parent on, as rpy in URDF
@@ -32,29 +33,17 @@ def human_urdf(body: BodyModel, name: str = "human") -> str:
     rest = body.rest_joints(np.zeros(10)) @ SMPL_FROM_BODY
     rest = rest - rest[[SMPL["left_hip"], SMPL["right_hip"]]].mean(0)
     lines = ['<?xml version="1.0"?>', f'<robot name="{name}">', f'  <link name="{_ROOT}"/>']
-    lines += _joint("pelvis_fixed", "fixed", _ROOT, "pelvis", rest[0])
+    lines += joint("pelvis_fixed", "fixed", _ROOT, "pelvis", rest[0])
     lines += _link("pelvis", rest, 0)
     for j in range(1, len(SMPL_JOINTS)):
-        joint, parent = SMPL_JOINTS[j], SMPL_JOINTS[SMPL_PARENTS[j]]
+        smpl, parent = SMPL_JOINTS[j], SMPL_JOINTS[SMPL_PARENTS[j]]
         offset = rest[j] - rest[SMPL_PARENTS[j]]
         for turn, axis in _TURNS:
-            child = joint if turn == "roll" else f"{joint}_after_{turn}"
-            lines += _joint(f"{joint}_{turn}", "revolute", parent, child, offset, axis)
-            lines += _link(joint, rest, j) if turn == "roll" else [f'  <link name="{child}"/>']
+            child = smpl if turn == "roll" else f"{smpl}_after_{turn}"
+            lines += joint(f"{smpl}_{turn}", "revolute", parent, child, offset, axis)
+            lines += _link(smpl, rest, j) if turn == "roll" else [f'  <link name="{child}"/>']
             parent, offset = child, np.zeros(3)
     return "\n".join([*lines, "</robot>", ""])
-
-
-def _joint(name: str, kind: str, parent: str, child: str, offset: Floats, axis: str = "") -> list[str]:
-    turn = [f'    <axis xyz="{axis}"/>', '    <limit lower="-3.15" upper="3.15" effort="0" velocity="0"/>']
-    return [
-        f'  <joint name="{name}" type="{kind}">',
-        f'    <parent link="{parent}"/>',
-        f'    <child link="{child}"/>',
-        f'    <origin xyz="{_numbers(offset)}"/>',
-        *(turn if axis else []),
-        "  </joint>",
-    ]
 
 
 def _link(name: str, rest: Floats, j: int) -> list[str]:
@@ -66,12 +55,8 @@ def _link(name: str, rest: Floats, j: int) -> list[str]:
         pitch, yaw = np.arctan2(np.hypot(bone[0], bone[1]), bone[2]), np.arctan2(bone[1], bone[0])
         lines += [
             "    <visual>",
-            f'      <origin xyz="{_numbers(bone / 2)}" rpy="{_numbers(np.array([0.0, pitch, yaw]))}"/>',
+            f'      <origin xyz="{numbers(bone / 2)}" rpy="{numbers(np.array([0.0, pitch, yaw]))}"/>',
             f'      <geometry><cylinder radius="{_RADIUS_M}" length="{length:.4f}"/></geometry>',
             "    </visual>",
         ]
     return [*lines, "  </link>"]
-
-
-def _numbers(values: Floats) -> str:
-    return " ".join(f"{v + 0.0:.4f}" for v in np.round(values, 4))

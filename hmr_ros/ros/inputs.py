@@ -9,7 +9,6 @@ from typing import Any
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hmr_ros.config import InputConfig
@@ -18,7 +17,7 @@ from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.ros.depth import DepthTopic
-from hmr_ros.ros.environment import subscription_event_callbacks
+from hmr_ros.ros.environment import subscribed, subscription_event_callbacks
 from hmr_ros.ros.graph import COMPRESSED, transport_of, why_no_info, why_silent
 from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Camera
@@ -59,7 +58,7 @@ class Inputs:
         self.image_topic = resolved(node, config.image_topic)
         self.info_topic = _info_topic(node, config.camera_info_topic, self.image_topic)
         self._qos = QoSProfile(depth=1, reliability=_reliability(config))
-        self._transport: tuple[str, str] | None = None
+        self._transport = "", ""  # topic and type
         self._images: Any = None
         self._info: CameraInfo | None = None
         self._sized: dict[tuple[int, int], tuple[float, CameraInfo]] = {}  # the last of each size, and when it came
@@ -70,7 +69,7 @@ class Inputs:
         self.choose_transport()
         # best effort takes from every publisher, whatever the images need
         info_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._infos = _subscribed(node, CameraInfo, self.info_topic, self._on_info, info_qos)
+        self._infos = subscribed(node, CameraInfo, self.info_topic, self._on_info, info_qos)
         self.depths = _depth_topic(node, config)
 
     def close(self) -> None:
@@ -91,7 +90,7 @@ class Inputs:
         topic, kind = wanted
         message = CompressedImage if kind == COMPRESSED else Image
         events = subscription_event_callbacks()(incompatible_qos=self._on_incompatible_qos)
-        self._images = _subscribed(self._node, message, topic, self._came, self._qos, events)
+        self._images = subscribed(self._node, message, topic, self._came, self._qos, events)
         self._rectified = is_rectified(self._images.topic_name, self._config.rectified)  # the name after remapping
 
     def silence(self) -> str:
@@ -99,7 +98,7 @@ class Inputs:
         if time.monotonic() - self._last_s < _PATIENCE_S:
             return ""
         self.choose_transport()
-        topic, kind = self._transport or (self.image_topic, "")
+        topic, kind = self._transport
         return why_silent(self._node, topic, kind, self._qos)
 
     def camera(self, width: int, height: int) -> tuple[Camera, str]:
@@ -188,14 +187,3 @@ def _depth_topic(node: Node, config: InputConfig) -> DepthTopic | None:
 
 def _reliability(config: InputConfig) -> ReliabilityPolicy:
     return ReliabilityPolicy.RELIABLE if config.reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
-
-
-def _subscribed(
-    node: Node, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile, events: Any = None
-) -> Any:
-    """A subscription whose QoS the user may override (`qos_overrides.TOPIC.subscription.*`)."""
-    name = f"qos_overrides.{node.resolve_topic_name(topic)}.subscription."
-    # only where there are some: rclpy never forgets what it declared, and `input.reliability` may change
-    given = any(p.startswith(name) for p in getattr(node, "_parameter_overrides", {}))
-    options = QoSOverridingOptions.with_default_policies() if given else None
-    return node.create_subscription(kind, topic, callback, qos, event_callbacks=events, qos_overriding_options=options)

@@ -31,16 +31,12 @@ class SkeletonMarkers:
         markers = []
         for human in humans:
             points = [Point(x=x, y=y, z=z) for x, y, z in human.joints.tolist()]
-            lines = _marker(header, "skeleton", human.track_id, Marker.LINE_LIST)
+            lines = _marker(header, "skeleton", human, Marker.LINE_LIST, lifetime_s)
             lines.scale.x = _BONE_WIDTH_M
             lines.points = [points[j] for bone in _BONES for j in bone]
-            spheres = _marker(header, "joints", human.track_id, Marker.SPHERE_LIST)
+            spheres = _marker(header, "joints", human, Marker.SPHERE_LIST, lifetime_s)
             spheres.scale.x = spheres.scale.y = spheres.scale.z = _JOINT_SIZE_M
             spheres.points = points
-            for marker in (lines, spheres):
-                marker.lifetime = Duration(nanoseconds=round(1e9 * lifetime_s)).to_msg()
-                if human.state == TrackingState.SEARCHING:
-                    marker.color.a = _SEARCHING_ALPHA
             markers += [lines, spheres]
         present = {h.track_id for h in humans}
         markers += [
@@ -62,9 +58,7 @@ class MeshMarkers:
         out = []
         for human in humans:
             vertices = self._body.vertices(human.global_orient, human.body_pose, human.betas, human.transl)
-            marker = _marker(header, "mesh", human.track_id, Marker.TRIANGLE_LIST)
-            marker.color.a = _SEARCHING_ALPHA if human.state == TrackingState.SEARCHING else _MESH_ALPHA
-            marker.lifetime = Duration(nanoseconds=round(1e9 * lifetime_s)).to_msg()
+            marker = _marker(header, "mesh", human, Marker.TRIANGLE_LIST, lifetime_s, _MESH_ALPHA)
             marker.scale.x = marker.scale.y = marker.scale.z = 1.0
             out.append(serialize_with_points(marker, vertices[self._body.faces.reshape(-1)]))
         present = {h.track_id for h in humans}
@@ -95,10 +89,13 @@ def serialize_with_points(marker: Marker, points: Floats) -> bytes:
     return with_one[:count_at] + count + bytes(padding) + data + with_one[first_at + 24 :]
 
 
-def _marker(header: Header, namespace: str, track_id: int, kind: int) -> Marker:
-    blue, green, red = (c / 255 for c in track_color(track_id))
-    marker = Marker(header=header, ns=namespace, id=track_id, type=kind, action=Marker.ADD)
-    marker.color = ColorRGBA(r=red, g=green, b=blue, a=1.0)
+def _marker(header: Header, namespace: str, human: Human, kind: int, lifetime_s: float, alpha: float = 1.0) -> Marker:
+    """A marker of one person in their colour, with no shape yet; pale where the person is out of sight."""
+    blue, green, red = (c / 255 for c in track_color(human.track_id))
+    marker = Marker(header=header, ns=namespace, id=human.track_id, type=kind, action=Marker.ADD)
+    alpha = _SEARCHING_ALPHA if human.state == TrackingState.SEARCHING else alpha
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    marker.lifetime = Duration(nanoseconds=round(1e9 * lifetime_s)).to_msg()
     marker.pose.orientation.w = 1.0
     return marker
 

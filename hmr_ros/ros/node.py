@@ -68,8 +68,6 @@ class HmrNode(ManagedNode):
         assert self._pipeline is not None and self._outputs is not None
         if self._config.output.target_frame:
             self._transforms = TransformListener(self)
-        self._outputs.config = self._config.output
-        self._pipeline.adjust(self._config)
         self._stamps = StampCheck()
         self._inputs = Inputs(self, self._config.input, self._notices, self._on_image)
         around = Surroundings(self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms)

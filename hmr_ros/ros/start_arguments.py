@@ -53,7 +53,8 @@ START_ARGUMENTS = (
     ),
     StartArgument("respawn", "false", "true: start a node again that has died (launch files only)"),
 )
-LAUNCHER_ONLY = ("rviz", "fixed_frame", "respawn")
+RVIZ_ONLY = ("rviz", "fixed_frame")
+LAUNCHER_ONLY = (*RVIZ_ONLY, "respawn")
 _RESPAWN_S = 2.0  # between a node's death and its next start
 
 _BOTH = ("namespace", "use_sim_time", "log_level", "autostart")

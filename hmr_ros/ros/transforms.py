@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.rigid import Rigid
-from hmr_ros.geometry.rotations import axis_angle_from_quaternion, matrix_from_axis_angle
+from hmr_ros.geometry.rotations import matrix_from_quaternion
 from hmr_ros.io.encodings import stamp_ns
 
 _KEPT_NS = 10 * 10**9  # as long as tf2 keeps them
@@ -151,5 +151,5 @@ def _rigid(transform: Any) -> Rigid:
     at, q = transform.translation, transform.rotation
     quat_wxyz = np.array([q.w, q.x, q.y, q.z])
     norm = float(np.linalg.norm(quat_wxyz))
-    rotation = matrix_from_axis_angle(axis_angle_from_quaternion(quat_wxyz / norm)) if norm > 0 else np.eye(3)
+    rotation = matrix_from_quaternion(quat_wxyz / norm) if norm > 0 else np.eye(3)
     return Rigid(rotation, np.array([at.x, at.y, at.z]))

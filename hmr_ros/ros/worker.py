@@ -55,8 +55,9 @@ class Worker:
     """From activation to deactivation. The image callback only swaps a slot; one thread computes."""
 
     def __init__(self, pipeline: Pipeline, config: HmrConfig, around: Surroundings) -> None:
-        self._pipeline, self._config, self._around = pipeline, config, around
-        self._memory = PelvisMemory(config.output.searching_s)
+        self._pipeline, self._around = pipeline, around
+        self._memory = PelvisMemory()
+        self._take(config)
         self._slot: tuple[Any, float] | None = None  # the newest image and when it came, time.monotonic()
         self._changed = threading.Condition()
         self._stopping = self._reset = False

@@ -11,6 +11,7 @@ from hmr_ros.geometry.rotations import (
     fraction_of_rotation,
     frame_from_two_vectors,
     matrix_from_axis_angle,
+    matrix_from_quaternion,
     nearest_rotation,
     quaternion_from_matrix,
     quaternion_of,
@@ -60,6 +61,7 @@ def test_batches_agree_with_single():
     assert R.shape == (4, 5, 3, 3)
     np.testing.assert_allclose(R[2, 3], matrix_from_axis_angle(v[2, 3]), atol=1e-14)
     np.testing.assert_allclose(axis_angle_from_quaternion(quaternion_from_matrix(R)), axis_angle_from_matrix(R))
+    np.testing.assert_allclose(matrix_from_quaternion(quaternion_from_matrix(R)), R, atol=1e-12)
 
 
 @given(nonzero, nonzero)

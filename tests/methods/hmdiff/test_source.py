@@ -76,6 +76,13 @@ def test_the_same_seed_gives_the_same_answer_and_another_another(seen, stages):
     assert 1e-4 < np.abs(there - first).max() < 0.2
 
 
+def test_only_who_reads_the_heat_around_landmarks_pays_for_it(seen, stages):
+    frame, tracks, _ = seen[0]
+    assert tracks[0].keypoints.heat is not None and stages.evidence(frame, tracks)[0].heat is not None
+    other = build_stages(replace(CONFIG, recover="posture"))
+    assert other.evidence(frame, tracks)[0].heat is None
+
+
 def test_people_of_a_batch_do_not_touch_each_other(seen, stages):
     frame, tracks, _ = seen[0]
     both = [replace(t, track_id=100 + i) for i, t in enumerate((tracks[0], seen[-1][1][0]))]
