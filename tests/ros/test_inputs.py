@@ -1,6 +1,7 @@
 """Topics follow namespace and remaps, the transport is the one that is there, and silence is explained."""
 
 import time
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -10,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from hmr_ros.io.encodings import image_bytes
+from hmr_ros.ros.graph import RAW, why_silent
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -239,3 +241,12 @@ def test_an_image_has_the_intrinsics_of_its_own_size_while_the_resolution_change
     assert [inputs.camera(*size)[0].K[0, 0] for size in ((640, 480), (320, 240))] == [500.0, 250.0]
     camera, problem = inputs.camera(1280, 720)
     assert camera.guessed and "calibration is for 320x240" in problem
+
+
+def test_a_publisher_whose_name_is_not_known_yet_is_somebody():
+    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = SimpleNamespace(topic_type=RAW, node_name="_NODE_NAME_UNKNOWN_", qos_profile=qos)
+    graph = SimpleNamespace(get_publishers_info_by_topic=lambda _: [publisher])
+    assert why_silent(graph, "/image", RAW, qos).startswith("somebody publishes it")
+    publisher.node_name = "camera"
+    assert why_silent(graph, "/image", RAW, qos).startswith("camera publishes it")
