@@ -34,7 +34,7 @@ from hmr_ros.io.video import open_source
 from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.ros.convert import humans_from_msg, humans_to_msg
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import Truth, truth_of
+from hmr_ros.synth.render import Placed, placed_in
 from hmr_ros.synth.scene import View, background, clothes, look_at
 from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource
 from hmr_ros.view.raster import draw_mesh
@@ -158,7 +158,7 @@ def crossing() -> None:
     _report_ids("fused", fuse(views, poses))
 
 
-def _truths(seconds: float, view: View | None = None) -> list[Truth]:
+def _truths(seconds: float, view: View | None = None) -> list[Placed]:
     """Both people, in the world or as a camera sees them."""
     body, world = load_body(None), View(guess_camera(640, 480), np.eye(3), np.zeros(3))
     walk = demo_motion(FPS).poses[STRIDE : 2 * STRIDE]
@@ -168,7 +168,7 @@ def _truths(seconds: float, view: View | None = None) -> list[Truth]:
         pose[:3] = [0.0, way * np.pi / 2, 0.0]
         x = way * (SPEED * seconds - 0.5 * SPEED * MOMENTS / FPS)
         trans = np.array([x, 0.9, 0.5 * way * APART])
-        out.append(truth_of(pose, trans, np.zeros(10), body, view or world))
+        out.append(placed_in(view or world, body, pose, trans, np.zeros(10)))
     return out
 
 

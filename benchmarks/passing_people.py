@@ -13,7 +13,7 @@ from tqdm import tqdm
 from hmr_ros.body.loading import load_body
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import truth_of
+from hmr_ros.synth.render import placed_in
 from hmr_ros.synth.scene import background, clothes, look_at
 from hmr_ros.view.raster import draw_mesh
 
@@ -58,7 +58,7 @@ def passing_people(file: Path, width: int, height: int, seconds: float, part: tu
                 continue
             k = (i + 70 * n) % len(motion.poses)
             at = np.array([visit.x_m + away * visit.side * _OUTSIDE_M, 0.0, visit.z_m])
-            truth = truth_of(motion.poses[k], motion.trans[k] + at, motion.betas, body, view)
+            truth = placed_in(view, body, motion.poses[k], motion.trans[k] + at, motion.betas)
             image = draw_mesh(image, truth.vertices, body.faces, view.camera.K, colors[n], light=_LIGHT)
         frames[i - begin] = image
     frames.flush()

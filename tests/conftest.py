@@ -13,7 +13,7 @@ from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.geometry.covariance import packed
 from hmr_ros.methods.uncertainty import image_covariance
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import render_motion, truth_of
+from hmr_ros.synth.render import placed_in, render_motion
 from hmr_ros.synth.scene import look_at
 from hmr_ros.types import Human, ScaleSource, TrackingState
 
@@ -96,7 +96,7 @@ def seen_by(open_body):
         pose = demo_motion(15.0).poses[round(15 * phase)].copy()
         pose[:3] = [0.0, yaw, 0.0]
         betas = np.full(10, betas)
-        truth = truth_of(pose, np.array(transl), betas, open_body, view)
+        truth = placed_in(view, open_body, pose, np.array(transl), betas)
         keypoints = np.zeros((33, 3))
         keypoints[BLAZEPOSE_LIMBS, :2], keypoints[:, 2] = truth.joints_2d[SMPL_LIMBS], 0.9
         covariance = image_covariance(np.full(24, sigma), truth.joints)
