@@ -211,23 +211,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     )
     p.set_defaults(command=_fuse)
 
-    p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
-    p.add_argument(
-        "motion", type=Path, nargs="+", help=".npz with poses [F,72], trans [F,3] (y up); several: people in one scene"
-    )
-    p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
-    p.add_argument("--place", default="own", help="own (as in the files), crossing, side-by-side, crowd or following")
-    p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
-    p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
-    p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
-    p.add_argument("--size", default="640x480", metavar="WxH")
-    p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--max-frames", type=int)
-    p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")
-    p.add_argument("--body", help="SMPL file to render instead of the open body")
-    p.set_defaults(command=_render)
-
+    _render_command(commands)
     p = commands.add_parser(
         "evaluate", help="humans.npz against truth.npz: MPJPE, PA-MPJPE, PVE, acceleration, PCK, 2D"
     )
@@ -318,6 +302,25 @@ def _model_commands(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     p.add_argument("--into", type=Path, metavar="DIR", help="folder that gets a copy of each")
     p.set_defaults(command=_models, fetch=True)
+
+
+def _render_command(commands: Any) -> None:
+    p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
+    p.add_argument(
+        "motion", type=Path, nargs="+", help=".npz with poses [F,72], trans [F,3] (y up); several: people in one scene"
+    )
+    p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
+    p.add_argument("--place", default="own", help="own (as in the files), crossing, side-by-side, crowd or following")
+    p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
+    p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
+    p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
+    p.add_argument("--size", default="640x480", metavar="WxH")
+    p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--max-frames", type=int)
+    p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")
+    p.add_argument("--body", help="SMPL file to render instead of the open body")
+    p.set_defaults(command=_render)
 
 
 def _engine_commands(commands: Any) -> None:
