@@ -15,6 +15,7 @@ from hmr_ros.diffusion.smoothing import solve_spd
 _PARENTS = [int(p) for p in SMPL_PARENTS]
 _MIN_DEPTH_M = 0.1
 _MAX_TURN_RAD = 0.5
+_OUTLIER_DEPTH_M = 0.2  # error beyond which a measured depth loses its pull
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Seen:
     outlier: Tensor  # [N] distance on the plane beyond which a key point loses its pull
     R: Tensor  # [3,3]
     t: Tensor  # [3] m
+    depths: Tensor | None = None  # [N,K] m, measured third coordinate; None = no depth anywhere
+    depth_weights: Tensor | None = None  # [N,K] 1/sigma, 1/m; 0 = unknown
 
 
 @cache
@@ -45,7 +48,8 @@ def keypoint_step(
     posed: Posed, rotations: Tensor, pelvis: Tensor, joints: list[int], views: list[Seen], stiffness: Tensor,
     stiffness_pelvis: Tensor,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """New 6D pose [N,144] and pelvis [N,3] that lower the robust reprojection error (Eq. 12).
+    """New 6D pose [N,144] and pelvis [N,3] that lower the robust reprojection error (Eq. 12), and that of measured
+    depths where there are some.
 
     `stiffness` [N,24] (1/rad^2) and `stiffness_pelvis` [N,3] (1/m^2) say how much anything may move; `rotations`
     [N,24,3,3] are the local ones. Solved in the space of the residuals, which are fewer than the unknowns.
@@ -71,7 +75,7 @@ def keypoint_step(
 
 
 def _whitened(move: Tensor, at: Tensor, view: Seen) -> tuple[Tensor, Tensor]:
-    """Jacobian [N,2K,75] and residuals [N,2K] of one view, Geman-McClure weights included."""
+    """Jacobian [N,R,75] and residuals [N,R] of one view, Geman-McClure weights included; R = 2 K, with depths 3 K."""
     camera = at @ view.R.T + view.t
     z = camera[..., 2:].clamp_min(_MIN_DEPTH_M)
     projected = camera[..., :2] / z
@@ -81,7 +85,12 @@ def _whitened(move: Tensor, at: Tensor, view: Seen) -> tuple[Tensor, Tensor]:
     w = (view.weights[..., None] * robust)[..., None]
     moved = view.R @ move  # [N,K,3,75]
     J = (moved[..., :2, :] - projected[..., None] * moved[..., 2:, :]) / z[..., None]
-    return (w * J).flatten(1, 2), (w[..., 0] * error).flatten(1)
+    rows, rest = (w * J).flatten(1, 2), (w[..., 0] * error).flatten(1)
+    if view.depths is None or view.depth_weights is None:
+        return rows, rest
+    off = camera[..., 2] - view.depths
+    pull = view.depth_weights / (1 + (off / _OUTLIER_DEPTH_M).square())
+    return torch.cat([rows, pull[..., None] * moved[..., 2, :]], 1), torch.cat([rest, pull * off], 1)
 
 
 def _turned(w: Tensor) -> Tensor:

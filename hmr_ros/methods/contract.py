@@ -31,6 +31,8 @@ class Estimate:
     joints: Float[Array, "24 3"]  # m
     joint_covariance: Float[Array, "24 3 3"]  # m^2, of the joint relative to the pelvis, camera axes
     samples: Float[Array, "S 24 3 3"] | None = None  # local rotations of hypotheses, where they were asked for
+    # of the limb joints, what was measured along the optical axis, and its standard deviation: m; inf where unknown
+    depths: Float[Array, "12 2"] | None = None
 
     @property
     def joint_sigma(self) -> Float[Array, " 24"]:

@@ -82,6 +82,14 @@ def _windows(signature: Signature, count: int, rng: np.random.Generator) -> dict
         "recovered": pelvis,
         "sigma_ray": rng.choice([0.005, 0.03], count), "floor": rng.choice([25.0, 125.0], count),
     }  # fmt: skip
+    measured = rng.random(count) < 0.5  # of the people
+    inputs |= {
+        "measured": columns["means"][:, -1],
+        "trust": rng.uniform(0, 100, (count, 24)) * measured[:, None],
+        "depths": limbs[..., 2] + rng.normal(0, 0.03, (count, 12)),
+        "depth_weights": rng.choice([0.0, 30.0], (count, 12)) * measured[:, None],
+        "sigma_depth": np.where(measured, 0.005, 0.03),
+    }
     return {name: np.asarray(array, np.float32) for name, array in inputs.items()}
 
 

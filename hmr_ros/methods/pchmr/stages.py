@@ -115,7 +115,8 @@ def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estim
         covariance = calibrated_covariance(before.joint_covariance, targets.sigma[k])
         ratio = mean_sigma(covariance) / before.joint_sigma
         samples = carried(before.samples, before.rotations, moved.rotations, ratio)
-        answer.append(replace(moved, joint_covariance=covariance, samples=samples))
+        depths = np.stack([np.nan_to_num(targets.points[k, :, 2]), targets.sigma[k]], -1)
+        answer.append(replace(moved, joint_covariance=covariance, samples=samples, depths=depths))
     return answer
 
 

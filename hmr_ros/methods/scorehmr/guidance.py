@@ -21,20 +21,25 @@ def turn_root(x: Tensor, R: Tensor) -> Tensor:
     return torch.cat([first.flatten(-2), x[..., 6:]], -1)
 
 
-def depth_energy(log_depth: Tensor, seconds: Tensor, present: Tensor, guidance: Guidance) -> NewtonWindow:
-    """Energy of the logarithm of the pelvis' depth [P,W], the least certain part of its place, over the window."""
+def depth_energy(
+    log_depth: Tensor, seconds: Tensor, present: Tensor, guidance: Guidance, sigma: Tensor | float
+) -> NewtonWindow:
+    """Energy of the logarithm of the pelvis' depth [P,W], the least certain part of its place, over the window; `sigma`
+    its standard deviation in a frame, a number or [P,1,1]."""
     log = log_depth[..., None]
     A = couplings(seconds, present, *guidance.depth)
-    return NewtonWindow(log, 0 * log + guidance.sigma_depth**-2, A)
+    return NewtonWindow(log, 0 * log + sigma**-2, A)
 
 
 def keypoints_at(
-    rays: Tensor, confidence: Tensor, depth: Tensor, sigma_ray: Tensor | float, outlier: float, R: Tensor, t: Tensor
-) -> Seen:
+    rays: Tensor, confidence: Tensor, depth: Tensor, sigma_ray: Tensor | float, outlier: float,
+    R: Tensor | None = None, t: Tensor | None = None,
+) -> Seen:  # fmt: skip
     """Landmarks of N frames with their weights; a landmark's error is one of metres, so it shrinks with the depth.
 
     `rays` [N,K,2], `confidence` [N,K], `depth` [N] m, `sigma_ray` [N,1] m; `R` [3,3], `t` [3] as in `Seen`.
     """
+    R, t = torch.eye(3) if R is None else R, torch.zeros(3) if t is None else t
     return Seen(rays, confidence * depth[:, None] / sigma_ray, outlier / depth, R, t)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from hmr_ros.diffusion.reprojection import Seen
 from hmr_ros.diffusion.sampler import invert, sample, spread
 from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
@@ -40,27 +42,32 @@ class GuidedFrame(nn.Module):
     def forward(
         self, window: Tensor, poses: Tensor, known: Tensor, aim: Tensor, means: Tensor, precisions: Tensor,
         present: Tensor, seconds: Tensor, log_depth: Tensor, rays: Tensor, confidence: Tensor, bones: Tensor,
-        recovered: Tensor, sigma_ray: Tensor, floor: Tensor,
+        recovered: Tensor, sigma_ray: Tensor, floor: Tensor, measured: Tensor, trust: Tensor, depths: Tensor,
+        depth_weights: Tensor, sigma_depth: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         """P people. What the newest frame's surroundings are: `window` [P,S,768], recovered `poses` [P,S,144], `known`
         [P,S], `aim` [P,3,3] aimed camera -> camera. The older rows of the window: `means` [P,W-1,144], `precisions`
         [P,W-1,24]. All rows: `present` [P,W], `seconds` [P,W-1] between them, `log_depth` [P,W] of the pelvis. The
         newest: `rays` [P,12,2] and `confidence` [P,12] of the limb joints, `bones` [P,24,3] m, `recovered` [P,3] m
-        pelvis, `sigma_ray` [P] m, `floor` [P] 1/rad^2.
+        pelvis, `sigma_ray` [P] m, `floor` [P] 1/rad^2. What was measured of it: a pose `measured` [P,144] with
+        precision `trust` [P,24], `depths` [P,12] m of the limb joints with `depth_weights` [P,12] 1/m, all 0 where
+        nothing was; `sigma_depth` [P] of the logarithm of the pelvis' depth in a frame.
 
         Returns local rotations [P,24,3,3], pelvis [P,3] m, and for later frames mean [P,144] and precision [P,24].
         """
         context, pose, log_spread = self._prior.evidence(window, turn_root(poses, aim.transpose(1, 2)[:, None]), known)
         conditioning = self._prior.denoiser.conditioning(context)
-        mean, precision = turn_root(pose, aim), torch.exp(-2 * log_spread) / AXIS_6D**2
+        mean, precision = _fused(turn_root(pose, aim), torch.exp(-2 * log_spread) / AXIS_6D**2, measured, trust)
         x, held = NewtonWindow(
             torch.cat([means, mean[:, None]], 1), torch.cat([precisions, precision[:, None]], 1),
             couplings(seconds, present, *self._guidance.motion),
         ).newest()  # fmt: skip
         last = log_depth[:, -1:]  # differences to it: float32 keeps them better
-        energy = depth_energy(log_depth - last, seconds, present, self._guidance)
+        energy = depth_energy(log_depth - last, seconds, present, self._guidance, sigma_depth[:, None, None])
         depth = torch.exp(last + energy.newest()[0])[:, 0]
-        target = _Newest(x, held, depth, rays, confidence, bones, recovered, sigma_ray, floor, self._guidance)
+        seen = keypoints_at(rays, confidence, depth, sigma_ray[:, None], self._guidance.outlier)
+        seen = replace(seen, depths=depths, depth_weights=depth_weights)
+        target = _Newest(x, held, depth, seen, bones, recovered, sigma_ray, floor, self._guidance)
 
         def denoise(x_t: Tensor, t: int) -> Tensor:
             times = self.get_buffer("levels")[self._level[t]][None]
@@ -76,15 +83,13 @@ class _Newest:
     """What the newest frame shall agree with."""
 
     def __init__(
-        self, x: Tensor, held: Tensor, depth: Tensor, rays: Tensor, confidence: Tensor, bones: Tensor,
-        recovered: Tensor, sigma_ray: Tensor, floor: Tensor, guidance: Guidance,
+        self, x: Tensor, held: Tensor, depth: Tensor, seen: Seen, bones: Tensor, recovered: Tensor, sigma_ray: Tensor,
+        floor: Tensor, guidance: Guidance,
     ) -> None:  # fmt: skip
         self._x, self._held, self._floor, self._prior = x, held, floor[:, None], guidance.prior
         self._depth, self._recovered, self._sigma_ray = depth, recovered, sigma_ray[:, None]
         self._skeleton = Skeleton(bones)
-        eye, zero = torch.eye(3), torch.zeros(3)
-        self._seen = keypoints_at(rays, confidence, depth, self._sigma_ray, guidance.outlier, eye, zero)
-        self.pelvis = recovered
+        self._seen, self.pelvis = seen, recovered
 
     def step(self, x: Tensor, t: int) -> Tensor:
         """[P,144] from x0-hat to what window, key points and x0-hat itself agree on; places the pelvis."""
@@ -97,6 +102,12 @@ class _Newest:
             stiffness(held, self._floor),
         )  # fmt: skip
         return moved - x
+
+
+def _fused(mean: Tensor, precision: Tensor, measured: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+    """Two 6D poses [P,144] by their precisions [P,24]."""
+    share = (trust / (precision + trust)).repeat_interleave(6, 1)
+    return mean + share * (measured - mean), precision + trust
 
 
 def refine_graph(frames: int, weights: Mapping[str, Path]) -> Graph:

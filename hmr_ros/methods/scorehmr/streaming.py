@@ -40,7 +40,8 @@ def refine_signature(slots: int, features: int, frames: int) -> Signature:
             "window": (slots, features), "poses": (slots, 144), "known": (slots,), "aim": (3, 3),
             "means": (older, 144), "precisions": (older, 24), "present": (frames,), "seconds": (older,),
             "log_depth": (frames,), "rays": (12, 2), "confidence": (12,), "bones": (24, 3), "recovered": (3,),
-            "sigma_ray": (), "floor": (),
+            "sigma_ray": (), "floor": (), "measured": (144,), "trust": (24,), "depths": (12,), "depth_weights": (12,),
+            "sigma_depth": (),
         },
         {"rotations": (24, 3, 3), "pelvis": (3,), "mean": (144,), "precision": (24,)},
     )  # fmt: skip

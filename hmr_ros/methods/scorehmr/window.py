@@ -12,6 +12,7 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.evidence.features import Grid, evidence_features
 from hmr_ros.evidence.record import keypoints_of, posture_of
 from hmr_ros.methods.contract import Observation
+from hmr_ros.methods.scorehmr.measured import measured_inputs
 from hmr_ros.methods.scorehmr.settings import Guidance
 from hmr_ros.types import Floats
 
@@ -92,7 +93,8 @@ def refine_inputs(
     return {name: np.array([row[name] for row in rows]) for name in rows[0]} | {
         "bones": body.bones(np.array([p.estimate.betas for p in people])),
         "sigma_ray": np.full(count, guidance.sigma_ray), "floor": np.full(count, guidance.floor),
-    }  # fmt: skip
+        "measured": np.array([pose_6d(p) for p in people]),
+    } | measured_inputs([p.estimate for p in people], guidance)  # fmt: skip
 
 
 def pose_6d(person: Observation) -> Floats:

@@ -55,7 +55,7 @@ class Target:
         A = couplings(seen.seconds, seen.present, *guidance.motion)
         self._newton = NewtonWindow(seen.expected, seen.precision, A)
         middle = seen.log_depth.mean(1, keepdim=True)  # differences to it: float32 keeps them better
-        energy = depth_energy(seen.log_depth - middle, seen.seconds, seen.present, guidance)
+        energy = depth_energy(seen.log_depth - middle, seen.seconds, seen.present, guidance, guidance.sigma_depth)
         self._depth = (middle + energy.minimum()[..., 0]).exp().flatten()
         self._held = held(seen.precision, A)
         self._skeleton = skeleton_of(betas, body, seen.expected.shape[1])
