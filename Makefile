@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_EXTRA ?=
 SECONDS ?= 20
-SOURCES := $(shell find hmr_ros msg launch config urdf scripts cmake -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
+SOURCES := $(shell find hmr_ros msg launch config policies urdf scripts cmake -type f -not -name '*.pyc') CMakeLists.txt package.xml setup.py
 PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) PATH=$(CURDIR)/$(VENV)/bin:$$PATH
 
 .PHONY: help setup tf2_msgs demo test soak overload faults lint format clean

@@ -54,6 +54,7 @@ report = {
     "urdf": last(f"{base}/urdf").data,
     "person": [person.name, person.position.z, person.velocity.z, person.reliability],
     "pelvis_z": human.pelvis.pose.position.z,
+    "topics": dict(robot.client.get_publisher_names_and_types_by_node("hmr", "/")),
 }
 gone = image * 0 + 110
 robot.show(gone, lambda: not last("/humans/bodies/tracked").ids)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from hmr_ros.body.joints import BLAZEPOSE
 from hmr_ros.ros.hri import skeleton_2d
+from hmr_ros.ros.topics import OUT, TOPICS
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +62,14 @@ def session(environment, tmp_path_factory, rendered):
 def test_one_id_everywhere(session):
     assert session["id"] == session["body"] == session["person"][0]
     assert session["body"][0].isalpha() and set(session["frame_ids"]) == {"optical"}
+
+
+def test_the_topics_are_those_of_the_table(session):
+    table = {t.name: t.types for t in TOPICS if t.name.startswith(("/humans", "/people")) and t.direction == OUT}
+    there = {n: types for n, types in session["topics"].items() if n.startswith(("/humans", "/people"))}
+    matched = {name: [pattern for pattern in table if fnmatch(name, pattern)] for name in there}
+    assert sorted(sum(matched.values(), [])) == sorted(table)
+    assert all(set(there[name]) <= set(table[pattern]) for name, (pattern,) in matched.items())
 
 
 def test_region_and_skeleton_are_shares_of_the_image(session):
