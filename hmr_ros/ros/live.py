@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -16,6 +17,11 @@ from hmr_ros.ros.start_arguments import FUSION_ARGUMENTS, ros_arguments
 
 if TYPE_CHECKING:
     from hmr_ros.ros.managed import ManagedNode
+
+_SECURITY = (
+    "ROS_SECURITY_ENABLE is true: ROS_SECURITY_KEYSTORE and the enclave must be there, and Fast DDS must be built with"
+    " security (SECURITY.md)"
+)
 
 
 def run_live(argv: list[str], pipeline_factory: Callable[[HmrConfig], Pipeline]) -> int:
@@ -55,7 +61,7 @@ def _run(arguments: list[str], make: Callable[[], ManagedNode]) -> int:
     _start_ros(arguments)
     node = None
     try:
-        node = make()
+        node = _made(make)
         if not node.autostart():
             return 1
         executor = SingleThreadedExecutor()
@@ -78,11 +84,28 @@ def _start_ros(arguments: list[str]) -> None:
     try:
         rclpy.init(args=["hmr", *arguments], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     except RuntimeError as error:
-        # its text goes on with the places in ROS's own sources
-        said = re.split(r", at /|\n", str(error))[0].removeprefix("failed to initialize rcl: ")
-        raise ConfigError(
-            f"ROS does not take its arguments: {said}; config/live.yaml shows a parameter file"
-        ) from error
+        cure = _SECURITY if _is_secured() else "config/live.yaml shows a parameter file"
+        raise ConfigError(f"ROS does not take its arguments: {_said(error)}; {cure}") from error
+
+
+def _made(node: Callable[[], Any]) -> Any:
+    """The node; ConfigError where ROS is asked for security that it cannot give."""
+    try:
+        return node()
+    except RuntimeError as error:
+        if not _is_secured():
+            raise
+        raise ConfigError(f"ROS refuses the node: {_said(error)}; {_SECURITY}") from error
+
+
+def _is_secured() -> bool:
+    return os.environ.get("ROS_SECURITY_ENABLE", "") == "true"
+
+
+def _said(error: RuntimeError) -> str:
+    """What ROS says of an error; its text goes on with the places in ROS's own sources."""
+    said = re.split(r", at /|\n", str(error))[0]
+    return re.sub("^(failed to initialize rcl|error creating node): ", "", said)
 
 
 def _prefer_latency() -> None:

@@ -261,6 +261,20 @@ def test_a_start_that_fails_ends_in_one_line():
     assert "cannot configure: " in line and "/no/such/body.npz" in line
 
 
+@pytest.mark.parametrize("folder", ["", "enclaves/hmr"])
+def test_security_that_cannot_be_had_ends_in_one_line(tmp_path, folder):
+    """No keystore, and an enclave without its keys; with or without security in the installed DDS."""
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    secured = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce", "ROS_SECURITY_KEYSTORE": tmp_path}
+    command = [sys.executable, "-m", "hmr_ros", "live", "--ros-args", "--enclave", "/hmr"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **secured}
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (line,) = [t for t in done.stderr.splitlines() if t.startswith("hmr: ")]
+    assert "SECURITY.md" in line
+
+
 def test_two_cameras_have_ids_and_frames_of_their_own(watcher, rendered):
     """As multi_camera.launch.py starts them: a namespace each."""
     left = watcher("namespace:=left", "image_topic:=/image", "--ros-args", "-p", "threads:=1", node="/left/hmr")
