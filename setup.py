@@ -17,7 +17,8 @@ setup(
     packages=find_packages(include=["hmr_ros", "hmr_ros.*"]),
     package_data={"hmr_ros": ["assets/*"]},
     data_files=[
-        (f"share/hmr_ros/{d}", [str(p) for p in sorted(Path(d).glob("*.*"))]) for d in ("config", "msg", "policies", "urdf")
+        (f"share/hmr_ros/{d}", [str(p) for p in sorted(Path(d).glob("*.*"))])
+        for d in ("config", "msg", "policies", "urdf")
     ],
     python_requires=">=3.10",
     # smplx is not among these and must not be: its licence forbids commercial use (requirements.txt, tests only)
