@@ -102,7 +102,7 @@ class HumanMeshRecovery:
         camera = _camera(K, distortion, fisheye)
         depths = None if depth is None else open_depth(depth)
         if isinstance(source, (str, Path, int)):
-            frames = open_source(str(source), camera)
+            frames = open_source(str(source), camera, self.config.input.max_pixels)
             if depths is not None:
                 frames = FramesWithDepth(frames, depths)
             pipeline = self._pipeline(live=frames.is_live)

@@ -99,6 +99,18 @@ class InputConfig:
         at_least=0,
         at_most=270,
     )
+    max_megapixels: float = option(
+        134.0,
+        "images and depth of more megapixels are refused before they are decoded",
+        at_least=0.01,
+        at_most=134,
+        when=LIVE,
+    )
+
+    @property
+    def max_pixels(self) -> int:
+        """max_megapixels in pixels."""
+        return round(self.max_megapixels * 1e6)
 
 
 @dataclass(frozen=True)

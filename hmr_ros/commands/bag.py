@@ -36,7 +36,7 @@ def bag(
     pipeline = whole.pipeline if whole else build_pipeline(offline(config))
     bag_images = BagImages(
         source, topic, camera=camera, rectified=config.input.rectified, fallback=convert_with_cv_bridge,
-        depth_topic=depth_topic,
+        depth_topic=depth_topic, max_pixels=config.input.max_pixels,
     )  # fmt: skip
     with bag_images as images, HumanBagWriter(target) as writer:
         total = images.count if max_frames is None else min(images.count, max_frames)

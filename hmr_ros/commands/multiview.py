@@ -45,7 +45,7 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
     pipeline, refine = build_multiview(config)
     found, rates = [], []
     for entry in entries:
-        people, rate = _person(pipeline, entry, max_frames)
+        people, rate = _person(pipeline, entry, max_frames, config.input.max_pixels)
         if not people:
             raise InputError(f"nobody was found in view {entry.name} ({entry.source}); leave it out of {calibration}")
         print(f"{entry.name}: {len(people)} frames of one person")
@@ -68,10 +68,12 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
     return 0
 
 
-def _person(pipeline: Pipeline, entry: _Entry, max_frames: int | None) -> tuple[list[Observation], float]:
+def _person(
+    pipeline: Pipeline, entry: _Entry, max_frames: int | None, max_pixels: int
+) -> tuple[list[Observation], float]:
     """The person who is in most frames of a video, and the video's frame rate."""
     pipeline.reset()
-    frames = open_source(entry.source, entry.camera)
+    frames = open_source(entry.source, entry.camera, max_pixels)
     people: list[Observation] = []
     try:
         for frame in itertools.islice(frames, max_frames):

@@ -38,7 +38,7 @@ def run(
     `quality`: people are found in a first pass, refined with the frames before and after them, and drawn in a second.
     """
     camera = read_camera(camera_text) if camera_text else None
-    frames = open_source(source, camera)
+    frames = open_source(source, camera, config.input.max_pixels)
     if depth is not None:
         frames = FramesWithDepth(frames, open_depth(depth))
     if quality and frames.is_live:
@@ -63,7 +63,7 @@ def run(
             summary = session.save(out, source)
     if whole and overlay:
         with session.interruptible("the overlay ends here, humans.npz is complete"):
-            _draw(open_source(source, camera), session, out)
+            _draw(open_source(source, camera, config.input.max_pixels), session, out)
         if session.interrupted:
             session.save(out, source)
     print(

@@ -22,7 +22,7 @@ from hmr_ros.geometry.rotations import quaternion_from_matrix
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
 from hmr_ros.io.depth import registered
 from hmr_ros.io.depth_messages import DepthMatching, ImagePeriod, decode_depth, frame_problem
-from hmr_ros.io.encodings import DEPTH_ENCODINGS, Fallback, decode_image, stamp_ns
+from hmr_ros.io.encodings import DEPTH_ENCODINGS, MAX_PIXELS, Fallback, decode_image, stamp_ns
 from hmr_ros.io.model_store import share_file
 from hmr_ros.io.recordings import cure, recordings
 from hmr_ros.io.results import made_folder
@@ -40,17 +40,18 @@ class BagImages:
 
     Intrinsics are those of `camera`, or those recorded last on the camera_info beside the topic; where there are none
     that can be used the focal length is guessed, with a warning. Images that cannot be decoded are left out, with a
-    warning. `rectified` is input.rectified; `fallback` decodes encodings that are not in our own table. A frame has the
-    depth of `depth_topic` whose stamp is nearest, if that is within half a frame; `without_depth` counts the others.
+    warning. `rectified` is input.rectified; `fallback` decodes encodings that are not in our own table. Images of more
+    than `max_pixels` are left out too. A frame has the depth of `depth_topic` whose stamp is nearest, if that is within half a frame;
+    `without_depth` counts the others.
     """
 
     def __init__(
         self, path: Path, topic: str | None = None, *, camera: Camera | None = None, rectified: str = "auto",
-        fallback: Fallback | None = None, depth_topic: str | None = None,
+        fallback: Fallback | None = None, depth_topic: str | None = None, max_pixels: int = MAX_PIXELS,
     ) -> None:  # fmt: skip
         self._warned: set[str] = set()
         self._reader = self._opened(path)
-        self._path, self._given, self._fallback = path, camera, fallback
+        self._path, self._given, self._fallback, self._max_pixels = path, camera, fallback, max_pixels
         try:
             self._depths = self._choose_depth(depth_topic) if depth_topic else []
             self._connections = self._choose(topic, depth_topic)
@@ -133,7 +134,7 @@ class BagImages:
                 with _as_defined():
                     if problem := frame_problem(message.header.frame_id, self.frame_id):
                         self._warn(problem)
-                    depth = decode_depth(message)
+                    depth = decode_depth(message, self._max_pixels)
             except InputError as error:
                 self._warn(f"depth left out: {error}")
         if depth is None:
@@ -161,7 +162,7 @@ class BagImages:
     def _decoded(self, message: Any) -> Image | None:
         try:
             with _as_defined():
-                return decode_image(message, self._fallback)
+                return decode_image(message, self._fallback, self._max_pixels)
         except InputError as error:
             self.left_out[str(error)] += 1
             self._warn(f"image left out: {error}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.io.depth import depth_in_metres
-from hmr_ros.io.encodings import DEPTH_ENCODINGS, ENCODINGS, compressed_depth, pixels
+from hmr_ros.io.encodings import DEPTH_ENCODINGS, ENCODINGS, MAX_PIXELS, check_size, compressed_depth, pixels
 from hmr_ros.types import Floats, Frame
 
 _COMPRESSED = ("compressed", "compressedDepth")
@@ -24,13 +24,14 @@ def is_compressed(topic: str) -> bool:
     return topic.rsplit("/", 1)[-1] in _COMPRESSED
 
 
-def decode_depth(message: Any) -> Floats:
+def decode_depth(message: Any, max_pixels: int = MAX_PIXELS) -> Floats:
     """sensor_msgs/Image (16UC1 mm, 32FC1 m) or CompressedImage (compressedDepth) -> [H,W] float32 m, NaN where unknown.
 
-    InputError for other encodings and damaged data.
+    InputError for other encodings, damaged data and images of more than `max_pixels`.
     """
     if hasattr(message, "format"):
-        return depth_in_metres(compressed_depth(message))
+        return depth_in_metres(compressed_depth(message, max_pixels))
+    check_size(message.width, message.height, max_pixels)
     kind = DEPTH_ENCODINGS.get(message.encoding.strip().lower())
     if kind is None:
         known = ", ".join(sorted({*DEPTH_ENCODINGS.values(), "mono16"}))

@@ -20,7 +20,7 @@ Convert = Callable[[Any], Any]
 Fallback = Callable[[Any], Image]  # sensor_msgs/Image -> BGR [H,W,3]; InputError where it cannot
 _BRIGHT = 99.9  # percentile that says how many bits are in use; single pixels above it are marks or defects
 _PNG = b"\x89PNG\r\n\x1a\n"  # how a file of this kind begins
-_MAX_PIXELS = 1 << 27  # of a compressed image: four times 8k; more is an attack on the memory
+MAX_PIXELS = 134_000_000  # four times 8k; more is an attack on the memory
 _MAX_PIXELS_A_BYTE = 8256  # that deflate can make of one: 1032 bytes of eight pixels each
 _DEPTH_HEADER = struct.Struct("<iff")  # of compressedDepth: compression format, then the parameters A and B of 32FC1
 
@@ -111,14 +111,24 @@ ENCODINGS |= {f"bayer_{order}16": Encoding("u2", 1, _color16(code)) for order, c
 _BY_NAME = {name.lower(): encoding for name, encoding in ENCODINGS.items()}
 
 
-def decode_image(message: Any, fallback: Fallback | None = None) -> Image:
+def check_size(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
+    """InputError where an image of this size has more than `max_pixels`; asked before anything is decoded."""
+    if width * height > max_pixels:
+        raise InputError(
+            f"image of {width}x{height} has more than {max_pixels * 1e-6:g} megapixels; give a smaller one, or raise"
+            " input.max_megapixels"
+        )
+
+
+def decode_image(message: Any, fallback: Fallback | None = None, max_pixels: int = MAX_PIXELS) -> Image:
     """sensor_msgs/Image or CompressedImage (rclpy or rosbags) -> BGR [H,W,3]; InputError for unknown encodings and
-    short or damaged data.
+    short or damaged data, and images of more than `max_pixels`.
 
     `fallback` is asked for encodings that the table lacks.
     """
     if hasattr(message, "format"):
-        return decode_compressed(message)
+        return decode_compressed(message, max_pixels)
+    check_size(message.width, message.height, max_pixels)
     encoding = _BY_NAME.get(message.encoding.strip().lower())
     if encoding is None:
         unknown = f"image encoding '{message.encoding}' is unknown; known are {', '.join(ENCODINGS)}"
@@ -174,17 +184,17 @@ def _rows(data: Any, count: int, step: int, used: int) -> Any:
     return np.ascontiguousarray(data[: step * count].reshape(count, step)[:, :used])
 
 
-def decode_compressed(message: Any) -> Image:
-    """sensor_msgs/CompressedImage (jpeg, png, compressedDepth) -> BGR [H,W,3]."""
+def decode_compressed(message: Any, max_pixels: int = MAX_PIXELS) -> Image:
+    """sensor_msgs/CompressedImage (jpeg, png, compressedDepth) -> BGR [H,W,3]; InputError as of `decode_image`."""
     if "compressedDepth" in message.format:
-        return np.asarray(depth_to_bgr(compressed_depth(message)), np.uint8)
-    image = uncompressed(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        return np.asarray(depth_to_bgr(compressed_depth(message, max_pixels)), np.uint8)
+    image = uncompressed(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_pixels)
     if image is None:
         raise InputError(f"compressed image ({message.format or 'no format'}) cannot be decoded; jpeg and png can")
     return np.asarray(to_8_bits(image) if image.dtype == np.uint16 else image, np.uint8)
 
 
-def compressed_depth(message: Any) -> Any:
+def compressed_depth(message: Any, max_pixels: int = MAX_PIXELS) -> Any:
     """CompressedImage of depth -> [H,W] as a driver would send it raw: uint16, or float32 m with NaN. InputError.
 
     As in compressed_depth_image_transport: a header of 12 bytes, then a PNG of 16UC1 values or, for 32FC1, of quantised
@@ -199,7 +209,7 @@ def compressed_depth(message: Any) -> Any:
     data = bytes(message.data)
     has_header = not transport.strip() or "compressedDepth" in transport
     png = np.frombuffer(data, np.uint8, offset=min(_DEPTH_HEADER.size, len(data)) if has_header else 0)
-    stored = uncompressed(png, cv2.IMREAD_UNCHANGED)
+    stored = uncompressed(png, cv2.IMREAD_UNCHANGED, max_pixels)
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 2:
         raise InputError(f"compressed depth ({message.format}) is damaged or not 16 bit; check the driver")
     if kind == "16UC1":
@@ -215,9 +225,14 @@ def compressed_depth(message: Any) -> Any:
 DEPTH_ENCODINGS = {"16uc1": "16UC1", "mono16": "16UC1", "32fc1": "32FC1"}
 
 
-def uncompressed(data: Any, flags: int) -> Any | None:
-    """Bytes [N] of a jpeg or png as cv2.imread reads such a file; None where they cannot be decoded."""
-    if not data.size or _declared_pixels(bytes(data[:65536])) > min(_MAX_PIXELS, _MAX_PIXELS_A_BYTE * data.size):
+def uncompressed(data: Any, flags: int, max_pixels: int = MAX_PIXELS) -> Any | None:
+    """Bytes [N] of a jpeg or png as cv2.imread reads such a file; None where they cannot be decoded, InputError where
+    they declare more than `max_pixels`."""
+    if not data.size:
+        return None
+    width, height = _declared_size(bytes(data[:65536]))
+    check_size(width, height, max_pixels)
+    if width * height > _MAX_PIXELS_A_BYTE * data.size:
         return None
     if not _chunks_fit(memoryview(data)):
         return None
@@ -236,19 +251,20 @@ def quiet_opencv() -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _declared_pixels(head: bytes) -> int:
-    """Pixels that a png or jpeg says it has, before anything of it is decoded; 0 where that cannot be told."""
+def _declared_size(head: bytes) -> tuple[int, int]:
+    """Width and height that a png or jpeg says it has, before anything of it is decoded; 0 where that cannot be
+    told."""
     if head[:8] == _PNG and len(head) >= 24:
         width, height = struct.unpack(">II", head[16:24])
-        return int(width * height)
+        return int(width), int(height)
     at = 2
     while head[:2] == b"\xff\xd8" and at + 9 <= len(head) and head[at] == 0xFF:
         marker = head[at + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
             height, width = struct.unpack(">HH", head[at + 5 : at + 9])
-            return int(width * height)
+            return int(width), int(height)
         at += 1 if marker == 0xFF else 2 + struct.unpack(">H", head[at + 2 : at + 4])[0]
-    return 0
+    return 0, 0
 
 
 def _chunks_fit(data: memoryview) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera
-from hmr_ros.io.encodings import quiet_opencv, to_8_bits, uncompressed
+from hmr_ros.io.encodings import MAX_PIXELS, check_size, quiet_opencv, to_8_bits, uncompressed
 from hmr_ros.io.native_paths import native_path
 from hmr_ros.types import Camera, Frame, Image
 
@@ -57,21 +57,22 @@ class FrameSource:
         """Release the device or file."""
 
 
-def open_source(source: str, camera: Camera | None) -> FrameSource:
+def open_source(source: str, camera: Camera | None, max_pixels: int = MAX_PIXELS) -> FrameSource:
     """Open a video, image, folder of images, camera (index or device) or stream (URL); InputError says what is wrong.
 
-    Without `camera` the focal length is guessed from the image's size.
+    Without `camera` the focal length is guessed from the image's size. Images of more than `max_pixels` are refused
+    before they are decoded.
     """
     scheme = source.partition("://")[0].lower() if "://" in source else ""
     if scheme in _STREAMS:
-        return _CaptureSource(source, camera, live=_STREAMS[scheme])
+        return _CaptureSource(source, camera, max_pixels, live=_STREAMS[scheme])
     if scheme == "file":
         source = urllib.parse.unquote(urllib.parse.urlparse(source).path)
     elif scheme and not Path(source).exists():
         raise InputError(f"cannot read a source of '{scheme}://'; give a path, or one of {', '.join(_STREAMS)}, file")
     path = Path(source)
     if _CAMERA_INDEX.fullmatch(source) or source.startswith(("/dev/video", "/dev/v4l/")):
-        return _CaptureSource(source, camera, live=True)
+        return _CaptureSource(source, camera, max_pixels, live=True)
     try:
         is_folder, exists = bool(source) and path.is_dir(), bool(source) and path.exists()
         images = _images_in(path) if is_folder else []
@@ -81,24 +82,25 @@ def open_source(source: str, camera: Camera | None) -> FrameSource:
             f"cannot read source '{source[:200]}': {error.strerror}; check path and permissions"
         ) from error
     if is_folder:
-        return _ImageSource(images, camera, is_image=False)
+        return _ImageSource(images, camera, max_pixels, is_image=False)
     if not exists:
         raise InputError(f"source '{source}' does not exist; give a video, an image, a folder of images or a camera")
     if path.suffix.lower() in _IMAGE_SUFFIXES:
-        return _ImageSource([path], camera, is_image=True)
-    return _CaptureSource(source, camera, live=is_device)
+        return _ImageSource([path], camera, max_pixels, is_image=True)
+    return _CaptureSource(source, camera, max_pixels, live=is_device)
 
 
 class _ImageSource(FrameSource):
     """Images that cannot be read are left out, each with a warning; their time and number stay empty."""
 
-    def __init__(self, paths: list[Path], camera: Camera | None, is_image: bool) -> None:
+    def __init__(self, paths: list[Path], camera: Camera | None, max_pixels: int, *, is_image: bool) -> None:
         super().__init__()
-        self._paths = paths
+        self._paths, self._max_pixels = paths, max_pixels
+        self._problem = ""  # of the first image that could not be read
         self.fps, self.count, self.is_image = _FOLDER_FPS, len(paths), is_image
         _, first = next(self._images(), (0, None))
         if first is None:
-            raise InputError(f"cannot read image {paths[0]}{' or any other there' * (len(paths) > 1)}; is it complete?")
+            raise InputError(f"{self._problem}{'; nor any other image there' * (len(paths) > 1)}")
         self.height, self.width = first.shape[:2]
         self.camera = fit_camera(camera, self.width, self.height)
 
@@ -113,18 +115,19 @@ class _ImageSource(FrameSource):
     def _images(self, warn: bool = False) -> Iterator[tuple[int, Image]]:
         for i, path in enumerate(self._paths):
             try:
-                yield i, _read_image(path)
+                yield i, _read_image(path, self._max_pixels)
             except InputError as error:
                 self.skipped += 1
+                self._problem = self._problem or str(error)
                 if warn:
                     _log.warning("image left out: %s", error)
 
 
 class _CaptureSource(FrameSource):
-    def __init__(self, source: str, camera: Camera | None, live: bool) -> None:
+    def __init__(self, source: str, camera: Camera | None, max_pixels: int, *, live: bool) -> None:
         super().__init__()
         quiet_opencv()
-        self._source, self.is_live = source, live
+        self._source, self._max_pixels, self.is_live = source, max_pixels, live
         self._wall_ns = time.time_ns() - time.monotonic_ns()  # live stamps are wall time that never steps back
         first = self._open()
         self._first: Image | None = None if live else first  # a live image would be old when it is asked for
@@ -167,6 +170,8 @@ class _CaptureSource(FrameSource):
         if name.startswith("/dev/v4l/"):
             name = str(Path(name).resolve())  # a link that keeps its name when cameras are plugged in another order
         self._capture = cv2.VideoCapture(int(self._source) if device else name)
+        width, height = (self._capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        check_size(int(width), int(height), self._max_pixels)
         first = self._read() if self._capture.isOpened() else None
         if first is None:
             hint = "check that it is connected and not in use" if self.is_live else "is it a video, and complete?"
@@ -278,15 +283,18 @@ def _images_in(folder: Path) -> list[Path]:
     return found
 
 
-def _read_image(path: Path) -> Image:
+def _read_image(path: Path, max_pixels: int) -> Image:
     """Read by us, for OpenCV takes no names but UTF-8, and decodes what declares more pixels than memory holds."""
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"cannot read image {path}: {error.strerror}") from error
-    image = uncompressed(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image is not None and image.dtype.kind == "f":
-        image = uncompressed(content, cv2.IMREAD_COLOR)
+    try:
+        image = uncompressed(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, max_pixels)
+        if image is not None and image.dtype.kind == "f":
+            image = uncompressed(content, cv2.IMREAD_COLOR, max_pixels)
+    except InputError as error:
+        raise InputError(f"cannot read image {path}: {error}") from error
     if image is None:
         raise InputError(f"cannot read image {path}; is the file complete?")
     return np.asarray(to_8_bits(image) if image.dtype == np.uint16 else image, np.uint8)

@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from hmr_ros.errors import InputError
 from hmr_ros.io.depth import registered
 from hmr_ros.io.depth_messages import DepthQueue, ImagePeriod, decode_depth, frame_problem, is_compressed
-from hmr_ros.io.encodings import stamp_ns
+from hmr_ros.io.encodings import MAX_PIXELS, stamp_ns
 from hmr_ros.ros.environment import subscribed, subscription_event_callbacks
 from hmr_ros.types import Floats
 
@@ -46,10 +46,13 @@ class DepthTopic:
         with self._changed:
             self._period.image(stamp)
 
-    def depth_of(self, header: Header, width: int, height: int, came_s: float) -> tuple[Floats | None, str]:
+    def depth_of(
+        self, header: Header, width: int, height: int, came_s: float, max_pixels: int = MAX_PIXELS
+    ) -> tuple[Floats | None, str]:
         """Depth [H,W] m of an image with this header and size px, or None and why there is none.
 
         Waits for it until half a frame after the image came (`came_s`, time.monotonic()) and no longer.
+        Depth of more than `max_pixels` is not decoded.
         """
         message = self._message_of(stamp_ns(header.stamp), came_s)
         if message is None:
@@ -58,7 +61,7 @@ class DepthTopic:
                 f"no depth on {self._topic} within half a frame of the image; is the depth camera synchronised?",
             )
         try:
-            depth = registered(decode_depth(message), width, height, f"depth of {self._topic}")
+            depth = registered(decode_depth(message, max_pixels), width, height, f"depth of {self._topic}")
         except InputError as error:
             return None, f"depth left out: {error}"
         return depth, frame_problem(message.header.frame_id, header.frame_id)

@@ -128,7 +128,7 @@ class Worker:
         self._around.notices.warn(reason)
 
     def _answer(self, message: Any, came_s: float) -> None:
-        image = decode_image(message, convert_with_cv_bridge)
+        image = decode_image(message, convert_with_cv_bridge, self._config.input.max_pixels)
         camera, problem = self._around.inputs.camera(image.shape[1], image.shape[0])
         header = image_header(message.header, self._config.input.optical_frame, self._around.notices)
         depth = self._depth(header, image, came_s)
@@ -174,7 +174,7 @@ class Worker:
         depths = self._around.inputs.depths
         if depths is None:
             return None
-        depth, problem = depths.depth_of(header, image.shape[1], image.shape[0], came_s)
+        depth, problem = depths.depth_of(header, image.shape[1], image.shape[0], came_s, self._config.input.max_pixels)
         if problem:
             self._around.notices.warn(problem)
         if depth is None:

@@ -56,6 +56,14 @@ def frames_of(path, **options):
         return list(images)
 
 
+def test_images_above_the_limit_of_pixels_are_left_out(tmp_path):
+    path = write_bag(tmp_path / "b", "sqlite3")
+    with BagImages(path, max_pixels=48 * 64 - 1) as images:
+        assert not list(images)
+    assert images.skipped == images.count > 0
+    assert all("raise input.max_megapixels" in reason for reason in images.left_out)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_images_come_back_with_stamps_and_intrinsics(tmp_path, kind, caplog):
     path = write_bag(tmp_path / ("b.bag" if kind == "ros1" else "b"), kind)

@@ -95,7 +95,7 @@ def test_compressed_metres_are_inverse_depth():
         (compressed(MM, "32FC1; png compressed", b""), "has no scale"),
         (compressed(MM.astype(np.uint8), "16UC1; compressedDepth"), "not 16 bit"),
         (SimpleNamespace(format="16UC1; compressedDepth", data=b"short"), "damaged"),
-        (oversized(), "damaged"),
+        (oversized(), "more than 134 megapixels"),
         (SimpleNamespace(format="16UC1; compressedDepth", data=b""), "damaged"),
         (SimpleNamespace(format="16UC1; compressedDepth", data=bytes(80)), "damaged"),
     ],

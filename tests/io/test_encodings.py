@@ -212,6 +212,23 @@ def test_a_fallback_is_asked_only_for_what_the_table_lacks():
     assert decode_image(message("odd", GREY), fallback) is SMOOTH and asked == ["odd"]
 
 
+@pytest.mark.parametrize("kind", ["raw", "png", "jpeg", "depth"])
+def test_the_limit_of_pixels_is_asked_before_decoding(kind):
+    """Images at the limit are decoded; of one pixel fewer, nothing behind the declared size is looked at."""
+    if kind == "raw":
+        image = message("bgr8", SMOOTH)
+    elif kind == "depth":
+        stored = cv2.imencode(".png", np.full(SMOOTH.shape[:2], 900, np.uint16))[1].tobytes()
+        image = SimpleNamespace(data=np.frombuffer(bytes(12) + stored, np.uint8), format="16UC1; compressedDepth png")
+    else:
+        image = SimpleNamespace(data=cv2.imencode(f".{kind}", SMOOTH)[1], format=kind)
+    height, width = SMOOTH.shape[:2]
+    assert decode_image(image, max_pixels=height * width).shape == SMOOTH.shape
+    image.data = image.data[:200]  # whoever decodes this would complain of the data
+    with pytest.raises(InputError, match=f"image of {width}x{height} has more than .* raise input.max_megapixels"):
+        decode_image(image, max_pixels=height * width - 1)
+
+
 def test_short_data_is_refused():
     short = message("bgr8", SMOOTH)
     short.data = short.data[:100]
@@ -256,7 +273,10 @@ def oversized_jpeg():
 def test_compressed_round_trip_and_garbage():
     png = cv2.imencode(".png", SMOOTH)[1]
     np.testing.assert_array_equal(decode_compressed(SimpleNamespace(data=png, format="png")), SMOOTH)
-    for data in (b"", b"not an image", oversized_png(), oversized_png(30_000), oversized_jpeg(), oversized_chunk()):
+    for data in (b"", b"not an image", oversized_png(2_000), oversized_chunk()):
         with pytest.raises(InputError, match="cannot be decoded"):
+            decode_compressed(SimpleNamespace(data=np.frombuffer(data, np.uint8), format="jpeg"))
+    for data in (oversized_png(), oversized_png(30_000), oversized_jpeg()):
+        with pytest.raises(InputError, match="more than 134 megapixels"):
             decode_compressed(SimpleNamespace(data=np.frombuffer(data, np.uint8), format="jpeg"))
     assert decode_image(SimpleNamespace(data=png, format="png")).shape == SMOOTH.shape

@@ -308,6 +308,16 @@ def test_ten_bits_in_sixteen_are_not_black(shared):
     assert 40 < frame.image.mean() < 220 and frame.image.max() > 200
 
 
+@pytest.mark.parametrize("name", ["v.mp4", "p.png", ""])
+def test_sources_above_the_limit_of_pixels_are_refused(tmp_path, name):
+    with VideoWriter(tmp_path / "v.mp4", 10) as video:
+        video.write(image(90))
+    cv2.imwrite(str(tmp_path / "p.png"), image(90))
+    assert open_source(str(tmp_path / name), None, 48 * 64).width == 64
+    with pytest.raises(InputError, match=r"image of 64x48 has more than .* raise input\.max_megapixels"):
+        open_source(str(tmp_path / name), None, 48 * 64 - 1)
+
+
 def test_images_that_declare_more_than_memory_holds(tmp_path):
     png = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
     png[16:24] = (30_000).to_bytes(4, "big") * 2

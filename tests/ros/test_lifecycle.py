@@ -45,6 +45,15 @@ def test_the_way_through_the_states(robot, rendered):
     assert r.change(Transition.TRANSITION_ACTIVE_SHUTDOWN) and r.state() == "finalized"
 
 
+def test_images_above_the_limit_of_pixels_are_refused_until_it_is_raised(robot, rendered):
+    r = robot("-p", "input.max_megapixels:=0.1")
+    r.node.autostart()
+    r.show(rendered[0][0], lambda: any("raise input.max_megapixels" in s.message for s in r.statuses))
+    assert not r.answers
+    assert r.set("input.max_megapixels", double_value=1.0).successful
+    r.show(rendered[0][0], lambda: any(a.humans for a in r.answers))
+
+
 def test_cleanup_frees_what_configure_loaded(robot):
     r = robot("-p", "autostart:=false", "-p", "recover:=posture", "-p", "refine:=temporal")
 
