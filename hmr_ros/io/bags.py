@@ -41,8 +41,8 @@ class BagImages:
     Intrinsics are those of `camera`, or those recorded last on the camera_info beside the topic; where there are none
     that can be used the focal length is guessed, with a warning. Images that cannot be decoded are left out, with a
     warning. `rectified` is input.rectified; `fallback` decodes encodings that are not in our own table. Images of more
-    than `max_pixels` are left out too. A frame has the depth of `depth_topic` whose stamp is nearest, if that is within half a frame;
-    `without_depth` counts the others.
+    than `max_pixels` are left out too. A frame has the depth of `depth_topic` whose stamp is
+    nearest, if that is within half a frame; `without_depth` counts the others.
     """
 
     def __init__(

@@ -100,7 +100,8 @@ class _ImageSource(FrameSource):
         self.fps, self.count, self.is_image = _FOLDER_FPS, len(paths), is_image
         _, first = next(self._images(), (0, None))
         if first is None:
-            raise InputError(f"{self._problem}{'; nor any other image there' * (len(paths) > 1)}")
+            several = f"cannot read image {paths[0]} or any other there: " * (len(paths) > 1)
+            raise InputError(several + self._problem)
         self.height, self.width = first.shape[:2]
         self.camera = fit_camera(camera, self.width, self.height)
 
