@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, MEASURED_BONES_BLAZEPOSE
 from hmr_ros.config import DetectorConfig, TrackerConfig
-from hmr_ros.perception.detector import BODY_SCALE, Detector, without_duplicates
+from hmr_ros.perception.detector import BODY_SCALE, Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.motion import RoiMotion
 from hmr_ros.perception.search import Search
@@ -36,7 +36,7 @@ class PersonTracker:
     """image -> people with identities; landmarks are followed from frame to frame, the detector finds new people."""
 
     def __init__(
-        self, detector: Detector, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig
+        self, detector: Finder, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig
     ) -> None:
         self._detector, self._landmarker, self._config = detector, landmarker, config
         self._search_first = search.before_answer
