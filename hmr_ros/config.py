@@ -43,6 +43,7 @@ RECOVER = tuple(RECOVERIES)
 CALIBRATE = ("none", "auto", *CALIBRATIONS)
 REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
+DETECTORS = ("auto", "blazepose", "movenet", "both")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
 UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 TRANSPORTS = ("auto", "raw", "compressed")
@@ -138,6 +139,12 @@ class OutputConfig:
 class DetectorConfig:
     """How people are found."""
 
+    kind: str = option(
+        "auto",
+        "what finds people: BlazePose's detector (faces and hips), MoveNet MultiPose (bodies from any side, covered"
+        " faces; twice the time), or both; auto: movenet where it is installed",
+        DETECTORS,
+    )
     min_score: float = option(
         0.5, "proposals of the person detector below this score are ignored", at_least=0, at_most=1, when=LIVE
     )
