@@ -4,7 +4,8 @@
 images of `detector_people.csv`, whose people were marked by eye: kind `clear` (counted), `small` (below 90 px tall,
 counted apart), `partly` and `crowd` (neither missed nor false). Each image is a first frame: every window is searched,
 and people are those that the landmark network confirms, as in `hmr run`. `--sheets` draws them, one sheet a detector.
-`--turned` shows every image with one clear person upright, on either side and upside down.
+`--turned` shows every image with one clear person upright, on either side and upside down; `--far HEIGHT_PX` people who
+stand, as tall as that in 1920x1080.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
 from hmr_ros.types import Frame
 
+STANDING = ("photos/bar_1", "photos/side_bend", "photos/tree_pose", "photos/pose_squats.mp4:0", "footage/weightlifter")
+HEIGHT = 1.9  # of somebody who stands, in marked radii
 NEAR, SIZE = 0.5, 2.0  # of the marked radius: how far the hips may be off, and how many times larger or smaller
 
 
@@ -39,10 +42,12 @@ def main() -> None:
     parser.add_argument("--tiles", nargs="+", default=["", "0.6", "0.6,0.4"])
     parser.add_argument("--each", action="store_true", help="one line an image")
     parser.add_argument("--turned", action="store_true")
+    parser.add_argument("--far", type=int, metavar="HEIGHT_PX")
     parser.add_argument("--sheets", type=Path)
     args = parser.parse_args()
     landmarker = Landmarker([blazepose_models().landmarks], 1)
-    scenes = list(turned(read_scenes(args.data)) if args.turned else read_scenes(args.data))
+    scenes = read_scenes(args.data)
+    scenes = list(turned(scenes) if args.turned else far(scenes, args.far) if args.far else scenes)
     for kind in args.kinds:
         for fractions in args.tiles:
             one_detector(kind, fractions, landmarker, scenes, args)
@@ -51,7 +56,7 @@ def main() -> None:
 def one_detector(kind, fractions, landmarker, scenes, args):
     """Run it over all images and print what it found."""
     config = offline(HmrConfig(), as_live=True)
-    finder = Timed(build_finder(kind, config.detector.min_score, 1))
+    finder = Timed(build_finder(replace(config.detector, kind=kind), 1))
     tracker = PersonTracker(finder, landmarker, config.tracker, replace(config.detector, tile_fractions=fractions))
     total, pictures, milliseconds = defaultdict(int), [], []
     for name, image, people in scenes:
@@ -84,6 +89,7 @@ class Timed:
         self.min_score = finder.min_score
 
     def __call__(self, image, window):
+        """What the finder says."""
         start = time.perf_counter()
         found = self._finder(image, window)
         self.seconds += time.perf_counter() - start
@@ -108,9 +114,26 @@ def turned(scenes):
         if len(people) != 1:
             continue
         _, x, y, radius = people[0]
+        shown = image
         for turn in range(0, 360, 90):
-            yield f"{name} {turn}", image, [("clear", x, y, radius)]
-            image, x, y = cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE), image.shape[0] - 1 - y, x
+            yield f"{name} {turn}", shown, [("clear", x, y, radius)]
+            shown, x, y = cv2.rotate(shown, cv2.ROTATE_90_CLOCKWISE), shown.shape[0] - 1 - y, x
+
+
+def far(scenes, height):
+    """People who stand, `height` px tall, at twelve places of 1920x1080, on what is left of their image when blurred."""
+    for name, image, people in scenes:
+        if not name.startswith(STANDING):
+            continue
+        scale = height / (HEIGHT * people[0][3])
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:1000, :1800]
+        ground = cv2.resize(cv2.GaussianBlur(image, (0, 0), image.shape[0] / 10), (1920, 1080))
+        h, w = small.shape[:2]
+        for i, (x, y) in enumerate((x, y) for y in (0.1, 0.5, 0.9) for x in (0.05, 0.35, 0.65, 0.95)):
+            scene, left, top = ground.copy(), round(x * (1920 - w)), round(y * (1080 - h))
+            scene[top : top + h, left : left + w] = small
+            _, u, v, radius = people[0]
+            yield f"{name} {i}", scene, [("clear", u * scale + left, v * scale + top, radius * scale)]
 
 
 def as_frame(image):

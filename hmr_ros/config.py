@@ -142,13 +142,17 @@ class DetectorConfig:
     kind: str = option(
         "auto",
         "what finds people: BlazePose's detector (faces and hips), MoveNet MultiPose (bodies from any side, covered"
-        " faces; twice the time), or both; auto: movenet where it is installed",
+        " faces, small people; twice the time a look and fewer looks), or MoveNet and on the whole image both; auto:"
+        " movenet where it is installed",
         DETECTORS,
     )
     min_score: float = option(
         0.5, "proposals of the person detector below this score are ignored", at_least=0, at_most=1, when=LIVE
     )
-    tile_fractions: str = option("0.6,0.4", "side of the search tiles as fractions of the image height; empty: none")
+    tile_fractions: str = option(
+        "auto",
+        "side of the search tiles as fractions of the image height; empty: none; auto: 0.6, for blazepose 0.6,0.4",
+    )
     scan_period_s: float = option(
         1.0, "seconds within which every tile is searched once", at_least=0.01, at_most=_LONGEST_S, when=LIVE
     )

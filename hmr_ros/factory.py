@@ -30,7 +30,7 @@ from hmr_ros.methods.registry import (
     Method,
     load,
 )
-from hmr_ros.perception.finders import build_finder
+from hmr_ros.perception.finders import build_finder, settled
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
 from hmr_ros.pipeline import Pipeline, Stages
@@ -51,10 +51,10 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     config = validated(config)
     turn = Turn(config.input.rotate)  # refused before anything is loaded
     target = load_body(config.body or None)
-    detector = build_finder(config.detector.kind, config.detector.min_score, config.threads)
+    detector = build_finder(config.detector, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
-    tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
+    tracker = PersonTracker(detector, landmarker, config.tracker, settled(config.detector))
     stages = build_stages(config, target, whole_tracks=whole_tracks)
     return Pipeline(target, tracker, stages, turn)
 

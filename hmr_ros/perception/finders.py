@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
-from hmr_ros.io.model_store import MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS, blazepose_models, find_model, model_file
+from hmr_ros.config import DetectorConfig
+from hmr_ros.io.model_store import DETECTOR, MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS, find_model, model_file
 from hmr_ros.perception.detector import Detector, Finder, Window, without_duplicates
 from hmr_ros.perception.movenet import MoveNetDetector
+from hmr_ros.perception.search import BLAZEPOSE_TILES
 from hmr_ros.types import Detection, Image
 
+_MOVENET_TILES = "0.6"  # in which it sees people of 60 px in 1080, and smaller tiles show it no more
 
-class Together:
-    """Several `Finder`s as one: where two mean the same body, the more certain proposal stays."""
 
-    def __init__(self, finders: Sequence[Finder]) -> None:
-        self._finders = finders
+class Both:
+    """MoveNet in every window, BlazePose's detector beside it on the whole image, where people lie, hang or stand on
+    their hands: it knows every turn. In tiles it is the one that sees people in things."""
+
+    def __init__(self, everywhere: Finder, whole: Finder) -> None:
+        self._everywhere, self._whole = everywhere, whole
 
     @property
     def min_score(self) -> float:
         """Proposals below it are left out."""
-        return self._finders[0].min_score
+        return self._everywhere.min_score
 
     @min_score.setter
     def min_score(self, value: float) -> None:
-        for finder in self._finders:
-            finder.min_score = value
+        self._everywhere.min_score = self._whole.min_score = value
 
     def __call__(self, image: Image, window: Window) -> list[Detection]:
         """People in `window` of the BGR image [H,W,3], best first, in image coordinates."""
-        return without_duplicates([d for finder in self._finders for d in finder(image, window)])
+        found = self._everywhere(image, window)
+        if window.size_px < max(image.shape[:2]):
+            return found
+        return without_duplicates(found + self._whole(image, window))
 
 
-def build_finder(kind: str, min_score: float, threads: int) -> Finder:
-    """The detector named `kind`; AssetError names the cure where a model of it is missing."""
+def settled(config: DetectorConfig) -> DetectorConfig:
+    """The same with names in place of each "auto"."""
+    kind = config.kind
     if kind == "auto":
         kind = "movenet" if has_movenet() else "blazepose"
-    finders: list[Finder] = []
-    if kind in ("movenet", "both"):
-        graph, weights = model_file(MULTIPOSE_GRAPH), model_file(MULTIPOSE_WEIGHTS)
-        finders.append(MoveNetDetector(graph, weights, min_score, threads))
-    if kind in ("blazepose", "both"):
-        finders.append(Detector(blazepose_models().detector, min_score, threads))
-    return finders[0] if len(finders) == 1 else Together(finders)
+    fractions = config.tile_fractions
+    if fractions == "auto":
+        fractions = BLAZEPOSE_TILES if kind == "blazepose" else _MOVENET_TILES
+    return replace(config, kind=kind, tile_fractions=fractions)
+
+
+def build_finder(config: DetectorConfig, threads: int) -> Finder:
+    """The detector that `config` names; AssetError names the cure where a model of it is missing."""
+    kind, score = settled(config).kind, config.min_score
+    if kind == "blazepose":
+        return Detector(model_file(DETECTOR), score, threads)
+    movenet = MoveNetDetector(model_file(MULTIPOSE_GRAPH), model_file(MULTIPOSE_WEIGHTS), score, threads)
+    return movenet if kind == "movenet" else Both(movenet, Detector(model_file(DETECTOR), score, threads))
 
 
 def has_movenet() -> bool:

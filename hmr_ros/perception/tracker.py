@@ -35,9 +35,7 @@ _OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
 class PersonTracker:
     """image -> people with identities; landmarks are followed from frame to frame, the detector finds new people."""
 
-    def __init__(
-        self, detector: Finder, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig
-    ) -> None:
+    def __init__(self, detector: Finder, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig) -> None:
         self._detector, self._landmarker, self._config = detector, landmarker, config
         self._search_first = search.before_answer
         self._search = Search(search)

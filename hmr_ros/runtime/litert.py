@@ -15,8 +15,8 @@ from hmr_ros.types import Floats
 class LiteRtModel:
     """One .tflite model with a single input; outputs by name. Not safe to call from several threads at once.
 
-    Outputs named in `without` are cut off, and what only they need is not computed. `content`: the model itself where it
-    was made from `path` and is not in a file of its own (`runtime.tfjs`).
+    Outputs named in `without` are cut off, and what only they need is not computed. `content`: the model itself where
+    it was made from `path` and is not in a file of its own (`runtime.tfjs`).
     """
 
     def __init__(

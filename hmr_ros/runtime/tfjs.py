@@ -1,7 +1,7 @@
 """TensorFlow.js graph models as LiteRT files: convolutional networks only, made in memory when they are loaded.
 
-Kept as published (graph as JSON, weights in float16) and checked as such; what is run is made for the input size that the
-caller wants, for the graph itself has none.
+Kept as published (graph as JSON, weights in float16) and checked as such; what is run is made for the input size that
+the caller wants, for the graph itself has none.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _ACTIVATIONS = {"Relu": _RELU, "Relu6": _RELU6}
 def litert_model(graph: Path, weights: Path, start: str, ends: Sequence[str], size_px: int) -> bytes:
     """A LiteRT file of the part of a TensorFlow.js graph between two places.
 
-    `start`: the tensor [1,size_px,size_px,3] that becomes the input; `ends`: those that become outputs, in this order and
-    with these names. Convolutions with what is fused into them, sums, sigmoids and bilinear growth by 2 are known.
+    `start`: the tensor [1,size_px,size_px,3] that becomes the input; `ends`: those that become outputs, in this order
+    and with these names. Convolutions with what is fused into them, sums, sigmoids and growth by 2 are known.
     AssetError where the files are damaged or the part holds anything else.
     """
     try:
@@ -155,9 +155,7 @@ class _Builder:
         source = self._value(node["input"][0])
         return self._operator("LOGISTIC", [source], self._tensors[source].shape, node, None)
 
-    def _operator(
-        self, kind: str, inputs: list[int], shape: Sequence[int], node: dict[str, Any], options: Any
-    ) -> int:
+    def _operator(self, kind: str, inputs: list[int], shape: Sequence[int], node: dict[str, Any], options: Any) -> int:
         operator = self._schema.OperatorT()
         code = getattr(self._schema.BuiltinOperator, kind)
         if code not in self._codes:
@@ -166,9 +164,7 @@ class _Builder:
         operator.outputs = [self._tensor(node["name"], tuple(shape))]
         if options is not None:
             operator.builtinOptions = options
-            operator.builtinOptionsType = getattr(
-                self._schema.BuiltinOptions, type(options).__name__.removesuffix("T")
-            )
+            operator.builtinOptionsType = getattr(self._schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
         self._operators.append(operator)
         return int(operator.outputs[0])
 
