@@ -43,6 +43,7 @@ RECOVER = tuple(RECOVERIES)
 CALIBRATE = ("none", "auto", *CALIBRATIONS)
 REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
+DETECTORS = ("auto", "blazepose", "movenet", "both")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
 UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 TRANSPORTS = ("auto", "raw", "compressed")
@@ -150,10 +151,20 @@ class OutputConfig:
 class DetectorConfig:
     """How people are found."""
 
+    kind: str = option(
+        "auto",
+        "what finds people: BlazePose's detector (faces and hips), MoveNet MultiPose (bodies from any side, covered"
+        " faces, small people; twice the time a look and fewer looks), or MoveNet and on the whole image both; auto:"
+        " movenet where it is installed",
+        DETECTORS,
+    )
     min_score: float = option(
         0.5, "proposals of the person detector below this score are ignored", at_least=0, at_most=1, when=LIVE
     )
-    tile_fractions: str = option("0.6,0.4", "side of the search tiles as fractions of the image height; empty: none")
+    tile_fractions: str = option(
+        "auto",
+        "side of the search tiles as fractions of the image height; empty: none; auto: 0.6, for blazepose 0.6,0.4",
+    )
     scan_period_s: float = option(
         1.0, "seconds within which every tile is searched once", at_least=0.01, at_most=_LONGEST_S, when=LIVE
     )

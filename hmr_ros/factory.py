@@ -14,7 +14,7 @@ from hmr_ros.config import HmrConfig, settings, validated
 from hmr_ros.errors import AssetError, ConfigError
 from hmr_ros.evidence.record import EvidenceMaker, PostureSource
 from hmr_ros.geometry.turn import Turn
-from hmr_ros.io.model_store import FETCH, HEAVY, asset, blazepose_models, cache_folder, find_model, landmark_models
+from hmr_ros.io.model_store import FETCH, HEAVY, asset, cache_folder, find_model, landmark_models
 from hmr_ros.methods.contract import Observation, Parts
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.methods.dummy_inputs import make_inputs
@@ -30,7 +30,7 @@ from hmr_ros.methods.registry import (
     Method,
     load,
 )
-from hmr_ros.perception.detector import Detector
+from hmr_ros.perception.finders import build_finder, settled
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
 from hmr_ros.pipeline import Pipeline, Stages
@@ -51,10 +51,10 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     config = validated(config)
     turn = Turn(config.input.rotate)  # refused before anything is loaded
     target = load_body(config.body or None)
-    detector = Detector(blazepose_models().detector, config.detector.min_score, config.threads)
+    detector = build_finder(config.detector, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
-    tracker = PersonTracker(detector, landmarker, config.tracker, config.detector)
+    tracker = PersonTracker(detector, landmarker, config.tracker, settled(config.detector))
     stages = build_stages(config, target, whole_tracks=whole_tracks)
     return Pipeline(target, tracker, stages, turn)
 

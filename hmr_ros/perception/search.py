@@ -9,6 +9,7 @@ from hmr_ros.errors import ConfigError
 from hmr_ros.perception.detector import Window
 
 _WHOLE_PERIOD_S = 0.5  # between two searches of the whole image while somebody is tracked
+BLAZEPOSE_TILES = "0.6,0.4"  # what "auto" means here; `finders.settled` knows which detector looks
 _MIN_TILE_PX = 200  # below the 224 pixels of the detector a tile shows nothing new
 
 
@@ -81,10 +82,11 @@ def _offsets(length: int, size: int) -> list[int]:
 
 
 def _parse_fractions(text: str) -> tuple[float, ...]:
+    text = BLAZEPOSE_TILES if text == "auto" else text
     try:
         fractions = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
         fractions = (0.0,)
     if any(not 0.05 <= f <= 1 for f in fractions):
-        raise ConfigError(f"detector.tile_fractions is '{text}'; give numbers between 0.05 and 1 like 0.6,0.4")
+        raise ConfigError(f"detector.tile_fractions is '{text}'; give auto or numbers between 0.05 and 1 like 0.6,0.4")
     return fractions

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from hmr_ros.config import DetectorConfig, TrackerConfig
 from hmr_ros.perception.appearance import colours
-from hmr_ros.perception.detector import Detector, without_duplicates
+from hmr_ros.perception.detector import Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.likeness import covers, overlap, roi_distance, same_body
 from hmr_ros.perception.person import Person
@@ -43,9 +43,7 @@ class _Look:
 class PersonTracker:
     """image -> people with identities; landmarks are followed from frame to frame, the detector finds new people."""
 
-    def __init__(
-        self, detector: Detector, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig
-    ) -> None:
+    def __init__(self, detector: Finder, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig) -> None:
         self._detector, self._landmarker, self._config = detector, landmarker, config
         self._search_first = search.before_answer
         self._search = Search(search)

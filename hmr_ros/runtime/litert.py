@@ -15,17 +15,20 @@ from hmr_ros.types import Floats
 class LiteRtModel:
     """One .tflite model with a single input; outputs by name. Not safe to call from several threads at once.
 
-    Outputs named in `without` are cut off, and what only they need is not computed.
+    Outputs named in `without` are cut off, and what only they need is not computed. `content`: the model itself where
+    it was made from `path` and is not in a file of its own (`runtime.tfjs`).
     """
 
-    def __init__(self, path: Path, threads: int, without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, path: Path, threads: int, without: frozenset[str] = frozenset(), content: bytes | None = None
+    ) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the delegate announces itself on every start
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise AssetError("package ai-edge-litert is missing; run: pip install ai-edge-litert") from error
         try:
-            model = _without_outputs(path.read_bytes(), without)
+            model = _without_outputs(path.read_bytes() if content is None else content, without)
             self._interpreter = Interpreter(model_content=model, num_threads=max(1, threads))
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError, struct.error) as error:

@@ -1,0 +1,63 @@
+"""The detectors by name (`detector.kind`), alone or side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hmr_ros.config import DetectorConfig
+from hmr_ros.io.model_store import DETECTOR, MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS, find_model, model_file
+from hmr_ros.perception.detector import Detector, Finder, Window, without_duplicates
+from hmr_ros.perception.movenet import MoveNetDetector
+from hmr_ros.perception.search import BLAZEPOSE_TILES
+from hmr_ros.types import Detection, Image
+
+_MOVENET_TILES = "0.6"  # in which it sees people of 60 px in 1080, and smaller tiles show it no more
+
+
+class Both:
+    """MoveNet in every window, BlazePose's detector beside it on the whole image, where people lie, hang or stand on
+    their hands: it knows every turn. In tiles it is the one that sees people in things."""
+
+    def __init__(self, everywhere: Finder, whole: Finder) -> None:
+        self._everywhere, self._whole = everywhere, whole
+
+    @property
+    def min_score(self) -> float:
+        """Proposals below it are left out."""
+        return self._everywhere.min_score
+
+    @min_score.setter
+    def min_score(self, value: float) -> None:
+        self._everywhere.min_score = self._whole.min_score = value
+
+    def __call__(self, image: Image, window: Window) -> list[Detection]:
+        """People in `window` of the BGR image [H,W,3], best first, in image coordinates."""
+        found = self._everywhere(image, window)
+        if window.size_px < max(image.shape[:2]):
+            return found
+        return without_duplicates(found + self._whole(image, window))
+
+
+def settled(config: DetectorConfig) -> DetectorConfig:
+    """The same with names in place of each "auto"."""
+    kind = config.kind
+    if kind == "auto":
+        kind = "movenet" if has_movenet() else "blazepose"
+    fractions = config.tile_fractions
+    if fractions == "auto":
+        fractions = BLAZEPOSE_TILES if kind == "blazepose" else _MOVENET_TILES
+    return replace(config, kind=kind, tile_fractions=fractions)
+
+
+def build_finder(config: DetectorConfig, threads: int) -> Finder:
+    """The detector that `config` names; AssetError names the cure where a model of it is missing."""
+    kind, score = settled(config).kind, config.min_score
+    if kind == "blazepose":
+        return Detector(model_file(DETECTOR), score, threads)
+    movenet = MoveNetDetector(model_file(MULTIPOSE_GRAPH), model_file(MULTIPOSE_WEIGHTS), score, threads)
+    return movenet if kind == "movenet" else Both(movenet, Detector(model_file(DETECTOR), score, threads))
+
+
+def has_movenet() -> bool:
+    """Whether MoveNet's files are installed; everything runs without them too."""
+    return all(find_model(model) is not None for model in (MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS))
