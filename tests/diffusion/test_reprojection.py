@@ -1,5 +1,7 @@
 """The Gauss-Newton step of the key points: it finds small changes, respects what holds, ignores what is not seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -45,6 +47,40 @@ def test_two_steps_find_the_key_points_of_another_pose():
         pose, at = keypoint_step(skeleton.pose(rotations), rotations, at, LIMBS, [seen], *soft)
         rotations = rotations_from_6d(pose)
     assert error(skeleton.pose(rotations), at, seen) < 0.05 * before
+
+
+def measured(seen, joints, pelvis, known, weight=50.0):
+    """The same with the true depths of the limb joints `known` [12]."""
+    depths = ((joints[:, LIMBS] + pelvis[:, None]) @ seen.R.T + seen.t)[..., 2]
+    return replace(seen, depths=depths * known, depth_weights=weight * known.expand_as(depths))
+
+
+def test_measured_depths_find_what_one_view_leaves_open():
+    true, skeleton = people()
+    start = matrix_from_axis_angle(0.15 * torch.randn(3, 24, 3, generator=torch.Generator().manual_seed(2))) @ true
+    pelvis, joints = torch.zeros(3, 3), skeleton.pose(true).joints
+    off = []
+    for known in (torch.zeros(12), torch.ones(12)):
+        seen = measured(view(joints, pelvis), joints, pelvis, known)
+        rotations, at = start, pelvis
+        for _ in range(4):
+            step = keypoint_step(skeleton.pose(rotations), rotations, at, LIMBS, [seen], torch.ones(3, 24), pelvis + 1)
+            rotations, at = rotations_from_6d(step[0]), step[1]
+        off.append((skeleton.pose(rotations).joints + at[:, None] - joints)[:, LIMBS].norm(dim=-1).mean())
+    assert off[1] < 0.3 * off[0]
+
+
+def test_unknown_depths_change_nothing():
+    true, skeleton = people()
+    start = matrix_from_axis_angle(0.1 * torch.randn(3, 24, 3, generator=torch.Generator().manual_seed(1))) @ true
+    pelvis, joints = torch.zeros(3, 3), skeleton.pose(true).joints
+    seen = view(joints, pelvis)
+    steps = [
+        keypoint_step(skeleton.pose(start), start, pelvis, LIMBS, [one], torch.ones(3, 24), pelvis + 1)
+        for one in (seen, measured(seen, joints, pelvis, torch.zeros(12)))
+    ]
+    for plain, empty in zip(*steps, strict=True):
+        torch.testing.assert_close(plain, empty, atol=1e-4, rtol=0)
 
 
 def test_two_views_find_the_depth():
