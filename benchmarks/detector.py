@@ -121,7 +121,7 @@ def turned(scenes):
 
 
 def far(scenes, height):
-    """People who stand, `height` px tall, at twelve places of 1920x1080, on what is left of their image when blurred."""
+    """People who stand, `height` px tall, at twelve places of 1920x1080, on what a blur leaves of their image."""
     for name, image, people in scenes:
         if not name.startswith(STANDING):
             continue
