@@ -58,7 +58,7 @@ def one_detector(kind, fractions, landmarker, scenes, args):
     config = offline(HmrConfig(), as_live=True)
     finder = Timed(build_finder(replace(config.detector, kind=kind), 1))
     tracker = PersonTracker(finder, landmarker, config.tracker, replace(config.detector, tile_fractions=fractions))
-    total, drawings, milliseconds = defaultdict(int), [], []
+    total, panels, milliseconds = defaultdict(int), [], []
     for name, image, people in scenes:
         tracker.reset()
         finder.seconds = 0.0
@@ -69,7 +69,7 @@ def one_detector(kind, fractions, landmarker, scenes, args):
             total[key] += value
         if args.each:
             print(f"  {name:<36} " + "  ".join(f"{k} {v}" for k, v in count.items()))
-        drawings.append(draw(name, image, found, people))
+        panels.append(draw(name, image, found, people))
     print(
         f"{kind:<10} tiles {fractions or 'none':<8} clear {total['clear found']}/{total['clear']}"
         f"   small {total['small found']}/{total['small']}   false {total['false']}   twice {total['twice']}"
@@ -78,7 +78,7 @@ def one_detector(kind, fractions, landmarker, scenes, args):
     )
     if args.sheets:
         args.sheets.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(args.sheets / f"{kind}_{fractions or 'none'}.png"), sheet(drawings))
+        cv2.imwrite(str(args.sheets / f"{kind}_{fractions or 'none'}.png"), sheet(panels))
 
 
 class Timed:
@@ -121,7 +121,7 @@ def turned(scenes):
 
 
 def far(scenes, height):
-    """People who stand, `height` px tall, at twelve places of 1920x1080, on what is left of their image, blurred."""
+    """People who stand, `height` px tall, at twelve places of 1920x1080, on what a blur leaves of their image."""
     for name, image, people in scenes:
         if not name.startswith(STANDING):
             continue
@@ -177,10 +177,10 @@ def draw(name, image, found, people, side=400):
     return canvas
 
 
-def sheet(drawings, columns=6):
-    """All images on one."""
-    drawings = drawings + [np.zeros_like(drawings[0])] * (-len(drawings) % columns)
-    return np.vstack([np.hstack(drawings[i : i + columns]) for i in range(0, len(drawings), columns)])
+def sheet(panels, columns=6):
+    """All panels on one image."""
+    panels = panels + [np.zeros_like(panels[0])] * (-len(panels) % columns)
+    return np.vstack([np.hstack(panels[i : i + columns]) for i in range(0, len(panels), columns)])
 
 
 if __name__ == "__main__":
