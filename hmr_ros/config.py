@@ -101,11 +101,7 @@ class InputConfig:
         at_most=270,
     )
     max_megapixels: float = option(
-        134.0,
-        "images and depth of more megapixels are refused before they are decoded",
-        at_least=0.01,
-        at_most=134,
-        when=LIVE,
+        134.0, "larger images and depth are refused before they are decoded", at_least=0.01, at_most=134, when=LIVE
     )
 
     @property
