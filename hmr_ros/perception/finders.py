@@ -9,6 +9,7 @@ from hmr_ros.io.model_store import DETECTOR, MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS,
 from hmr_ros.perception.detector import Detector, Finder, Window, without_duplicates
 from hmr_ros.perception.movenet import MoveNetDetector
 from hmr_ros.perception.search import BLAZEPOSE_TILES
+from hmr_ros.runtime.tfjs import can_convert
 from hmr_ros.types import Detection, Image
 
 _MOVENET_TILES = "0.6"  # in which it sees people of 60 px in 1080, and smaller tiles show it no more
@@ -59,5 +60,5 @@ def build_finder(config: DetectorConfig, threads: int) -> Finder:
 
 
 def has_movenet() -> bool:
-    """Whether MoveNet's files are installed; everything runs without them too."""
-    return all(find_model(model) is not None for model in (MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS))
+    """Whether MoveNet's files are installed and can be loaded; everything runs without it too."""
+    return can_convert() and all(find_model(model) is not None for model in (MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS))

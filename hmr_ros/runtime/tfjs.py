@@ -24,6 +24,16 @@ _SAME, _NO_ACTIVATION, _RELU, _RELU6 = 0, 0, 1, 3  # numbers of the file format
 _ACTIVATIONS = {"Relu": _RELU, "Relu6": _RELU6}
 
 
+def can_convert() -> bool:
+    """Whether this installation has what writes LiteRT files: some builds of LiteRT come without their schema."""
+    try:
+        import flatbuffers  # noqa: F401
+        from ai_edge_litert import schema_py_generated  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def litert_model(graph: Path, weights: Path, start: str, ends: Sequence[str], size_px: int) -> bytes:
     """A LiteRT file of the part of a TensorFlow.js graph between two places.
 

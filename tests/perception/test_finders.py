@@ -1,5 +1,7 @@
 """Detectors by name."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,12 @@ def test_without_movenet_auto_is_blazepose_and_who_asks_for_it_is_told(tmp_path,
     for kind in ("movenet", "both"):
         with pytest.raises(AssetError, match=r"movenet-multipose\.json is not installed; run `hmr models fetch`"):
             build_finder(DetectorConfig(kind=kind), 1)
+
+
+def test_a_litert_that_cannot_write_models_has_no_movenet(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
+    monkeypatch.delattr("ai_edge_litert.schema_py_generated", raising=False)
+    assert not has_movenet() and settled(DetectorConfig()).kind == "blazepose"
 
 
 def test_what_is_asked_for_stays():
