@@ -124,7 +124,7 @@ def test_images_that_cannot_be_decoded_are_counted(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "1 frames, 0 people found, 3 images left out" in out
     assert "2 images left out: image encoding 'odd' is unknown" in out
-    assert "1 images left out: image of 64x48 rgb8 with step 64" in out
+    assert "1 images left out: image of 64x48 rgb8 says 64 bytes a row (step), 192 are needed" in out
 
 
 @pytest.mark.parametrize("encodings", [["odd"] * 3, []])
