@@ -10,9 +10,7 @@ import time
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -27,11 +25,10 @@ from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.msg import HumanArray
 from hmr_ros.ros.cameras import FusedCamera, fused_cameras
 from hmr_ros.ros.convert import humans_from_msg
-from hmr_ros.ros.diagnostics import diagnosis, rest
+from hmr_ros.ros.diagnostics import rest
 from hmr_ros.ros.fusion_statistics import FusionStatistics
 from hmr_ros.ros.inputs import resolved
 from hmr_ros.ros.managed import ManagedNode
-from hmr_ros.ros.notices import Notices
 from hmr_ros.ros.parameters import changed, declared
 from hmr_ros.ros.publishers import Answer, Publishers
 from hmr_ros.ros.transforms import TransformListener
@@ -48,8 +45,6 @@ class FusionNode(ManagedNode):
         """Unconfigured; ConfigError where a parameter is wrong."""
         super().__init__("fusion")
         self._config = declared(self, FusionConfig())
-        self.autostarts = self._config.autostart
-        self._notices = Notices(lambda text: self.get_logger().warning(text))
         self._cameras: dict[str, FusedCamera] = {}
         self._body: BodyModel | None = None
         self._outputs: Publishers | None = None
@@ -58,13 +53,8 @@ class FusionNode(ManagedNode):
         self._statistics = FusionStatistics({})
         self._transforms: TransformListener | None = None
         self._subscriptions_of_cameras: list[Any] = []
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(Trigger, "~/reset", self._on_reset)
-        self.add_on_set_parameters_callback(self._on_set_parameters)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # both go on where /clock stands still
-        period_s = self._config.output.diagnostics_period_s
-        self._diagnostics_timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
-        self._wait_timer = self.create_timer(_LOOK_S, self._answer_ready, clock=steady)
+        self._begin(self._config.autostart, self._config.output.diagnostics_period_s)
+        self._wait_timer = self.create_timer(_LOOK_S, self._answer_ready, clock=self._steady)
         self._wait_timer.cancel()
 
     def _configure(self) -> None:
@@ -124,7 +114,7 @@ class FusionNode(ManagedNode):
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._config = config
-        self._diagnostics_timer.timer_period_ns = round(1e9 * config.output.diagnostics_period_s)
+        self._report_every(config.output.diagnostics_period_s)
         if self._outputs is not None:
             self._outputs.config = config.output.published
         return SetParametersResult(successful=True)
@@ -193,17 +183,12 @@ class FusionNode(ManagedNode):
             raise InputError(f"its people have the body '{other}', not '{self._body.name}'; set the parameter body")
         return CameraView(stamp, humans, pose)
 
-    def _publish_diagnostics(self) -> None:
+    def _diagnosis(self) -> tuple[tuple[bytes, str], dict[str, str]]:
         if self._matcher is None:
-            verdict, values = rest(self.state, str(self.failure or "")), {}
-        else:
-            reasons = {name: self._why_silent(name) for name in self._statistics.silent()}
-            verdict = self._statistics.verdict(reasons)
-            now_ns = int(self.get_clock().now().nanoseconds)
-            values = self._statistics.values(now_ns, self._matcher.late, self._matcher.alone)
-        message = diagnosis(f"{self.get_fully_qualified_name()}: people", verdict, values)
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+            return rest(self.state, str(self.failure or "")), {}
+        verdict = self._statistics.verdict({name: self._why_silent(name) for name in self._statistics.silent()})
+        now_ns = int(self.get_clock().now().nanoseconds)
+        return verdict, self._statistics.values(now_ns, self._matcher.late, self._matcher.alone)
 
     def _why_silent(self, camera: str) -> str:
         if self.count_publishers(self._statistics.cameras[camera]):

@@ -1,28 +1,51 @@
-"""A managed node: its states, and one line where a transition fails."""
+"""A managed node: its states, one line where a transition fails, and what every node of ours says and is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from hmr_ros.errors import HmrError
+from hmr_ros.ros.diagnostics import diagnosis
+from hmr_ros.ros.notices import Notices
 
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
     """What its four steps do is the subclass's: `_configure`, `_activate`, `_deactivate` and `_cleanup`, of which the
-    last two undo whatever the first two have begun."""
+    last two undo whatever the first two have begun; likewise `_on_reset`, `_on_set_parameters` and `_diagnosis`."""
 
     def __init__(self, name: str) -> None:
         """Unconfigured."""
         super().__init__(name)
         self.failure: HmrError | None = None  # why the last transition failed
         self.autostarts = True
+        self._notices = Notices(lambda text: self.get_logger().warning(text))
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on where /clock stands still
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
+
+    def _begin(self, autostarts: bool, diagnostics_period_s: float) -> None:
+        """Answer and report from now on: to be called when the parameters are declared."""
+        self.autostarts = autostarts
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._diagnostics_timer = self.create_timer(diagnostics_period_s, self._publish_diagnostics, clock=self._steady)
+
+    def _report_every(self, seconds: float) -> None:
+        self._diagnostics_timer.timer_period_ns = round(1e9 * seconds)
+
+    def _publish_diagnostics(self) -> None:
+        message = diagnosis(f"{self.get_fully_qualified_name()}: people", *self._diagnosis())
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
 
     @property
     def state(self) -> str:
@@ -93,6 +116,16 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped
         raise NotImplementedError
 
     def _cleanup(self) -> None:
+        raise NotImplementedError
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        raise NotImplementedError
+
+    def _on_set_parameters(self, given: list[Any]) -> SetParametersResult:
+        raise NotImplementedError
+
+    def _diagnosis(self) -> tuple[tuple[bytes, str], dict[str, str]]:
+        """Verdict and values, as `diagnosis` takes them."""
         raise NotImplementedError
 
     def _enable(self) -> None:

@@ -9,20 +9,17 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.ros.diagnostics import diagnosis, judge, rest
+from hmr_ros.ros.diagnostics import judge, rest
 from hmr_ros.ros.environment import give_back_memory
 from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics
 from hmr_ros.ros.managed import ManagedNode
-from hmr_ros.ros.notices import Notices
 from hmr_ros.ros.parameters import changed, declare_settings
 from hmr_ros.ros.publishers import Publishers
 from hmr_ros.ros.statistics import LiveStatistics
@@ -39,10 +36,8 @@ class HmrNode(ManagedNode):
         """Unconfigured; ConfigError where a parameter is wrong."""
         super().__init__("hmr")
         self._config = declare_settings(self)
-        self.autostarts = self._config.autostart
         check_topics(self, self._config.input)
         self._make_pipeline = pipeline_factory
-        self._notices = Notices(lambda text: self.get_logger().warning(text))
         self._statistics = LiveStatistics()
         self._pipeline: Pipeline | None = None
         self._outputs: Publishers | None = None
@@ -50,13 +45,8 @@ class HmrNode(ManagedNode):
         self._transforms: TransformListener | None = None
         self._worker: Worker | None = None
         self._silence = ""
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(Trigger, "~/reset", self._on_reset)
-        self.add_on_set_parameters_callback(self._on_set_parameters)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # both go on where /clock stands still
-        period_s = self._config.output.diagnostics_period_s
-        self._diagnostics_timer = self.create_timer(period_s, self._publish_diagnostics, clock=steady)
-        self._watch_timer = self.create_timer(_WATCH_S, self._watch, clock=steady)
+        self._begin(self._config.autostart, self._config.output.diagnostics_period_s)
+        self._watch_timer = self.create_timer(_WATCH_S, self._watch, clock=self._steady)
         self._watch_timer.cancel()
 
     def _configure(self) -> None:
@@ -113,7 +103,7 @@ class HmrNode(ManagedNode):
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._config = config
-        self._diagnostics_timer.timer_period_ns = round(1e9 * config.output.diagnostics_period_s)
+        self._report_every(config.output.diagnostics_period_s)
         if self._worker is not None:
             self._worker.adjust(config)
         return SetParametersResult(successful=True)
@@ -138,7 +128,7 @@ class HmrNode(ManagedNode):
             self.get_logger().warning(f"no image on {self._inputs.image_topic}: {silence}")
         self._silence = silence
 
-    def _publish_diagnostics(self) -> None:
+    def _diagnosis(self) -> tuple[tuple[bytes, str], dict[str, str]]:
         period = self._statistics.take()
         if self._inputs is None:
             verdict = rest(self.state, str(self.failure or ""))
@@ -146,6 +136,4 @@ class HmrNode(ManagedNode):
             if self._inputs.loss:
                 self._statistics.note(self._inputs.loss)
             verdict = judge(period, self._config.input, self._inputs.image_topic, self._silence)
-        message = diagnosis(f"{self.get_fully_qualified_name()}: people", verdict, period.values)
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        return verdict, period.values
