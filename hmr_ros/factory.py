@@ -51,10 +51,11 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     config = validated(config)
     turn = Turn(config.input.rotate)  # refused before anything is loaded
     target = load_body(config.body or None)
-    detector = build_finder(config.detector, config.threads)
+    search = settled(config.detector)
+    detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
-    tracker = PersonTracker(detector, landmarker, config.tracker, settled(config.detector))
+    tracker = PersonTracker(detector, landmarker, config.tracker, search)
     stages = build_stages(config, target, whole_tracks=whole_tracks)
     return Pipeline(target, tracker, stages, turn)
 

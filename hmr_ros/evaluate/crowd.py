@@ -25,12 +25,13 @@ def crowd(humans: HumansTable, truth: HumansTable) -> tuple[dict[str, Any], Ints
     counts the others; `reported_twice` pairs of found people whose boxes overlap by more than 0.8.
     """
     moments, rows, pairs, twice = [], [], [], 0
+    hardly_seen = ~_to_be_found(truth)
     for frame in np.unique(truth.frame):
         h, t = np.flatnonzero(humans.frame == frame), np.flatnonzero(truth.frame == frame)
         found = boxes(humans.joints_2d[h])
         twice += int((np.triu(box_overlap(found, found), 1) > _TWICE).sum())
         moment = Moment(truth.track_id[t], humans.track_id[h], box_overlap(boxes(truth.joints_2d[t]), found))
-        moments.append(without_ignored(moment, np.flatnonzero(~_to_be_found(truth)[t]), _SAME_PLACE))
+        moments.append(without_ignored(moment, np.flatnonzero(hardly_seen[t]), _SAME_PLACE))
         rows.append((h, t, moment))
     counts, _ = clear(moments, _SAME_PLACE)
     _, matched = clear([moment for _, _, moment in rows], _SAME_PLACE)

@@ -46,6 +46,7 @@ def _median(image: Image, points: Floats) -> Floats:
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     if not inside.any():
         return np.full(3, np.nan)
-    colour = np.median(image[y[inside], x[inside]], axis=0).astype(np.float32) / 255
+    seen = np.sort(image[y[inside], x[inside]].astype(np.float32), axis=0)  # faster than np.median
+    colour = (seen[(len(seen) - 1) // 2] + seen[len(seen) // 2]) / (2 * 255)
     lab = cv2.cvtColor(colour.reshape(1, 1, 3), cv2.COLOR_BGR2LAB).reshape(3).astype(np.float64)
     return np.asarray(lab * [_LIGHTNESS, 1.0, 1.0])

@@ -29,19 +29,23 @@ def covers(known: Keypoints, other: Keypoints, frame: Frame, near_only: bool = F
     """
     height, width = frame.image.shape[:2]
     a, b = box(known, width, height), box(other, width, height)
-    overlap = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0))
+    common = _common(a, b)
     sides = known.next_roi.size_px, other.next_roi.size_px
     if sides[0] > _TRUNCATED * min(height, width) and sides[0] > 1.2 * sides[1]:
-        return bool(overlap > 0.3 * min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])))
-    return not near_only and bool(overlap > _COVERED * np.prod(np.maximum(b[2:] - b[:2], 1)))
+        return bool(common > 0.3 * min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])))
+    return not near_only and bool(common > _COVERED * np.prod(np.maximum(b[2:] - b[:2], 1)))
 
 
 def overlap(a: Keypoints, b: Keypoints, frame: Frame) -> float:
     """Share of the box of `a` that lies in that of `b`."""
     height, width = frame.image.shape[:2]
-    p, q = box(a, width, height), box(b, width, height)
-    common = np.prod(np.maximum(np.minimum(p[2:], q[2:]) - np.maximum(p[:2], q[:2]), 0))
-    return float(common / max(np.prod(p[2:] - p[:2]), 1.0))
+    own = box(a, width, height)
+    return _common(own, box(b, width, height)) / max(float(np.prod(own[2:] - own[:2])), 1.0)
+
+
+def _common(a: Floats, b: Floats) -> float:
+    """Area px^2 that two boxes [4] share."""
+    return float(np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)))
 
 
 def roi_distance(a: Roi, b: Roi) -> float:

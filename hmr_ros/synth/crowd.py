@@ -157,6 +157,8 @@ def seen_of(joints: list[Floats], vertices: list[Floats], faces: Ints, camera: C
 
     `joints` [24,3] m and `vertices` [V,3] m of each, camera frame. A joint behind the person's own body counts as seen.
     """
+    if len(joints) == 1 and _inside(vertices[0], camera).all():  # nobody hides anything, and nothing is cut off
+        return [(_inside(joints[0], camera), 1.0)]
     width, height = camera.width, camera.height
     depths = np.array([mesh_depth(v, faces, camera.K, width, height) for v in vertices])
     depths = np.where(np.isnan(depths), np.inf, depths)
@@ -164,14 +166,19 @@ def seen_of(joints: list[Floats], vertices: list[Floats], faces: Ints, camera: C
     out = []
     for k, (own, mesh) in enumerate(zip(joints, vertices, strict=True)):
         others = np.delete(depths, k, 0).min(0, initial=np.inf)
-        px = project(own, camera.K)
-        with np.errstate(invalid="ignore"):
-            inside = ((px >= 0) & (px <= [width - 1, height - 1])).all(1) & (own[:, 2] > 0)
-        x, y = np.round(np.where(inside[:, None], px, 0)).astype(int).T
+        inside = _inside(own, camera)
+        x, y = np.round(np.where(inside[:, None], project(own, camera.K), 0)).astype(int).T
         visible = inside & (others[y, x] > own[:, 2] - _HIDDEN_M)
         shown = int((np.isfinite(depths[k]) & (depths[k] <= nearest)).sum())
         out.append((visible, min(1.0, shown / max(silhouette_px(mesh, faces, camera.K), 1.0))))
     return out
+
+
+def _inside(points: Floats, camera: Camera) -> Bools:
+    """Which of the points [N,3] m lie in the image."""
+    px = project(points, camera.K)  # NaN behind the camera
+    with np.errstate(invalid="ignore"):
+        return np.asarray(((px >= 0) & (px <= [camera.width - 1, camera.height - 1])).all(1))
 
 
 def silhouette_px(vertices: Floats, faces: Ints, K: Floats) -> float:

@@ -14,7 +14,7 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import unproject
 from hmr_ros.io.results import Motion
-from hmr_ros.synth.scene import View
+from hmr_ros.synth.scene import View, faces_of
 from hmr_ros.types import Floats
 from hmr_ros.view.raster import mesh_depth
 
@@ -38,7 +38,7 @@ def true_depth(people: list[Floats], body: BodyModel, view: View, floor_y: float
     """Depth [H,W] m of bodies (vertices [V,3] m each, camera frame) on the floor y = `floor_y` m of the world; else
     NaN."""
     camera = view.camera
-    faces = np.concatenate([body.faces + k * len(body.v_template) for k in range(len(people))])
+    faces = faces_of(body, len(people))
     person = mesh_depth(np.concatenate(people), faces, camera.K, camera.width, camera.height)
     pixels = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), -1)
     slope = (unproject(pixels, camera.K) @ view.R_camera_world)[..., 1]  # y in the world for a metre along the axis

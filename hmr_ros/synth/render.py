@@ -20,7 +20,7 @@ from hmr_ros.io.results import Motion, load_motion, made_folder, save_arrays
 from hmr_ros.io.video import VideoWriter
 from hmr_ros.synth.crowd import arranged, seen_of
 from hmr_ros.synth.depth import DepthFolder, floor_height, true_depth
-from hmr_ros.synth.scene import View, background, clothes
+from hmr_ros.synth.scene import View, background, clothes, faces_of
 from hmr_ros.types import Bools, Camera, Floats, Image
 from hmr_ros.view.raster import draw_mesh
 
@@ -61,7 +61,7 @@ def render_motions(
     camera = view.camera
     room = background(camera.width, camera.height, seed)
     colors = np.concatenate([clothes(body, seed + k) for k in range(len(motions))])
-    faces = np.concatenate([body.faces + k * len(body.v_template) for k in range(len(motions))])
+    faces = faces_of(body, len(motions))
     for at in range(len(motions[0].poses)):
         placed = [placed_in(view, body, m.poses[at], m.trans[at], m.betas) for m in motions]
         joints, vertices = [p.joints for p in placed], [p.vertices for p in placed]

@@ -9,7 +9,7 @@ import numpy as np
 
 from hmr_ros.body.joints import SMPL
 from hmr_ros.body.model import BodyModel
-from hmr_ros.types import Camera, Floats, Image
+from hmr_ros.types import Camera, Floats, Image, Ints
 
 _SKIN_TONES = ((150, 185, 225), (120, 160, 205), (80, 115, 165), (55, 80, 120))  # BGR
 _SHOE, _HAIR = (45, 45, 50), (30, 40, 55)
@@ -82,6 +82,11 @@ def clothes(body: BodyModel, seed: int) -> Floats:
     _paint_head(colors, body, carrier == SMPL["head"])
     i, j, k = body.faces.T
     return np.asarray((colors[i] + colors[j] + colors[k]) / 3)
+
+
+def faces_of(body: BodyModel, people: int) -> Ints:
+    """Faces of so many bodies whose vertices stand one after the other."""
+    return np.concatenate([body.faces + k * len(body.v_template) for k in range(people)])
 
 
 def _paint_head(colors: Floats, body: BodyModel, head: Floats) -> None:

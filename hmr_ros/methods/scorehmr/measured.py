@@ -34,8 +34,8 @@ def measured_inputs(estimates: list[Estimate], guidance: Guidance) -> dict[str, 
     joints = np.array([e.joints for e in estimates]).reshape(-1, 24, 3)
     sigma_depth = np.where(known.any(1), guidance.sigma_measured, guidance.sigma_depth)
     return {
-        "trust": guidance.trust * pose_precision(sigma, joints), "depths": np.where(known, rows[..., 0], 0.0),
-        "depth_weights": guidance.depth_pull / sigma, "sigma_depth": sigma_depth,
+        "trust": pose_precision(sigma, joints), "depths": np.where(known, rows[..., 0], 0.0),
+        "depth_weights": 1 / sigma, "sigma_depth": sigma_depth,
     }  # fmt: skip
 
 

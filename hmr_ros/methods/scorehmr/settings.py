@@ -28,8 +28,6 @@ class Guidance:
     depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of its logarithm (exported)
     sigma_depth: float = 0.03
     sigma_measured: float = 0.005  # the same where depths were measured
-    trust: float = 1.0  # in the precision of a pose that was fitted to measured depths
-    depth_pull: float = 1.0  # of each measured depth, over one standard deviation
     sigma_ray: float = 0.022  # m, standard deviation of a fully confident landmark
     outlier: float = (
         0.5  # m, distance beyond which a landmark loses its pull; a fast wrist is far from where it was (exported)
