@@ -1,5 +1,6 @@
 """The live node as a process of its own, and what can be seen of it from outside, for soak, overload and faults."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,44 @@ class Observer:
     def is_ready(self) -> bool:
         """Whether the node has sent its first status as an active node."""
         return any(not s.message.startswith(("unconfigured", "inactive")) for s in self.statuses)
+
+
+@contextlib.contextmanager
+def played(
+    frames: Path, fps: float, seconds: float, log: Path
+) -> Iterator[tuple[LiveNode, Observer, Callable[[], Any]]]:
+    """A live node with its defaults, an observer of it, and what starts `cheap_camera.py` with these frames; all end
+    with the context, whatever happens in it."""
+    observer = Observer()
+    node = LiveNode("image_topic:=/camera/image_raw")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(Path(__file__).with_name("cheap_camera.py")), "--frames", str(frames)]
+        started.append(
+            subprocess.Popen([*command, "--fps", str(fps), "--seconds", str(seconds), "--log", str(log)])
+        )  # fmt: skip
+        return started[-1]
+
+    try:
+        if not observer.wait(observer.is_ready):
+            sys.exit("the node did not become ready: " + "; ".join(node.said()))
+        yield node, observer, start
+    finally:
+        for camera in started:
+            if camera.poll() is None:
+                camera.terminate()
+                camera.wait()
+        node.stop()
+        rclpy.try_shutdown()
+
+
+def keeps(result: dict[str, Any], bars: dict[str, float]) -> bool:
+    """Print a line a bar, the most that a figure may be; whether every one is kept."""
+    kept = {name: result[name] <= bar for name, bar in bars.items()}
+    for name, bar in bars.items():
+        print(f"{'ok  ' if kept[name] else 'MISS'} {name} {result[name]:.3f} (at most {bar})")
+    return all(kept.values())
 
 
 def start_ros() -> None:

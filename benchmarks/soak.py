@@ -7,7 +7,6 @@ this observer are three processes. The exit code is 1 where a bar is missed.
 import argparse
 import json
 import platform
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
-from live_node import LiveNode, Observer, Seen, cpu_s, start_ros
+from live_node import Observer, Seen, cpu_s, keeps, played, start_ros
 from passing_people import FPS, passing_people
 
 WIDTH, HEIGHT, CLIP_S = 640, 480, 20.0  # the spans below hold whole loops
@@ -55,33 +53,21 @@ def main() -> None:
 
 def soak(frames: Path, seconds: float, log: Path) -> tuple[Observer, list[Sample], dict[str, Any], list[str]]:
     """Play the camera to the node; what was seen, and what the node logged."""
-    observer = Observer()
-    node = LiveNode("image_topic:=/camera/image_raw")
-    camera = None
-    try:
-        if not observer.wait(observer.is_ready):
-            sys.exit("the node did not become ready: " + "; ".join(node.said()))
+    with played(frames, FPS, seconds, log) as (node, observer, start):
         node.said()
-        command = [sys.executable, str(Path(__file__).with_name("cheap_camera.py")), "--frames", str(frames)]
-        camera = subprocess.Popen([*command, "--fps", str(FPS), "--seconds", str(seconds), "--log", str(log)])
+        camera = start()
         observer.wait(lambda: bool(observer.answers))
         node.said()  # that there is no camera yet
-        samples, start = [], time.monotonic()
+        samples, begin_s = [], time.monotonic()
         while camera.poll() is None:
             observer.spin(SAMPLE_S)
-            pid, now = node.process.pid, time.monotonic() - start
+            pid, now = node.process.pid, time.monotonic() - begin_s
             samples.append(
                 Sample(now, node.memory_mb(), node.heap_mb(), node.threads(), node.files(), cpu_s(pid))
             )  # fmt: skip
             print(f"\r{now:6.0f} s  {samples[-1].resident_mb:6.1f} MB  {len(observer.answers)} answers", end="")
         print()
         log_lines = node.said()
-    finally:
-        if camera is not None and camera.poll() is None:
-            camera.terminate()
-            camera.wait()
-        node.stop()
-        rclpy.try_shutdown()
     return observer, samples, json.loads(log.read_text()), log_lines
 
 
@@ -143,10 +129,7 @@ def report(result: dict[str, Any]) -> bool:
         f"shares of a core    node {result['node_share_of_a_core']:.2f}, camera {result['camera_share_of_a_core']:.2f}"
     )
     print(f"lines in the log    {len(result['log'])}: {result['log'][:3]}")
-    kept = {name: result[name] <= bar for name, bar in BARS.items()}
-    for name, bar in BARS.items():
-        print(f"{'ok  ' if kept[name] else 'MISS'} {name} {result[name]:.3f} (at most {bar})")
-    return all(kept.values())
+    return keeps(result, BARS)
 
 
 if __name__ == "__main__":

@@ -20,33 +20,26 @@ from hmr_ros.ros.environment import prepare_environment
 from hmr_ros.ros.node import HmrNode
 
 
-class Robot:
-    """The node, and a client of its services that shows it images."""
+class Peer:
+    """A node and a client of its topics and services."""
 
-    def __init__(self, *arguments, factory=build_pipeline):
-        prepare_environment()
-        quick = ["-p", "recover:=kinematic", "-p", "refine:=none", "-p", "threads:=1"]
-        rclpy.init(args=["--ros-args", *quick, *arguments])
-        self.configs = []
-        self.node = HmrNode(lambda config: self.configs.append(config) or factory(config))
+    timeout_s = 60.0
+
+    def __init__(self, node):
+        self.node, self.name = node, node.get_name()
         # of its own, as in another process: one context cannot have two types on a topic
         self.context = rclpy.Context()
         rclpy.init(args=["--ros-args"], context=self.context)
         self.client = rclpy.create_node("client", context=self.context)
         self.executors = SingleThreadedExecutor(), SingleThreadedExecutor(context=self.context)
-        for executor, node in zip(self.executors, (self.node, self.client), strict=True):
-            executor.add_node(node)
-        self.answers, self.statuses, self.markers = [], [], []
-        self.client.create_subscription(HumanArray, "/hmr/humans", self.answers.append, 10)
+        for executor, one in zip(self.executors, (self.node, self.client), strict=True):
+            executor.add_node(one)
+        self.answers, self.statuses = [], []
+        self.client.create_subscription(HumanArray, f"/{self.name}/humans", self.answers.append, 10)
         self.client.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 10)
 
-    @functools.cached_property
-    def images(self):
-        """The client's own camera; there from its first use on."""
-        return self.client.create_publisher(Image, "image", 10)
-
-    def spin_until(self, condition, timeout=60.0):
-        deadline = time.monotonic() + timeout
+    def spin_until(self, condition, timeout=None):
+        deadline = time.monotonic() + (timeout or self.timeout_s)
         while not condition():
             assert time.monotonic() < deadline, f"timed out; the last status was {self.statuses[-1:]}"
             self.spin_once()
@@ -56,13 +49,38 @@ class Robot:
             executor.spin_once(timeout_sec=0.01)
 
     def call(self, kind, name, request):
-        client = self.client.create_client(kind, f"/hmr/{name}")
+        client = self.client.create_client(kind, f"/{self.name}/{name}")
         self.spin_until(client.service_is_ready)
         for _ in range(10):  # the way back is matched a little later; an answer before that would be lost
             self.spin_once()
         future = client.call_async(request)
         self.spin_until(future.done)
         return future.result()
+
+    def close(self):
+        self.node.stop()
+        for executor in self.executors:
+            executor.shutdown()
+        self.node.destroy_node()
+        self.client.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+        rclpy.try_shutdown()
+
+
+class Robot(Peer):
+    """The live node, and a client of it that shows it images."""
+
+    def __init__(self, *arguments, factory=build_pipeline):
+        prepare_environment()
+        quick = ["-p", "recover:=kinematic", "-p", "refine:=none", "-p", "threads:=1"]
+        rclpy.init(args=["--ros-args", *quick, *arguments])
+        self.configs, self.markers = [], []
+        super().__init__(HmrNode(lambda config: self.configs.append(config) or factory(config)))
+
+    @functools.cached_property
+    def images(self):
+        """The client's own camera; there from its first use on."""
+        return self.client.create_publisher(Image, "image", 10)
 
     def change(self, transition):
         return self.call(ChangeState, "change_state", ChangeState.Request(transition=Transition(id=transition))).success
@@ -96,12 +114,3 @@ class Robot:
 
     def said(self, level, text):
         return lambda: any(s.level == level and text in s.message for s in self.statuses)
-
-    def close(self):
-        self.node.stop()
-        for executor in self.executors:
-            executor.shutdown()
-        self.node.destroy_node()
-        self.client.destroy_node()
-        rclpy.try_shutdown(context=self.context)
-        rclpy.try_shutdown()

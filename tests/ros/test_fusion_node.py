@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from hmr_ros.msg import HumanArray
-from rclpy.executors import SingleThreadedExecutor
+from live_robot import Peer
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
@@ -36,21 +36,14 @@ def yaml_of(cameras, extra=""):
     return "\n".join(lines)
 
 
-class Session:
+class Session(Peer):
     """The node, and a client that publishes for both cameras."""
+
+    timeout_s = 20.0
 
     def __init__(self, file, *arguments):
         rclpy.init(args=["--ros-args", "-p", f"cameras:={file}", *arguments])
-        self.node = FusionNode()
-        self.context = rclpy.Context()  # of its own, as in another process
-        rclpy.init(args=["--ros-args"], context=self.context)
-        self.client = rclpy.create_node("client", context=self.context)
-        self.executors = SingleThreadedExecutor(), SingleThreadedExecutor(context=self.context)
-        for executor, node in zip(self.executors, (self.node, self.client), strict=True):
-            executor.add_node(node)
-        self.answers, self.statuses = [], []
-        self.client.create_subscription(HumanArray, "/fusion/humans", self.answers.append, 10)
-        self.client.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 10)
+        super().__init__(FusionNode())
         self.publishers = {
             name: self.client.create_publisher(HumanArray, f"/{name}/hmr/humans", 10) for name in ("left", "right")
         }
@@ -60,40 +53,12 @@ class Session:
         self.spin_until(lambda: all(p.get_subscription_count() for p in self.publishers.values()))
         self.spin_until(lambda: self.client.count_publishers("/fusion/humans"))
 
-    def spin_until(self, condition, timeout=20.0):
-        deadline = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < deadline, f"timed out; the last status was {self.statuses[-1:]}"
-            self.spin_once()
-
-    def spin_once(self):
-        for executor in self.executors:
-            executor.spin_once(timeout_sec=0.005)
-
     def now(self):
         return self.client.get_clock().now().to_msg()
 
     def say(self, name, humans, stamp, frame_id=None):
         header = Header(stamp=stamp, frame_id=frame_id or f"{name}_optical")
         self.publishers[name].publish(humans_to_msg(humans, header, f"body_{name}_"))
-
-    def call(self, kind, name, request):
-        client = self.client.create_client(kind, f"/fusion/{name}")
-        self.spin_until(client.service_is_ready)
-        for _ in range(10):
-            self.spin_once()
-        future = client.call_async(request)
-        self.spin_until(future.done)
-        return future.result()
-
-    def close(self):
-        self.node.stop()
-        for executor in self.executors:
-            executor.shutdown()
-        self.node.destroy_node()
-        self.client.destroy_node()
-        rclpy.try_shutdown(context=self.context)
-        rclpy.try_shutdown()
 
 
 @pytest.fixture
