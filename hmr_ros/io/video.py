@@ -244,8 +244,8 @@ class VideoWriter:
             self._writer = self._opened()
         if (image.shape[1], image.shape[0]) != self._size:
             image = np.asarray(cv2.resize(image, self._size), np.uint8)
+        self._written += 1  # first: what Ctrl-C breaks off between the two is missing, and not there twice
         self._writer.write(image)
-        self._written += 1
 
     def _opened(self) -> cv2.VideoWriter:
         quiet_opencv()
