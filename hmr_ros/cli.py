@@ -106,6 +106,22 @@ def _multiview(args: argparse.Namespace) -> int:
     return multiview(args.calibration, args.out, configuration(args), max_frames=args.max_frames)
 
 
+def _view(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.view import view, view_ros
+
+    if args.ros == (args.source is not None):
+        raise ConfigError("hmr view takes either a source or --ros")
+    if args.ros:
+        return view_ros(
+            configuration(args),
+            host=args.host, port=args.port, humans_topic=args.humans_topic, image_topic=args.image_topic,
+        )  # fmt: skip
+    return view(
+        args.source, configuration(args),
+        host=args.host, port=args.port, camera_text=args.camera, video=args.video, max_frames=args.max_frames,
+    )  # fmt: skip
+
+
 def _live(args: argparse.Namespace) -> int:
     from hmr_ros.factory import build_pipeline
     from hmr_ros.ros.live import run_live
@@ -150,7 +166,7 @@ def _models(args: argparse.Namespace) -> int:
 def _demo(args: argparse.Namespace) -> int:
     from hmr_ros.ros.demo.run import demo
 
-    return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
+    return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera, view=args.view)
 
 
 def _train_all(args: argparse.Namespace) -> int:
@@ -246,6 +262,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("--source", help="video file or camera index instead of the rendered person")
     p.add_argument("--camera", metavar="K", help="intrinsics of --source")
     p.add_argument("--seconds", type=float, default=20.0, help="how long the camera publishes")
+    p.add_argument("--view", action="store_true", help="serve the web page of `hmr view` meanwhile")
     p.set_defaults(command=_demo)
     return parser
 
@@ -269,6 +286,18 @@ def _pipeline_commands(commands: Any) -> None:
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     _pipeline_options(p)
     p.set_defaults(command=_run)
+
+    p = commands.add_parser("view", help="web page with the bodies in the world: of a source or of results")
+    p.add_argument("source", nargs="?", help="humans.npz, folder of `hmr run`, or a source as `hmr run` takes it")
+    p.add_argument("--ros", action="store_true", help="show what a running node publishes instead")
+    p.add_argument("--humans-topic", default="/hmr/humans", metavar="TOPIC", help="with --ros: people")
+    p.add_argument("--image-topic", metavar="TOPIC", help="with --ros: images (default: the first that is there)")
+    p.add_argument("--camera", metavar="K", help="intrinsics of a source: camera_info YAML file or fx,fy,cx,cy")
+    p.add_argument("--video", metavar="CLIP", help="the clip that results belong to (default: overlay.mp4 beside them)")
+    p.add_argument("--port", type=int, default=8080)
+    p.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
+    _pipeline_options(p)
+    p.set_defaults(command=_view)
 
     p = commands.add_parser("bag", help="rosbag with images -> rosbag with the result topics")
     p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
