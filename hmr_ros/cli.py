@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hmr_ros import __version__
+from hmr_ros.commands.options import (
+    bag_options,
+    multiview_options,
+    pipeline_options,
+    render_options,
+    run_options,
+    view_options,
+)
 from hmr_ros.commands.train_options import add_stages
-from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY, HmrConfig, read_config, with_values
+from hmr_ros.config import HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
 
@@ -25,6 +33,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 WEIGHTS = sorted({name for network in NETWORKS.values() for name in network.weights})  # files that training writes
 Command = Callable[[argparse.Namespace], int]
+Options = Callable[[argparse.ArgumentParser], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -227,7 +236,9 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     )
     p.set_defaults(command=_fuse)
 
-    _render_command(commands)
+    p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
+    render_options(p)
+    p.set_defaults(command=_render)
     p = commands.add_parser(
         "evaluate", help="humans.npz against truth.npz: MPJPE, PA-MPJPE, PVE, acceleration, PCK, 2D"
     )
@@ -249,7 +260,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
     p.add_argument("--roofline", action="store_true", help="each network compared with the measured roofline (torch)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
-    _pipeline_options(p)
+    pipeline_options(p)
     p.set_defaults(command=_bench)
 
     p = commands.add_parser("doctor", help="what of the environment is there, and what to do about what is not")
@@ -268,54 +279,23 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
 
 
 def _pipeline_commands(commands: Any) -> None:
-    """`hmr run | bag | multiview`."""
-    p = commands.add_parser("run", help="video, image, folder of images or camera -> humans.npz, overlay, summary")
-    p.add_argument("source", help="video file, image, folder of images, camera index (0) or device, or URL of a stream")
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
-    p.add_argument(
-        "--depth", type=Path, metavar="DIR",
-        help="registered depth, one image a frame: folder of 16 bit .png (mm) or .npy (m), a single one, or FFV1 video",
-    )  # fmt: skip
-    p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
-    p.add_argument("--hypotheses", type=int, metavar="N", help="write N poses that the evidence allows: hypotheses.npz")
-    p.add_argument(
-        "--uncertainty", choices=UNCERTAINTY, default="none",
-        help="draw the ellipses that hold each joint with 95 %%, or the hypotheses as faint skeletons",
-    )  # fmt: skip
-    p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
-    _pipeline_options(p)
-    p.set_defaults(command=_run)
-
-    p = commands.add_parser("view", help="web page with the bodies in the world: of a source or of results")
-    p.add_argument("source", nargs="?", help="humans.npz, folder of `hmr run`, or a source as `hmr run` takes it")
-    p.add_argument("--ros", action="store_true", help="show what a running node publishes instead")
-    p.add_argument("--humans-topic", default="/hmr/humans", metavar="TOPIC", help="with --ros: people")
-    p.add_argument("--image-topic", metavar="TOPIC", help="with --ros: images (default: the first that is there)")
-    p.add_argument("--camera", metavar="K", help="intrinsics of a source: camera_info YAML file or fx,fy,cx,cy")
-    p.add_argument("--video", metavar="CLIP", help="the clip that results belong to (default: overlay.mp4 beside them)")
-    p.add_argument("--port", type=int, default=8080)
-    p.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
-    _pipeline_options(p)
-    p.set_defaults(command=_view)
-
-    p = commands.add_parser("bag", help="rosbag with images -> rosbag with the result topics")
-    p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
-    p.add_argument("output", type=Path, help="folder of the new bag")
-    p.add_argument("--topic", help="image topic (needed only where the bag has several)")
-    p.add_argument(
-        "--depth-topic", metavar="TOPIC", help="depth registered to the images: 16UC1, 32FC1, compressedDepth"
+    """Those that take the options of the pipeline."""
+    table: tuple[tuple[str, str, Options, Command], ...] = (
+        ("run", "video, image, folder of images or camera -> humans.npz, overlay, summary", run_options, _run),
+        ("view", "web page with the bodies in the world: of a source or of results", view_options, _view),
+        ("bag", "rosbag with images -> rosbag with the result topics", bag_options, _bag),
+        (
+            "multiview",
+            "synchronised videos of one person -> one pose, humans.npz a view",
+            multiview_options,
+            _multiview,
+        ),
     )
-    p.add_argument("--camera", metavar="K", help="intrinsics instead of the bag's CameraInfo: YAML file or fx,fy,cx,cy")
-    p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
-    _pipeline_options(p)
-    p.set_defaults(command=_bag)
-
-    p = commands.add_parser("multiview", help="synchronised videos of one person -> one pose, humans.npz a view")
-    p.add_argument("calibration", type=Path, help="YAML: views, each with source, camera and, if calibrated, R and t")
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    _pipeline_options(p)
-    p.set_defaults(command=_multiview)
+    for name, text, add_options, command in table:
+        p = commands.add_parser(name, help=text)
+        add_options(p)
+        pipeline_options(p)
+        p.set_defaults(command=command)
 
 
 def _model_commands(parser: argparse.ArgumentParser) -> None:
@@ -331,25 +311,6 @@ def _model_commands(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     p.add_argument("--into", type=Path, metavar="DIR", help="folder that gets a copy of each")
     p.set_defaults(command=_models, fetch=True)
-
-
-def _render_command(commands: Any) -> None:
-    p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
-    p.add_argument(
-        "motion", type=Path, nargs="+", help=".npz with poses [F,72], trans [F,3] (y up); several: people in one scene"
-    )
-    p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
-    p.add_argument("--place", default="own", help="own (as in the files), crossing, side-by-side, crowd or following")
-    p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
-    p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
-    p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
-    p.add_argument("--size", default="640x480", metavar="WxH")
-    p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--max-frames", type=int)
-    p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")
-    p.add_argument("--body", help="SMPL file to render instead of the open body")
-    p.set_defaults(command=_render)
 
 
 def _engine_commands(commands: Any) -> None:
@@ -381,26 +342,3 @@ def _engine_commands(commands: Any) -> None:
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the engine, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.set_defaults(command=_build_engine)
-
-
-def _positive(text: str) -> int:
-    """A count of an option; argparse says what is wrong with another text."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1")
-    return value
-
-
-def _pipeline_options(p: argparse.ArgumentParser) -> None:
-    """Options that stay stable for every command that runs the pipeline."""
-    p.add_argument("--recover", choices=RECOVER)
-    p.add_argument("--calibrate", choices=CALIBRATE, help="with depth: where the joints are measured to be")
-    p.add_argument("--refine", choices=REFINE)
-    p.add_argument("--engine", choices=ENGINES)
-    p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")
-    p.add_argument("--body", metavar="FILE", help="SMPL file (.npz, .pkl) instead of the open body")
-    p.add_argument(
-        "--rotate", type=int, choices=(0, 90, 180, 270), help="degrees clockwise that make the images upright"
-    )
-    p.add_argument("--config", metavar="FILE", help="YAML file, see config/live.yaml")
-    p.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")
