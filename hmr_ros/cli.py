@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from hmr_ros import __version__
 from hmr_ros.commands.options import (
     bag_options,
+    batch_options,
     multiview_options,
     pipeline_options,
     render_options,
@@ -95,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(
         args.source, args.out, configuration(args),
         camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
-        depth=args.depth, uncertainty=args.uncertainty,
+        depth=args.depth, uncertainty=args.uncertainty, fast=args.fast,
     )  # fmt: skip
 
 
@@ -113,6 +114,17 @@ def _multiview(args: argparse.Namespace) -> int:
     from hmr_ros.commands.multiview import multiview
 
     return multiview(args.calibration, args.out, configuration(args), max_frames=args.max_frames)
+
+
+def _batch(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.batch.batch import batch
+    from hmr_ros.commands.batch.items import Options as BatchOptions
+
+    options = BatchOptions(
+        configuration(args), camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay,
+        quality=args.quality, fast=args.fast,
+    )  # fmt: skip
+    return batch(args.inputs, args.out, options, ray=args.ray, workers=args.workers, retries=args.retries)
 
 
 def _view(args: argparse.Namespace) -> int:
@@ -282,6 +294,7 @@ def _pipeline_commands(commands: Any) -> None:
     """Those that take the options of the pipeline."""
     table: tuple[tuple[str, str, Options, Command], ...] = (
         ("run", "video, image, folder of images or camera -> humans.npz, overlay, summary", run_options, _run),
+        ("batch", "many videos, folders and bags, resumable, on processes or Ray", batch_options, _batch),
         ("view", "web page with the bodies in the world: of a source or of results", view_options, _view),
         ("bag", "rosbag with images -> rosbag with the result topics", bag_options, _bag),
         (

@@ -182,6 +182,21 @@ def build_quality(config: HmrConfig) -> WholeTracks:
     return WholeTracks(pipeline, refine)
 
 
+Built = Pipeline | WholeTracks
+
+
+def build_for_files(config: HmrConfig, *, quality: bool, as_live: bool = False) -> Built:
+    """What runs files: `build_quality`, or the pipeline; as often as wanted, see `pipeline_of`."""
+    return build_quality(config) if quality else build_pipeline(offline(config, as_live))
+
+
+def pipeline_of(built: Built) -> Pipeline:
+    """The pipeline of either, ready for another source: as if it had just been built."""
+    pipeline = built.pipeline if isinstance(built, WholeTracks) else built
+    pipeline.restart()
+    return pipeline
+
+
 def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]], list[View]]]:
     """For several videos of one person: the pipeline that observes each, and the refinement of all together."""
     if config.body:

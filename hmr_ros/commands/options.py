@@ -24,6 +24,23 @@ def run_options(p: argparse.ArgumentParser) -> None:
         help="draw the ellipses that hold each joint with 95 %%, or the hypotheses as faint skeletons",
     )  # fmt: skip
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
+    p.add_argument("--fast", action="store_true", help="landmark network and lag of the live node")
+
+
+def batch_options(p: argparse.ArgumentParser) -> None:
+    """Of `hmr batch`."""
+    p.add_argument("inputs", nargs="+", help="videos, folders, bags, globs, or a .txt that names one a line")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for each input, and the manifest")
+    p.add_argument("--camera", metavar="K", help="intrinsics of all of them: camera_info YAML file or fx,fy,cx,cy")
+    p.add_argument("--no-overlay", action="store_true", help="do not draw and write overlays")
+    p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
+    p.add_argument("--fast", action="store_true", help="landmark network and lag of the live node")
+    p.add_argument("--workers", type=_positive, default=0, metavar="N", help="items at a time (default: the cores)")
+    p.add_argument("--retries", type=int, default=1, metavar="N", help="more attempts where a worker crashes")
+    p.add_argument(
+        "--ray", default="", metavar="ADDRESS",
+        help="Ray cluster, local, or none for processes (default: local where Ray is installed)",
+    )  # fmt: skip
 
 
 def view_options(p: argparse.ArgumentParser) -> None:

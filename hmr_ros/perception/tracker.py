@@ -59,6 +59,11 @@ class PersonTracker:
         self._put_off = 0  # frames since the last search, when images come faster than they can be answered
         self._search.reset()
 
+    def restart(self) -> None:
+        """Forget everybody, and begin with the first id."""
+        self._next_id = 0
+        self.reset()
+
     def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
         """Take scores, times and numbers that changed; networks and tiles stay."""
         self._config = config
