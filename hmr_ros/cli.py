@@ -27,6 +27,7 @@ from hmr_ros.commands.train_options import add_stages
 from hmr_ros.config import HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
+from hmr_ros.runtime.tolerances import PRECISIONS
 
 # Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
 # the cores that the networks need.
@@ -219,7 +220,7 @@ def _export(args: argparse.Namespace) -> int:
     baked = {"posture.steps": args.steps, "temporal.window": args.window, "hmdiff.samples": args.samples}
     config = with_values(HmrConfig(), {name: value for name, value in baked.items() if value is not None})
     weights = {name: getattr(args, name) for name in WEIGHTS if getattr(args, name)}
-    return export_networks(args.networks, args.out, config, weights)
+    return export_networks(args.networks, args.out, config, weights, args.precision)
 
 
 def _build_engine(args: argparse.Namespace) -> int:
@@ -339,6 +340,7 @@ def _engine_commands(commands: Any) -> None:
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.add_argument("--window", type=int, metavar="W", help="frames refined together")
     p.add_argument("--samples", type=int, metavar="S", help="samples a person of hmdiff")
+    p.add_argument("--precision", choices=PRECISIONS, default="fp32", help="fp16: layers in float16, for TensorRT")
     for name in WEIGHTS:
         p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
     p.set_defaults(command=_export)
@@ -351,7 +353,7 @@ def _engine_commands(commands: Any) -> None:
         choices=tuple(NETWORKS),
         help="what the file holds",
     )
-    p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
+    p.add_argument("--precision", choices=PRECISIONS, default="fp16", help="of the file, where none is given")
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the engine, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.set_defaults(command=_build_engine)

@@ -131,14 +131,18 @@ def choose_engine(config: HmrConfig, network: str = "posture") -> EngineSelectio
     return select(config.engine, engine_request(config, network))
 
 
-def engine_request(config: HmrConfig, network: str, weights: dict[str, Path] | None = None) -> EngineRequest:
-    """Exported files may lie in the package or in the cache; `weights` = files other than the shipped ones."""
+def engine_request(
+    config: HmrConfig, network: str, weights: dict[str, Path] | None = None, half: bool = False
+) -> EngineRequest:
+    """Exported files may lie in the package or in the cache; `weights` = files other than the shipped ones; `half`: the
+    file with products in float16."""
     entry = NETWORKS[network]
     setting = next((int(s.default) for s in settings(config) if s.name == entry.setting), entry.default)
     return EngineRequest(
-        network=network, settings={entry.baked: setting}, file=entry.file(network, setting),
-        command=entry.command(network, setting), folders=(asset(""), model_folder()), weights=asset(""),
-        threads=config.threads, graph=lambda: load(entry.graph)(setting, weights or {}), make_inputs=make_inputs,
+        network=network, settings={entry.baked: setting}, file=entry.file(network, setting, half),
+        half_file=entry.file(network, setting, half=True), command=entry.command(network, setting, half),
+        folders=(asset(""), model_folder()), weights=asset(""), threads=config.threads,
+        graph=lambda: load(entry.graph)(setting, weights or {}), make_inputs=make_inputs,
     )  # fmt: skip
 
 
