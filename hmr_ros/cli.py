@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hmr_ros import __version__
+from hmr_ros.commands.convert_options import convert_options
 from hmr_ros.commands.options import (
     bag_options,
     batch_options,
@@ -173,6 +174,15 @@ def _evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _convert(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.convert import convert
+
+    return convert(
+        args.humans, args.to, args.out,
+        ids=args.id, gaps=args.gaps, max_gap=args.max_gap, fps=args.fps, body=args.body,
+    )  # fmt: skip
+
+
 def _doctor(_: argparse.Namespace) -> int:
     from hmr_ros.commands.doctor import doctor
 
@@ -259,6 +269,12 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("truth", type=Path)
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     p.set_defaults(command=_evaluate)
+
+    p = commands.add_parser(
+        "convert", help="humans.npz -> BVH, glTF, AMASS, SMPL-X, HoloSMPL or CSV, one file a person"
+    )
+    convert_options(p)
+    p.set_defaults(command=_convert)
 
     add_stages(
         commands.add_parser("train", help="retrain the shipped networks, all at once or stage by stage"), _train_all

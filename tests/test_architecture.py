@@ -11,7 +11,7 @@ PACKAGE = Path(hmr_ros.types.__file__).parent
 ORDER = [
     "types", "errors", "methods.registry", "config", "geometry", "io", "body", "diffusion", "networks", "runtime",
     "evidence", "perception", "methods", "fusion", "pipeline", "factory", "api", "view", "synth", "evaluate", "train",
-    "commands", "ros", "cli", "__main__",
+    "exchange", "commands", "ros", "cli", "__main__",
 ]  # fmt: skip
 # wanted although it points down: doctor asks ros/doctor.py, which imports rclpy only inside its checks
 ALLOWED = {("commands", "ros")}
