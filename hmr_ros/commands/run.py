@@ -197,7 +197,7 @@ class _Drawing:
 
     def __init__(self, out: Path, frames: FrameSource) -> None:
         self._out = out
-        self._video = None if frames.is_image else VideoWriter(out / "overlay.mp4", frames.fps)
+        self._video = None if frames.is_image else VideoWriter(out / "overlay.mp4", frames.fps, for_browsers=True)
 
     def write(self, image: Image, stamp_ns: int) -> None:
         """The next frame with the people drawn on it."""
@@ -210,6 +210,8 @@ class _Drawing:
         """Finish the file."""
         if self._video is not None:
             self._video.close()
+            if self._video.conversion:
+                print(self._video.conversion)
 
 
 def _draw(frames: FrameSource, session: _Session, out: Path) -> None:

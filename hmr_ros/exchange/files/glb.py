@@ -72,7 +72,7 @@ def write_glb(track: Track, path: Path) -> None:
 
 
 def skin_weights(track: Track) -> tuple[Ints, Floats]:
-    """The four strongest joints [V,4] of every vertex and their weights [V,4], which sum to 1; unused ones are joint 0."""
+    """The four strongest joints [V,4] of every vertex and their weights [V,4], which sum to 1; unused: joint 0."""
     order = np.argsort(-track.body.weights, axis=1, kind="stable")[:, :_INFLUENCES]
     weights = np.maximum(np.take_along_axis(track.body.weights, order, 1), 0)
     weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
@@ -129,7 +129,7 @@ def _bones(gltf: Any, track: Track, root: Floats, turns: Floats) -> list[Any]:
     return [
         gltf.Node(
             name=name, translation=places[joint].tolist(), rotation=turns[joint].tolist(),
-            children=np.flatnonzero(SMPL_PARENTS == joint).tolist(),
+            children=np.flatnonzero(joint == SMPL_PARENTS).tolist(),
         )
         for joint, name in enumerate(SMPL_JOINTS)
     ]  # fmt: skip

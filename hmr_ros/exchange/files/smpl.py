@@ -57,7 +57,8 @@ def write_holosmpl(track: Track, path: Path) -> None:
     save_arrays(
         path, human_pose_aa=_axis_angles(track).astype(np.float32), human_root_trans=trans.astype(np.float32),
         human_shape_beta=track.betas.astype(np.float32), human_root_height=trans[:, 2:].astype(np.float32),
-        human_gravity_projection=(-track.rotations[:, 0, 2]).astype(np.float32), metadata=np.array(json.dumps(metadata)),
+        human_gravity_projection=(-track.rotations[:, 0, 2]).astype(np.float32),
+        metadata=np.array(json.dumps(metadata)),
     )  # fmt: skip
 
 

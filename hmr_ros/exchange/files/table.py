@@ -13,7 +13,7 @@ from hmr_ros.io.results import save_text
 
 
 def write_csv(track: Track, path: Path) -> None:
-    """One row a frame: time [s], whether the person was seen (else the row is interpolated), x, y, z [m] of 24 joints."""
+    """One row a frame: time [s], 1 where the person was seen (0: interpolated), x, y, z [m] of 24 joints."""
     names = ["time_s", "measured", *(f"{joint}_{axis}" for joint in SMPL_JOINTS for axis in "xyz")]
     columns = [track.times[:, None], track.measured[:, None], track.joints.reshape(len(track.times), -1)]
     text = io.StringIO()

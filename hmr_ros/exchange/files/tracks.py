@@ -108,7 +108,7 @@ def _floor(table: HumansTable, body: BodyModel) -> float:
 
 
 def _times(table: HumansTable) -> tuple[float, Floats]:
-    """Frames a second, and time [N] s of every row: by number of the frame where the rate is constant, else by stamp."""
+    """Frames a second, and time [N] s of every row: by its number where the rate is constant, else by its stamp."""
     frame, first = np.unique(table.frame, return_index=True)
     stamp = (table.stamp_ns[first] - table.stamp_ns[first[0]]) * 1e-9
     if len(frame) < 2 or stamp[-1] <= 0:

@@ -27,7 +27,7 @@ class Recording:
 
 @pytest.fixture
 def recording(tmp_path, open_body):
-    """Makes humans.npz of the demo's motion (walk, wave, squat from 6 s, arms up from 8 s), or of some of its frames."""
+    """Makes humans.npz of the demo's motion (walk, wave, squat from 6 s, arms up from 8 s) or of some frames."""
 
     def make(rows=None, *, fps=30.0, world=True, stamps=None, name="humans.npz", betas=BETAS, track_ids=None, **more):
         motion = demo_motion(fps)
