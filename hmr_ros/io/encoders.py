@@ -18,10 +18,11 @@ from hmr_ros.types import Image
 
 _MAX_TIMEBASE = 65535  # MPEG-4 counts time in fractions with at most this denominator
 _TICKS = 90_000  # a second, of a stream whose images have their own times
+_BT601, _LIMITED = 6, 1  # FFmpeg's numbers of the colours that OpenCV makes
 _KEY_S = 2.0  # between images at which a player can begin
 # encoders of PyAV that browsers play, the first one that is there; one thread: the networks need the others
 _AV_CODECS: tuple[tuple[str, str, dict[str, str]], ...] = (
-    ("libx264", "H.264", {"preset": "superfast", "crf": "21", "bf": "0", "threads": "1"}),
+    ("libx264", "H.264", {"preset": "ultrafast", "crf": "22", "threads": "1"}),
     ("libopenh264", "H.264", {}),
     ("libvpx-vp9", "VP9", {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0", "threads": "1"}),
 )
@@ -106,12 +107,12 @@ class _AvEncoder(Encoder):
         self._stream = self._file.add_stream(name, rate=Fraction(fps).limit_denominator(1001), options=options)
         self._stream.width, self._stream.height, self._stream.pix_fmt = self._width, self._height, "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        self._stream.codec_context.colorspace, self._stream.codec_context.color_range = _BT601, _LIMITED
         self._stream.codec_context.gop_size = max(round(_KEY_S * fps), 1)
 
     def write(self, image: Image, time_s: float) -> None:
-        frame = self._av.VideoFrame.from_ndarray(
-            np.ascontiguousarray(image[: self._height, : self._width]), format="bgr24"
-        )
+        image = np.ascontiguousarray(image[: self._height, : self._width])
+        frame = self._av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
         self._ticks = max(round(time_s * _TICKS), self._ticks + 1)
         frame.pts, frame.duration, frame.time_base = self._ticks, self._period, Fraction(1, _TICKS)
         self._mux(frame)

@@ -132,3 +132,13 @@ def test_a_recorded_varying_rate(tmp_path, shared, encoder):
             video.write_at(frame.image, frame.stamp_ns)
     last = list(open_source(str(tmp_path / "v.mp4"), None))[-1]
     assert last.stamp_ns * 1e-9 == pytest.approx((frames[-1].stamp_ns - frames[0].stamp_ns) * 1e-9, abs=0.04)
+
+
+def test_colours_are_kept(tmp_path, encoder):
+    colours = np.array([[200, 40, 30], [30, 180, 60], [40, 50, 210], [90, 200, 210]], np.uint8)
+    image = np.repeat(np.repeat(colours.reshape(2, 2, 3), 64, 0), 64, 1)
+    with VideoWriter(tmp_path / "v.mp4", 30, for_browsers=True) as video:
+        for _ in range(3):
+            video.write(image)
+    frame = list(open_source(str(tmp_path / "v.mp4"), None))[-1].image
+    assert np.abs(frame[32::64, 32::64].astype(int) - image[32::64, 32::64]).max() < 12
