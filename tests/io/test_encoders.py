@@ -1,6 +1,10 @@
 """Videos that browsers play: the codec, the place of the index, and the time of every image."""
 
+import functools
+import http.server
+import shutil
 import sys
+import threading
 
 import cv2
 import numpy as np
@@ -142,3 +146,34 @@ def test_colours_are_kept(tmp_path, encoder):
             video.write(image)
     frame = list(open_source(str(tmp_path / "v.mp4"), None))[-1].image
     assert np.abs(frame[32::64, 32::64].astype(int) - image[32::64, 32::64]).max() < 12
+
+
+def test_a_real_browser_plays_it(tmp_path):
+    """Chromium from a web server on loopback: the length is right, and time goes on."""
+    pytest.importorskip("av")
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    stamps = np.r_[np.arange(15) / 30, 0.5 + np.arange(8) / 5]
+    with VideoWriter(tmp_path / "v.mp4", 30, for_browsers=True) as video:
+        for i, stamp in enumerate(stamps):
+            video.write_at(grey(5 * i, (240, 320)), round(1e9 * stamp))
+    (tmp_path / "index.html").write_text('<video muted src="v.mp4"></video>')
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, playwright.sync_playwright() as api:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.evaluate("document.querySelector('video').play()")  # rejected, and raised here, where it cannot be played
+        page.wait_for_function("document.querySelector('video').ended", timeout=60e3)
+        length, at = page.evaluate("(v => [v.duration, v.currentTime])(document.querySelector('video'))")
+        browser.close()
+        server.shutdown()
+    assert length == at == pytest.approx(stamps[-1] + 1 / 30, abs=0.01)
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
