@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hmr_ros import __version__
-from hmr_ros.commands.convert_options import convert_options
 from hmr_ros.commands.options import (
     bag_options,
     batch_options,
+    convert_options,
     multiview_options,
     pipeline_options,
     render_options,

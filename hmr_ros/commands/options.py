@@ -1,4 +1,4 @@
-"""Options of the commands that run the pipeline, of `hmr view` and of `hmr render`: one function a command."""
+"""Options of the commands that run the pipeline, of `hmr view`, `hmr render` and `hmr convert`: one function a command."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY
+
+CONVERT_FORMATS = ("bvh", "bvh-lafan1", "glb", "amass", "smplx", "holosmpl", "csv")
 
 
 def run_options(p: argparse.ArgumentParser) -> None:
@@ -97,6 +99,22 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is below 1")
     return value
+
+
+def convert_options(p: argparse.ArgumentParser) -> None:
+    """Options of `hmr convert`."""
+    p.add_argument("humans", type=Path, help="humans.npz of hmr run, demo or multiview")
+    p.add_argument("--to", nargs="+", required=True, choices=CONVERT_FORMATS, metavar="FORMAT",
+                   help=f"one or several of {', '.join(CONVERT_FORMATS)}")  # fmt: skip
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files, one a person")
+    p.add_argument("--id", type=int, nargs="+", metavar="ID", help="these people alone (default: all)")
+    p.add_argument(
+        "--gaps", choices=("fill", "cut"), default="fill",
+        help="frames without the person: interpolated, or another file from there on",
+    )  # fmt: skip
+    p.add_argument("--max-gap", type=float, default=1.0, metavar="S", help="longest gap that is filled (default 1 s)")
+    p.add_argument("--fps", type=float, help="frames a second (default: the source's; holosmpl: 50)")
+    p.add_argument("--body", metavar="FILE", help="SMPL file that the results belong to, where one was used")
 
 
 def pipeline_options(p: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hmr_ros.body.loading import load_body
 from hmr_ros.cli import main
 from hmr_ros.commands.convert import _FORMATS
-from hmr_ros.commands.convert_options import FORMATS
+from hmr_ros.commands.options import CONVERT_FORMATS as FORMATS
 from hmr_ros.io.results import load_motion, save_arrays
 from hmr_ros.synth.motion import demo_motion
 
