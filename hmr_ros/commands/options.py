@@ -1,4 +1,4 @@
-"""Options of the commands that run the pipeline, of `hmr view`, `hmr render` and `hmr convert`: one function a command."""
+"""Options of the commands that run the pipeline, and of view, render and convert: one function a command."""
 
 from __future__ import annotations
 
