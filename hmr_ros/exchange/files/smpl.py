@@ -50,9 +50,12 @@ def write_smplx(track: Track, path: Path) -> None:
 def write_holosmpl(track: Track, path: Path) -> None:
     """HoloSMPL: human_pose_aa [T,72], root translation and height, shape, gravity in the pelvis' axes; 50 Hz."""
     trans = track.root - SMPL_PELVIS
-    metadata = {
-        "dataset": "hmr_ros", "hmr_ros_version": __version__, "track_id": track.track_id, "fps": track.fps,
-        "body_model": track.body.name, "coordinate_frame": "world, z up", "unit": "m",
+    metadata = {  # what HoloMotion's own check asks for, then what this is
+        "schema_version": "formal_human_npz_v1", "canonical_coordinate_system": "canonical_z_up_xyz_m", "up_axis": "z",
+        "unit": "meter", "slice_policy": "none", "frame_count": len(trans), "target_fps": track.fps,
+        "canonical_pose_body_layout": "smpl_23_body", "formal_pose_72_policy": "concat_root_and_smpl_23_body",
+        "dataset": "hmr_ros", "clip_id": path.stem, "hmr_ros_version": __version__, "track_id": track.track_id,
+        "body_model": track.body.name,
     }  # fmt: skip
     save_arrays(
         path, human_pose_aa=_axis_angles(track).astype(np.float32), human_root_trans=trans.astype(np.float32),

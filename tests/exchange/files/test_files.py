@@ -88,7 +88,9 @@ def test_holosmpl_is_resampled_to_50_hz(tmp_path, recording):
     np.testing.assert_array_equal(file["human_root_height"], file["human_root_trans"][:, 2:])
     down = Rotation.from_rotvec(poses[:, :3]).inv().apply([0, 0, -1])
     np.testing.assert_allclose(file["human_gravity_projection"], down, atol=1e-5)
-    assert json.loads(str(file["metadata"]))["track_id"] == 7
+    metadata = json.loads(str(file["metadata"]))
+    assert metadata["track_id"] == 7 and metadata["frame_count"] == 499 and metadata["target_fps"] == 50
+    assert metadata["schema_version"] == "formal_human_npz_v1" and metadata["up_axis"] == "z"
 
 
 def test_csv(tmp_path, recording):
