@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.exchange.stream import LiveStream, is_wanted
@@ -16,7 +18,7 @@ from hmr_ros.factory import build_pipeline
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.video import FrameSource, open_source
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Frame
+from hmr_ros.types import Frame, Result
 
 
 def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frames: int | None) -> int:
@@ -29,34 +31,39 @@ def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frame
         raise InputError(f"'{source}' is one image; hmr stream takes a video, a folder of images or a camera")
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    pipeline = build_pipeline(config)
     sys.setswitchinterval(0.0005)  # the stream's thread and the pipeline's share the interpreter
-    live = LiveStream(config.stream, pipeline.body, lambda text: print(f"warning: {text}"))
-    paced = PacedFrames(frames)
-    answered = 0
-    try:
-        for frame in itertools.islice(_warmed(pipeline, paced), max_frames):
-            result = pipeline.step(frame)
-            if result is not None:
-                live.offer(result.frame.stamp_ns, result.humans)
-            pipeline.search(frame, defer=paced.has_next)
-            answered += 1
-    except KeyboardInterrupt:
-        print("interrupted")
-        return 130
-    finally:
-        paced.close()
-        live.close(drain=True)
-        print(f"{answered} frames answered, {paced.dropped} left out; {live.statistics}")
-    return 0
+    with ExitStack() as stack:
+        paced = stack.enter_context(closing(PacedFrames(frames)))
+        # before the networks are loaded, for readers need a moment to find it
+        live = LiveStream(config.stream, load_body(config.body or None), lambda text: print(f"warning: {text}"))
+        stack.callback(live.close)
+        pipeline = build_pipeline(config)
+        _warm(pipeline, paced.first)
+        answered, interrupted = 0, False
+        try:
+            for frame in itertools.islice(paced, max_frames):
+                _offer(live, pipeline.step(frame))
+                pipeline.search(frame, defer=paced.has_next)
+                answered += 1
+            for result in pipeline.finish():
+                _offer(live, result)
+        except KeyboardInterrupt:
+            interrupted = True
+        live.close(drain=not interrupted)
+    print(f"{answered} frames answered, {paced.dropped} left out; {live.statistics}")
+    return 130 if interrupted else 0
 
 
-def _warmed(pipeline: Pipeline, paced: PacedFrames) -> Iterator[Frame]:
-    """The frames, after the first one was answered once for nothing: first inferences are slow."""
-    pipeline.step(paced.first)
-    pipeline.search(paced.first)
+def _offer(live: LiveStream, result: Result | None) -> None:
+    if result is not None:
+        live.offer(result.frame.stamp_ns, result.humans)
+
+
+def _warm(pipeline: Pipeline, frame: Frame) -> None:
+    """Answer a frame for nothing: first inferences are slow."""
+    pipeline.step(frame)
+    pipeline.search(frame)
     pipeline.reset()
-    yield from paced
 
 
 class PacedFrames:
@@ -74,6 +81,7 @@ class PacedFrames:
         self.dropped = 0
         self._slot: Frame | None = None
         self._ended = False
+        self._error: Exception | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="hmr_frames", daemon=True)
@@ -85,8 +93,10 @@ class PacedFrames:
                 self._changed.wait_for(lambda: self._slot is not None or self._ended)
                 frame, self._slot = self._slot, None
             if frame is None:
-                return
+                break
             yield frame
+        if self._error is not None:
+            raise self._error
 
     @property
     def has_next(self) -> bool:
@@ -114,6 +124,8 @@ class PacedFrames:
                     self.dropped += self._slot is not None
                     self._slot = frame if self._frames.is_live else replace(frame, stamp_ns=start_ns + since_ns)
                     self._changed.notify()
+        except Exception as error:  # raised where the frames are taken
+            self._error = error
         finally:
             with self._changed:
                 self._ended = True

@@ -21,7 +21,8 @@ _FIRST_PERIOD_S = 1 / 30  # of the answers, until two have come
 _GAP_S, _GAP_PERIODS = 0.25, 4.0  # without an answer: the person was away
 _LATE_SHARE = 90.0  # percentile of the answers' way; later ones make the cursor wait
 _CATCH_UP_S, _MOST = 0.3, 0.2  # by how much the cursor goes faster or slower than time to reach its aim, at most
-_JUMP_S = 1.0  # from the aim: the clock has stepped
+_NEAR_S = 0.003  # from the aim it goes exactly as fast as time
+_JUMP_S = 1.0  # from the aim, or of the way: a clock has stepped
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ class Resampler:
             if person == self._person and -_GAP_S < apart <= 0:
                 return
             if person != self._person or apart <= 0 or apart > max(_GAP_S, _GAP_PERIODS * self.period_s):
-                self._begin_again(apart <= -_GAP_S)
+                self._begin_again()
             else:
                 self._periods.append(apart)
         self._person = person
         self._answers.append((stamp_s, pose))
+        if self._ways and abs(came_s - stamp_s - self._way) > _JUMP_S:
+            self._ways.clear()
         self._ways.append(came_s - stamp_s)
         self._way = float(np.percentile(self._ways, _LATE_SHARE))
 
@@ -95,12 +98,10 @@ class Resampler:
         self._shown = self._blended(self._interpolated(self._cursor), now_s)
         return Sample(self._shown, self._cursor, not waits)
 
-    def _begin_again(self, clock_stepped: bool) -> None:
+    def _begin_again(self) -> None:
         """Somebody is seen after a gap: the answers before it are no neighbours of those that come."""
         self._answers.clear()
         self._cursor = self._waits_since = None
-        if clock_stepped:
-            self._ways.clear()
         if self._shown is not None:
             self._from = (-1.0, self._shown)
 
@@ -109,12 +110,14 @@ class Resampler:
         aim = min(max(now_s - self._way - self.period_s, oldest), newest)
         if self._cursor is None:
             return aim
-        behind = aim - self._cursor
-        if abs(behind) > _JUMP_S:  # without a gap in the answers: time here and there do not run alike
+        passed = now_s - self._now
+        behind = aim - (self._cursor + passed)
+        if behind > _JUMP_S:  # without a gap in the answers: time here and there do not run alike
             self._from = None if self._shown is None else (-1.0, self._shown)
             return aim
-        speed = 1 + float(np.clip(behind / _CATCH_UP_S, -_MOST, _MOST))
-        return min(max(self._cursor + speed * (now_s - self._now), oldest), newest)
+        off = 0.0 if abs(behind) < _NEAR_S else behind
+        speed = 1 + float(np.clip(off / _CATCH_UP_S, -_MOST, _MOST))
+        return min(max(self._cursor + speed * passed, oldest), newest)
 
     def _interpolated(self, stamp_s: float) -> BodyPose:
         later = next(i for i, (stamp, _) in enumerate(self._answers) if stamp >= stamp_s)

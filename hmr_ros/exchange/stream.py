@@ -92,7 +92,9 @@ class LiveStream:
         self._inbox.append((stamp_ns, humans, time.monotonic()))
 
     def close(self, *, drain: bool = False) -> None:
-        """End at once, or when the newest pose was sent (`drain`)."""
+        """End at once, or when the newest pose was sent (`drain`). A second time does nothing."""
+        if self._stop.is_set():
+            return
         if drain:
             self._at_newest.wait(_DRAIN_S)
         self._stop.set()

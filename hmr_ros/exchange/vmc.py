@@ -126,6 +126,8 @@ class VmcSender:
 
 def _connected(address: Address) -> socket.socket:
     try:
+        if address.host == "*":
+            raise OSError
         family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
     except OSError as error:
         raise ConfigError(f"stream.vmc: there is no host '{address.host}'; give one such as {EXAMPLE}") from error
