@@ -20,7 +20,7 @@ from hmr_ros.exchange.motion import level_camera, pose_of
 from hmr_ros.exchange.resample import STEP_S, Resampler, Sample
 from hmr_ros.exchange.sonic import SonicFrames, SonicSender
 from hmr_ros.exchange.vmc import VmcSender
-from hmr_ros.types import Human
+from hmr_ros.types import Floats, Human
 
 _AHEAD_S = 0.004  # before a message is due it is made
 _INBOX = 64  # answers that nobody has taken yet; older ones are lost
@@ -53,16 +53,19 @@ class StreamStatistics:
     held: int  # poses that were repeated
     spacing_p95_s: float  # by which the time between two of them missed 20 ms; NaN where fewer than two were sent
     spacing_max_s: float
-    delay_p50_s: float  # from the moment that a fresh pose shows, by the answers' stamps, to its sending
-    delay_p95_s: float
+    latency_p50_s: float  # from an image's stamp to the first pose that is sent with its answer known
+    latency_p95_s: float
+    age_p50_s: float  # of the moment that a fresh pose shows when it is sent: a frame more, for it is between two
+    age_p95_s: float
 
     def __str__(self) -> str:
         if not self.fresh:
             return "nobody was seen: nothing was sent"
         return (
             f"{self.fresh} poses sent, {self.held} held; spacing 20 ms +- {1e3 * self.spacing_p95_s:.2f} ms (p95; max"
-            f" {1e3 * self.spacing_max_s:.1f}); image to pose sent {1e3 * self.delay_p50_s:.0f} ms"
-            f" (p95 {1e3 * self.delay_p95_s:.0f})"
+            f" {1e3 * self.spacing_max_s:.1f}); image to first pose {1e3 * self.latency_p50_s:.0f} ms (p95"
+            f" {1e3 * self.latency_p95_s:.0f}), age of poses {1e3 * self.age_p50_s:.0f} ms (p95"
+            f" {1e3 * self.age_p95_s:.0f})"
         )
 
 
@@ -80,8 +83,10 @@ class LiveStream:
         self._resampler = Resampler(config.hold_s, config.blend_s)
         self._inbox: deque[tuple[int, Sequence[Human], float]] = deque(maxlen=_INBOX)
         self._stop, self._at_newest = threading.Event(), threading.Event()
-        self._clock = clock
-        self._sent: deque[tuple[float, float, bool]] = deque(maxlen=_REMEMBERED)  # when, delay, fresh
+        self._warn, self._clock = warn, clock
+        self._failed = False
+        self._sent: deque[tuple[float, float, bool]] = deque(maxlen=_REMEMBERED)  # when, age, fresh
+        self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._fresh = self._held = 0
         self._thread = threading.Thread(target=self._run, name="hmr_stream", daemon=True)
         self._thread.start()
@@ -109,26 +114,18 @@ class LiveStream:
         when = np.array([w for w, _, _ in sent])
         apart = np.diff(when)
         missed = np.abs(apart[apart < 2.5 * STEP_S] - STEP_S)  # longer ones are pauses in which nobody was there
-        delays = np.array([d for _, d, fresh in sent if fresh])
-        spacing = (np.percentile(missed, 95), missed.max()) if len(missed) else (np.nan, np.nan)
-        delay = np.percentile(delays, [50, 95]) if len(delays) else (np.nan, np.nan)
-        return StreamStatistics(self._fresh, self._held, *map(float, spacing), *map(float, delay))
+        spacing = _percentiles(missed, 95, 100)
+        latency, age = _percentiles(list(self._latencies), 50, 95), _percentiles([a for _, a, f in sent if f], 50, 95)
+        return StreamStatistics(self._fresh, self._held, *spacing, *latency, *age)
 
     def _run(self) -> None:
         _be_punctual()
         due = time.monotonic() + STEP_S
         while not self._stop.is_set():
-            _sleep_until(due - _AHEAD_S)
-            self._take()
-            sample = self._resampler.next(due)
-            messages = [(s, m) for s in self._senders for m in s.prepare(sample)]
-            _sleep_until(due)
-            for sender, message in messages:
-                sender.send(message)
-            if sample is not None:
-                self._count(sample)
-            if not (self._inbox or (sample is not None and sample.fresh)):
-                self._at_newest.set()
+            try:
+                self._step(due)
+            except Exception as error:  # one pose that nobody expected must not end the stream
+                self._fail(error)
             due += STEP_S
             if time.monotonic() - due > _LATE_STEPS * STEP_S:
                 due = time.monotonic() + STEP_S
@@ -136,14 +133,37 @@ class LiveStream:
             for message in sender.prepare(None):
                 sender.send(message)
 
-    def _take(self) -> None:
+    def _step(self, due: float) -> None:
+        _sleep_until(due - _AHEAD_S)
+        taken = self._take()
+        sample = self._resampler.next(due)
+        messages = [(s, m) for s in self._senders for m in s.prepare(sample)]
+        _sleep_until(due)
+        for sender, message in messages:
+            sender.send(message)
+        if sample is not None:
+            self._count(sample, taken)
+        if not (self._inbox or (sample is not None and sample.fresh)):
+            self._at_newest.set()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failed:
+            self._warn(f"stream: poses are left out: {type(error).__name__}: {error}")
+        self._failed = True
+
+    def _take(self) -> list[float]:
+        """Give the answers that came to the resampler; the stamps s of those with the chosen person."""
+        stamps = []
         while self._inbox:
             stamp_ns, humans, came_s = self._inbox.popleft()
             human = self._choose(stamp_ns, humans)
             if human is not None:
-                self._resampler.add(human.track_id, stamp_ns * 1e-9, came_s, pose_of(human, level_camera(human)))
+                stamps.append(stamp_ns * 1e-9)
+                self._resampler.add(human.track_id, stamps[-1], came_s, pose_of(human, level_camera(human)))
+        return stamps
 
-    def _count(self, sample: Sample) -> None:
+    def _count(self, sample: Sample, taken: list[float]) -> None:
+        self._latencies.extend(self._clock() - stamp_s for stamp_s in taken)
         self._sent.append((time.monotonic(), self._clock() - sample.stamp_s, sample.fresh))
         if sample.fresh:
             self._fresh += 1
@@ -168,6 +188,10 @@ def _senders(config: StreamConfig, body: BodyModel, warn: Callable[[str], object
             sender.close()
         raise
     return senders
+
+
+def _percentiles(values: Sequence[float] | Floats, *percent: float) -> list[float]:
+    return [float(np.percentile(values, p)) if len(values) else float("nan") for p in percent]
 
 
 def _be_punctual() -> None:
