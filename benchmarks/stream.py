@@ -57,7 +57,6 @@ def main() -> None:
     if args.read:
         read_stream(*args.read)
         return
-    sys.setswitchinterval(0.0005)
     alone(args.seconds)
     with tempfile.TemporaryDirectory() as folder:
         clip = Clip(Path(folder) / "clip.mp4")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,7 +30,6 @@ def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frame
         raise InputError(f"'{source}' is one image; hmr stream takes a video, a folder of images or a camera")
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    sys.setswitchinterval(0.0005)  # the stream's thread and the pipeline's share the interpreter
     with ExitStack() as stack:
         paced = stack.enter_context(closing(PacedFrames(frames)))
         # before the networks are loaded, for readers need a moment to find it

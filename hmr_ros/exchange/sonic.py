@@ -86,8 +86,7 @@ class SonicSender:
 
     def __init__(self, text: str, frames: SonicFrames, warn: Callable[[str], object]) -> None:
         """Bind to the address `text`; ConfigError where that cannot be. One warning where others can read it."""
-        address = address_of(text, "stream.sonic", EXAMPLE, "tcp://")
-        zmq = _pyzmq()
+        address, zmq = check_sonic(text)
         self._frames, self._busy, self._dont_wait = frames, zmq.Again, zmq.DONTWAIT
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
@@ -135,10 +134,12 @@ class SonicSender:
             ) from error
 
 
-def _pyzmq() -> ModuleType:
+def check_sonic(text: str) -> tuple[Address, ModuleType]:
+    """The address and ZeroMQ; ConfigError where the one makes no sense or the other is not there."""
+    address = address_of(text, "stream.sonic", EXAMPLE, "tcp://")
     try:
         import zmq
     except ImportError as error:
         raise ConfigError("stream.sonic needs pyzmq: pip install pyzmq, or leave it empty") from error
     module: ModuleType = zmq
-    return module
+    return address, module

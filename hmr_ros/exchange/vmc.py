@@ -102,7 +102,7 @@ class VmcSender:
 
     def __init__(self, text: str, body: BodyModel, warn: Callable[[str], object]) -> None:
         """`text` is its host:port; ConfigError where there is no such host. One warning where it is another machine."""
-        address = address_of(text, "stream.vmc", EXAMPLE)
+        address = check_vmc(text)
         self._bones = VmcBones(body)
         self._socket = _connected(address)
         if not address.is_loopback:
@@ -122,6 +122,12 @@ class VmcSender:
     def close(self) -> None:
         """Leave the network."""
         self._socket.close()
+
+
+def check_vmc(text: str) -> Address:
+    """The address; ConfigError where it makes no sense or python-osc is not there."""
+    _python_osc()
+    return address_of(text, "stream.vmc", EXAMPLE)
 
 
 def _connected(address: Address) -> socket.socket:

@@ -1,6 +1,8 @@
 """Streams on real sockets. What is counted are poses and their numbers, not time."""
 
+import os
 import socket
+import subprocess
 import sys
 import time
 
@@ -123,7 +125,8 @@ def test_vmc_packets_arrive(stream, turned):
         packet = receiver.recv(2000)
     assert packet.startswith(b"#bundle\0") and b"/VMC/Ext/Root/Pos" in packet
     play(live, turned, 0.2)  # nobody listens any more: that is no error
-    assert live.statistics.fresh > 0
+    live.close()
+    assert live.statistics.fresh > 5
 
 
 def test_a_port_in_use_is_said_in_one_line(stream, open_body, port):
@@ -204,3 +207,37 @@ def test_answers_are_taken_without_waiting_when_the_stream_has_ended(stream, tur
     live.close()
     for k in range(1000):
         live.offer(k, [turned(0.0)])
+
+
+def test_a_process_that_was_killed_is_said_once(stream, turned):
+    live = stream()
+    live._process.kill()
+    live._process.wait()
+    for k in range(5):
+        live.offer(k * 33_000_000, [turned(k / 30)])
+    (warning,) = stream.warnings
+    assert "its process has ended" in warning
+
+
+def test_it_ends_with_the_process_that_started_it(port):
+    """However that ends."""
+    code = f"""
+import os
+from hmr_ros.body.loading import load_body
+from hmr_ros.config_groups import StreamConfig
+from hmr_ros.exchange.stream import LiveStream
+live = LiveStream(StreamConfig(sonic="tcp://127.0.0.1:{port}"), load_body(), print)
+os.kill(os.getpid(), 9)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == -9
+    deadline = time.monotonic() + 30
+    while True:
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                free.bind(("127.0.0.1", port))
+                return
+            except OSError:
+                assert time.monotonic() < deadline, "the stream outlives who started it"
+                time.sleep(0.05)
