@@ -8,6 +8,7 @@ with SONIC's, and with both. A process of its own reads the messages, and decode
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,8 @@ def main() -> None:
     if args.read:
         read_stream(*args.read)
         return
-    alone(args.seconds)
+    for config in (StreamConfig(sonic=SONIC), StreamConfig(sonic=SONIC, vmc=VMC)):
+        alone(config, args.seconds)
     with tempfile.TemporaryDirectory() as folder:
         clip = Clip(Path(folder) / "clip.mp4")
         for name, config in (
@@ -129,14 +131,18 @@ def report(name: str, fields: dict[str, Any]) -> None:
     lost = int(index[-1] - index[0] + 1 - len(index))
     print(
         f"{name}: {len(came)} messages, {lost} lost, {(len(came) - 1) / (came[-1] - came[0]):.2f} Hz, spacing off 20 ms"
-        f" by p50 {np.median(spacing):.2f} p95 {np.percentile(spacing, 95):.2f} max {spacing.max():.1f} ms"
+        f" by p50 {np.median(spacing):.2f} p95 {np.percentile(spacing, 95):.2f} max {spacing.max():.1f} ms,"
+        f" {(spacing > 2).sum()} of them by more than 2"
     )
 
 
-def alone(seconds: float) -> None:
+def alone(config: StreamConfig, seconds: float) -> None:
     """Answers at 30 Hz, each 30 ms old, without a pipeline."""
     body, reader = load_body(), Reader()
-    live = LiveStream(StreamConfig(sonic=SONIC, vmc=VMC), body, print)
+    before_s = children_s()
+    LiveStream(config, body, print).close()
+    start_up_s = children_s() - before_s
+    live = LiveStream(config, body, print)
     time.sleep(1.0)
     start = time.time()
     for k in range(round(seconds * FPS)):
@@ -144,14 +150,23 @@ def alone(seconds: float) -> None:
         time.sleep(max(0.0, stamp + 0.03 - time.time()))
         live.offer(round(stamp * 1e9), [turning(body, TURN * (stamp - start), round(stamp * 1e9))])
     live.close()
+    poses = live.statistics.fresh + live.statistics.held
+    cost_ms = 1e3 * (children_s() - before_s - 2 * start_up_s) / poses
     fields = reader.fields()
-    report("stream alone", fields)
+    report("sonic and vmc alone" if config.vmc else "sonic alone", fields)
+    print(f"  {cost_ms:.2f} ms of processor a pose, in the process that sends")
     heading = np.unwrap(2 * np.arctan2(fields["body_quat"][:, 3], fields["body_quat"][:, 0]), period=2 * np.pi)
     age = 1e3 * np.mod(fields["came_s"] - start - heading / TURN, 2 * np.pi / TURN)[50:]
     print(
         f"  age of poses by their heading: p50 {np.median(age):.0f} p95 {np.percentile(age, 95):.0f} ms (30 + 33 given)"
     )
     print(f"  {live.statistics}")
+
+
+def children_s() -> float:
+    """Processor time of the processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def turning(body: Any, heading: float, stamp_ns: int) -> Human:
