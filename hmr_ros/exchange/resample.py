@@ -88,7 +88,7 @@ class Resampler:
         newest = self._answers[-1][0]
         before, self._cursor = self._cursor, self._advanced(now_s, newest)
         self._now = now_s
-        waits = self._cursor >= newest and before is not None and before >= newest
+        waits = self._cursor >= newest and before is not None and before >= newest and self._from is None
         if not waits:
             self._waits_since = None
         elif self._waits_since is None:

@@ -98,6 +98,14 @@ def test_who_comes_back_is_met_without_a_jump(turning, away_s):
     assert not any(np.isnan(shown(samples)))
 
 
+def test_who_is_seen_for_one_moment_is_gone_over_to_before_the_hold_begins(turning):
+    answers = [*steady(turning, 30, 2.0), (0, 5.0, 5.0 + WAY_S, turning(5.0))]
+    samples = [s for s in played(Resampler(0.2, 0.5), answers, 7.0) if s is not None]
+    np.testing.assert_array_equal(samples[-1].pose.rotations, turning(5.0).rotations)
+    after = [s for s in samples if s.stamp_s == 5.0]
+    assert sum(s.fresh for s in after) == pytest.approx(25, abs=2) and sum(not s.fresh for s in after) >= 9
+
+
 def test_another_person_is_gone_over_to(turning):
     answers = steady(turning, 30, 2.0) + steady(turning, 30, 2.0, start=2.0, person=1)
     answers = [(p, s, c, type(x)(x.rotations, x.pelvis + 5.0 * p, x.betas)) for p, s, c, x in answers]

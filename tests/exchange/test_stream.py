@@ -75,7 +75,7 @@ def test_what_comes_at_30_hz_leaves_at_50_and_is_held_and_ends(stream, listening
     angles = headings(fields["body_quat"])
     # 50 frames show one second of the motion, wherever it did not wait for a late answer
     steps = np.diff(angles)
-    assert np.median(steps[5:]) == pytest.approx(SPEED / 50, rel=0.1)
+    assert np.median(steps[5:]) == pytest.approx(SPEED / 50, rel=0.2)
     assert steps.min() > -1e-5 and steps.max() <= 1.2 * SPEED / 50 + 1e-4
 
 
