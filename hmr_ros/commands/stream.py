@@ -33,7 +33,10 @@ def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frame
     with ExitStack() as stack:
         paced = stack.enter_context(closing(PacedFrames(frames)))
         # before the networks are loaded, for readers need a moment to find it
-        live = LiveStream(config.stream, load_body(config.body or None), lambda text: print(f"warning: {text}"))
+        live = LiveStream(
+            config.stream, load_body(config.body or None), lambda text: print(f"warning: {text}"),
+            rotate=config.input.rotate,
+        )  # fmt: skip
         stack.callback(live.close)
         pipeline = build_pipeline(config)
         _warm(pipeline, paced.first)

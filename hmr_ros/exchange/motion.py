@@ -29,10 +29,11 @@ class BodyPose:
         return all(bool(np.isfinite(a).all()) for a in (self.rotations, self.pelvis, self.betas))
 
 
-def level_camera(human: Human) -> Floats:
-    """R_world_camera [3,3] for a person: that of a camera that is level."""
+def level_camera(human: Human, upright: Floats) -> Floats:
+    """R_world_camera [3,3] for a person: that of a camera that is level once `upright` [3,3] has turned it about its
+    optical axis."""
     del human
-    return LEVEL
+    return np.asarray(LEVEL @ upright)
 
 
 def pose_of(human: Human, R_world_camera: Floats) -> BodyPose:

@@ -22,6 +22,7 @@ from hmr_ros.exchange.sonic import check_sonic
 from hmr_ros.exchange.stream_process import LARGEST_BYTES, send_opening
 from hmr_ros.exchange.stream_records import Answer, Closing, Opened, Opening, StreamStatistics
 from hmr_ros.exchange.vmc import check_vmc
+from hmr_ros.geometry.turn import Turn
 from hmr_ros.types import Human
 
 _START_S, _END_S = 60.0, 10.0  # at most
@@ -33,10 +34,11 @@ class LiveStream:
 
     def __init__(
         self, config: StreamConfig, body: BodyModel, warn: Callable[[str], object],
-        clock: Callable[[], float] = time.time,
+        *, clock: Callable[[], float] = time.time, rotate: int = 0,
     ) -> None:  # fmt: skip
         """Open the streams of `config` (one at least); ConfigError where that cannot be. `body` is the answers' own,
-        `clock` that of their stamps, s, for statistics alone."""
+        `clock` that of their stamps, s, for statistics alone; `rotate` as in `input.rotate`."""
+        self._upright = Turn(rotate).matrix
         if config.sonic:
             check_sonic(config.sonic)
         if config.vmc:
@@ -62,7 +64,7 @@ class LiveStream:
         """The people of one frame, the newest so far, in camera axes."""
         human = self._choose(stamp_ns, humans)
         if human is not None:
-            pose, age_s = pose_of(human, level_camera(human)), self._clock() - stamp_ns * 1e-9
+            pose, age_s = pose_of(human, level_camera(human, self._upright)), self._clock() - stamp_ns * 1e-9
             self._send(Answer(human.track_id, pose, stamp_ns * 1e-9, time.monotonic(), age_s))
 
     def close(self, *, drain: bool = False) -> None:

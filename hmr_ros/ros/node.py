@@ -59,7 +59,10 @@ class HmrNode(ManagedNode):
     def _activate(self) -> None:
         assert self._pipeline is not None and self._outputs is not None
         if is_wanted(self._config.stream):
-            self._stream = LiveStream(self._config.stream, self._pipeline.body, self.get_logger().warning, self._now_s)
+            self._stream = LiveStream(
+                self._config.stream, self._pipeline.body, self.get_logger().warning,
+                clock=self._now_s, rotate=self._config.input.rotate,
+            )  # fmt: skip
         if self._config.output.target_frame:
             self._transforms = TransformListener(self)
         self._stamps = StampCheck()

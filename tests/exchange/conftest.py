@@ -43,7 +43,7 @@ def pose_made(person):
 
     def make(pose, **given):
         human = person(pose, **given)
-        return pose_of(human, level_camera(human))
+        return pose_of(human, level_camera(human, np.eye(3)))
 
     return make
 

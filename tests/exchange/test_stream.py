@@ -20,6 +20,8 @@ from hmr_ros.errors import ConfigError
 from hmr_ros.exchange.resample import Sample
 from hmr_ros.exchange.sonic import SonicFrames, SonicSender
 from hmr_ros.exchange.stream import LiveStream
+from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.geometry.turn import Turn
 
 SPEED = 1.0  # rad/s, of a person who turns
 
@@ -36,9 +38,9 @@ def stream(open_body, port):
     """Starts a stream at `port`; the warnings are kept in `stream.warnings`."""
     made = []
 
-    def start(**given):
+    def start(*, rotate=0, **given):
         config = StreamConfig(**{"sonic": f"tcp://127.0.0.1:{port}", **given})
-        made.append(LiveStream(config, open_body, start.warnings.append))
+        made.append(LiveStream(config, open_body, start.warnings.append, rotate=rotate))
         return made[-1]
 
     start.warnings = []
@@ -77,6 +79,18 @@ def test_what_comes_at_30_hz_leaves_at_50_and_is_held_and_ends(stream, listening
     steps = np.diff(angles)
     assert np.median(steps[5:]) == pytest.approx(SPEED / 50, rel=0.2)
     assert steps.min() > -1e-5 and steps.max() <= 1.2 * SPEED / 50 + 1e-4
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_who_stands_before_a_camera_on_its_side_is_upright(stream, listening, person, degrees):
+    live = stream(rotate=degrees)
+    turn = Turn(degrees)
+    lying = turn.back.human(person(posed()), turn.camera(guess_camera(640, 480)))  # in the image as it is
+    for k in range(30):
+        live.offer(k * 33_000_000, [lying])
+        time.sleep(0.02)
+    listening.wait(lambda: listening.messages)
+    np.testing.assert_allclose(read(listening.messages[-1])["body_quat"][0], [1, 0, 0, 0], atol=1e-6)
 
 
 def test_who_leaves_is_held_and_then_no_packet_comes(stream, listening, turned):
