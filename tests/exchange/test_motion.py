@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from poses import LEFT_ARM_UP, posed
@@ -22,6 +22,7 @@ def angle(a, b):
     return 2 * np.arccos(np.clip(np.abs((a * b).sum(-1)), 0, 1))
 
 
+@settings(deadline=None)
 @given(VECTORS, VECTORS, SHARES)
 def test_slerp_goes_the_shorter_way_at_a_steady_speed(a, b, share):
     a, b = quaternions(a), quaternions(b)
@@ -31,6 +32,7 @@ def test_slerp_goes_the_shorter_way_at_a_steady_speed(a, b, share):
     np.testing.assert_allclose(angle(middle, b), (1 - share) * angle(a, b), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(VECTORS, VECTORS)
 def test_slerp_begins_and_ends_where_it_should_and_does_not_mind_signs(a, b):
     a, b = quaternions(a), quaternions(b)
