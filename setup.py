@@ -31,6 +31,7 @@ setup(
         "export": ["onnx>=1.16", "safetensors>=0.4", "torch>=2.2"],
         "view": ["viser>=1.0"],  # hmr view
         "ray": ["ray>=2.9"],  # hmr batch on a cluster
+        "stream": ["python-osc>=1.8", "pyzmq>=25"],  # stream.vmc, stream.sonic
         "tensorrt": ["onnx>=1.16", "pycuda>=2024.1", "tensorrt>=10,<12"],
         "exchange": ["pybvh>=0.9", "pygltflib>=1.16"],  # hmr convert --to bvh, glb
         "video": ["av>=14"],  # overlay.mp4 as H.264, which browsers play; its wheels carry GPL-licensed x264

@@ -22,6 +22,7 @@ from hmr_ros.commands.options import (
     pipeline_options,
     render_options,
     run_options,
+    stream_options,
     view_options,
 )
 from hmr_ros.commands.train_options import add_stages
@@ -87,6 +88,7 @@ def configuration(args: argparse.Namespace) -> HmrConfig:
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
     options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {
         "steps": "posture.steps", "hypotheses": "hypotheses.count", "rotate": "input.rotate",
+        "sonic": "stream.sonic", "vmc": "stream.vmc", "person": "stream.person",
     }  # fmt: skip
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
@@ -143,6 +145,12 @@ def _view(args: argparse.Namespace) -> int:
         args.source, configuration(args),
         host=args.host, port=args.port, camera_text=args.camera, video=args.video, max_frames=args.max_frames,
     )  # fmt: skip
+
+
+def _stream(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.stream import stream
+
+    return stream(args.source, configuration(args), camera_text=args.camera, max_frames=args.max_frames)
 
 
 def _live(args: argparse.Namespace) -> int:
@@ -313,6 +321,7 @@ def _pipeline_commands(commands: Any) -> None:
         ("run", "video, image, folder of images or camera -> humans.npz, overlay, summary", run_options, _run),
         ("batch", "many videos, folders and bags, resumable, on processes or Ray", batch_options, _batch),
         ("view", "web page with the bodies in the world: of a source or of results", view_options, _view),
+        ("stream", "video at its own pace, or camera -> live stream for robots and avatars", stream_options, _stream),
         ("bag", "rosbag with images -> rosbag with the result topics", bag_options, _bag),
         (
             "multiview",

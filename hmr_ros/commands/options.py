@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY
+from hmr_ros.config_groups import PERSONS
 
 CONVERT_FORMATS = ("bvh", "bvh-lafan1", "glb", "amass", "smplx", "holosmpl", "csv")
 
@@ -55,6 +56,15 @@ def view_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--video", metavar="CLIP", help="the clip that results belong to (default: overlay.mp4 beside them)")
     p.add_argument("--port", type=int, default=8080)
     p.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine alone)")
+
+
+def stream_options(p: argparse.ArgumentParser) -> None:
+    """Of `hmr stream`."""
+    p.add_argument("source", help="video file, folder of images, camera index (0) or device, or URL of a stream")
+    p.add_argument("--sonic", metavar="ADDRESS", help="where SONIC finds it, such as tcp://127.0.0.1:5556 (pyzmq)")
+    p.add_argument("--vmc", metavar="HOST:PORT", help="VMC program that gets it, such as 127.0.0.1:39539 (python-osc)")
+    p.add_argument("--person", choices=PERSONS, help="whom it is about")
+    p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
 
 
 def bag_options(p: argparse.ArgumentParser) -> None:
