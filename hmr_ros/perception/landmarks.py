@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_MIRRORED
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.perception.detector import BODY_SCALE
 from hmr_ros.perception.heatmaps import HEATMAP_PX, moments, moved, refine, sigmoid
@@ -21,6 +21,10 @@ INPUT_PX = 256
 NUM_LANDMARKS = 33
 _CELLS_PER_PX = HEATMAP_PX / INPUT_PX
 _SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here reads it
+_MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
+_MAX_ROI = 20  # sides of the image
+_LIMBS = np.asarray(BLAZEPOSE_LIMBS)
+_SURE, _LEAST_SURE = 0.5, 4  # confidence of a limb joint that networks are compared by, and how many there must be
 _MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
 
 
@@ -37,27 +41,48 @@ class Landmarker:
 
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
         """Landmarks of the person in `roi` of the BGR image [H,W,3]; check `score` before trusting them."""
-        rgb = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
-        answers = [_answer(model(rgb)) for model in self._models]
-        if self._flip_test:
-            answers += [_mirrored(_answer(model(rgb[:, :, ::-1]))) for model in self._models]
+        answers = self._answers(image, roi, self._models)
         seen = _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0]
-        raw = seen.landmarks
-        # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
-        own = seen.heatmaps[..., :NUM_LANDMARKS]
-        refined = refine(raw[:NUM_LANDMARKS, :2], own, _CELLS_PER_PX)
-        in_crop = np.concatenate([refined, raw[NUM_LANDMARKS:, :2]])
-        to_image = invert_affine(crop_matrix(roi, INPUT_PX))
-        points = transform_points(to_image, in_crop)
-        confidence = sigmoid(raw[:NUM_LANDMARKS, 3]) * sigmoid(raw[:NUM_LANDMARKS, 4])
-        confidence = confidence * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
-        return Keypoints(
-            keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
-            keypoints_3d=_camera_axes(seen.world[:NUM_LANDMARKS], roi.angle_rad),
-            score=seen.score,
-            next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
-            heat=moved(moments(in_crop[:NUM_LANDMARKS], own, _CELLS_PER_PX), to_image),
-        )
+        return _keypoints(image, roi, seen)
+
+    def first(self, image: Image, roi: Roi) -> Keypoints:
+        """The same by the first network alone: enough to see where the next crop lies."""
+        return _keypoints(image, roi, self._answers(image, roi, self._models[:1])[0])
+
+    def _answers(self, image: Image, roi: Roi, models: list[LiteRtModel]) -> list[_Answer]:
+        rgb = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
+        answers = [_answer(model(rgb)) for model in models]
+        if self._flip_test:
+            answers += [_mirrored(_answer(model(rgb[:, :, ::-1]))) for model in models]
+        return answers
+
+
+def looked(look: Callable[[Image, Roi], Keypoints], image: Image, roi: Roi) -> Keypoints | None:
+    """What `look` sees in `roi`, or None where a crop of that size shows nothing or the answer is no body."""
+    if not _MIN_ROI_PX <= roi.size_px <= _MAX_ROI * max(image.shape[:2]):
+        return None
+    keypoints = look(image, roi)
+    usable = np.isfinite(keypoints.keypoints_2d).all() and keypoints.next_roi.size_px >= _MIN_ROI_PX
+    return keypoints if usable else None
+
+
+def _keypoints(image: Image, roi: Roi, seen: _Answer) -> Keypoints:
+    raw = seen.landmarks
+    # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
+    own = seen.heatmaps[..., :NUM_LANDMARKS]
+    refined = refine(raw[:NUM_LANDMARKS, :2], own, _CELLS_PER_PX)
+    in_crop = np.concatenate([refined, raw[NUM_LANDMARKS:, :2]])
+    to_image = invert_affine(crop_matrix(roi, INPUT_PX))
+    points = transform_points(to_image, in_crop)
+    confidence = _confidence(raw) * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
+    return Keypoints(
+        keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
+        keypoints_3d=_camera_axes(seen.world[:NUM_LANDMARKS], roi.angle_rad),
+        score=seen.score,
+        next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
+        heat=moved(moments(in_crop[:NUM_LANDMARKS], own, _CELLS_PER_PX), to_image),
+        disagreement=seen.disagreement,
+    )
 
 
 @dataclass(frozen=True)
@@ -68,6 +93,7 @@ class _Answer:
     score: float
     heatmaps: Floats  # [64,64,39] logits
     world: Floats  # [39,3] m
+    disagreement: float = 0.0  # of several networks, see `Keypoints`
 
 
 def _answer(outputs: dict[str, Floats]) -> _Answer:
@@ -107,7 +133,23 @@ def _averaged(answers: list[_Answer], networks: int) -> _Answer:
     landmarks[:, 3:] = np.mean([a.landmarks[:, 3:] for a in answers[::networks]], 0)
     landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
     heatmaps = np.mean([a.heatmaps for a in answers], 0)
-    return _Answer(landmarks, first.score, heatmaps, np.mean([a.world for a in answers], 0))
+    world = np.mean([a.world for a in answers], 0)
+    return _Answer(landmarks, first.score, heatmaps, world, _disagreement(answers[:networks]))
+
+
+def _disagreement(answers: list[_Answer]) -> float:
+    """Median distance, in sides of the crop, of the limbs that the first answer is sure of in the others."""
+    first = answers[0].landmarks
+    sure = _LIMBS[_confidence(first)[_LIMBS] > _SURE]
+    limbs = sure if len(sure) >= _LEAST_SURE else _LIMBS
+    apart = [np.linalg.norm(a.landmarks[limbs, :2] - first[limbs, :2], axis=-1) for a in answers[1:]]
+    return float(np.median(apart)) / INPUT_PX if apart else 0.0
+
+
+def _confidence(landmarks: Floats) -> Floats:
+    """[33] of the network's rows [39,5]."""
+    confidence: Floats = sigmoid(landmarks[:NUM_LANDMARKS, 3]) * sigmoid(landmarks[:NUM_LANDMARKS, 4])
+    return confidence
 
 
 def _order(other: _Answer, first: _Answer) -> Ints:
