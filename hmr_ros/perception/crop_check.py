@@ -7,12 +7,14 @@ where it is, and what it sees there is compared with what the detector sees in a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE
 from hmr_ros.perception.detector import BODY_SCALE, Finder, Window
 from hmr_ros.perception.landmarks import Landmarker, looked
+from hmr_ros.perception.likeness import same_body
 from hmr_ros.perception.movenet import best_seen
 from hmr_ros.types import Detection, Floats, Image, Keypoints, Roi
 
@@ -25,7 +27,10 @@ _GROUPS = (slice(5, 11), slice(11, 17))  # arms, legs: each may be the wrong way
 _FIRST_LOOK = 0.3  # landmark score in the detector's own, rough crop that is worth a second look
 _STEPS, _STILL = 3, 0.03  # looks until the crop stands still, and what standing still is
 _WANDERS = 0.35  # from one look to the next a crop that shows a person changes by less (from the second look on)
+_DOUBTFUL = 0.6  # probability below which a crop is looked at from others
+_SIZES, _TURNS = (0.8, 1.25), (-0.4, 0.4)  # of these, times its own and rad
 _WINDOWS = (4.0, 3.0)  # sides of the detector's own windows, in radii of the body (its crop has a side of 2.5)
+_NO_POINTS = 0.5  # certainty of a detector that has no key points
 _FARTHEST = 0.12  # median distance, in sides of the crop, from which the two see different bodies
 
 
@@ -34,22 +39,27 @@ class CropEvidence:
     """What speaks for and against a body in a crop."""
 
     score: float  # of the landmark network, over all looks
-    seen_again: float  # score of the detector's own look, 0 where it sees nobody like this
-    certainty: float  # how certainly that look sees its key points
-    apart: float  # median distance of the limbs in both, sides of the crop
+    certainty: float  # of the detector's key points in its own look, 0 where it sees nobody like this
+    apart: float  # median distance of the limbs that detector and landmark network see, sides of the crop
     disagreement: float  # of the landmark networks
     wandered: float  # change of the crop in the last look
 
     def features(self) -> Floats:
-        """[6] as the calibration takes them."""
+        """[6] as the calibration takes them, 1 first."""
+        disagreement = self.disagreement or _ONE_NETWORK
         return np.array([
-            _logit(self.score), _logit(max(self.seen_again, 0.1)), min(self.certainty, 0.6), min(self.apart, _FARTHEST),
-            min(self.disagreement, 0.15), min(self.wandered, 0.2),
+            1.0, _logit(self.score), np.log(max(self.certainty, 0.1)), min(self.apart, _FARTHEST),
+            min(disagreement, 0.15), min(self.wandered, 0.3),
         ])  # fmt: skip
 
 
-# benchmarks/crops.py fits them: 1 and `CropEvidence.features`
-_WEIGHTS = np.array([3.12, 0.19, 0.07, 3.84, -59.1, -26.9, -1.83])
+# of `CropEvidence.features`: fitted on 1024 crops of 63 images and clips, a half of them wrong at first
+# (docs/experiments.md); benchmarks/crops.py says how often they are right
+_WEIGHTS = np.array([6.04, 0.185, 1.65, -52.4, -27.5, -5.06])
+_ONE_NETWORK = 0.02  # disagreement that is taken for granted where one network looks
+
+
+_Settled: TypeAlias = tuple[Keypoints, CropEvidence]
 
 
 class CropCheck:
@@ -58,37 +68,54 @@ class CropCheck:
     def __init__(self, finder: Finder, landmarker: Landmarker) -> None:
         self._finder, self._landmarker = finder, landmarker
 
-    def __call__(self, image: Image, proposal: Detection, steps: int = _STEPS) -> Keypoints | None:
-        """Landmarks whose score is the probability that they are right, after at most so many `steps` from the proposed
-        crop; None where no crop stands still."""
+    def __call__(self, image: Image, proposal: Detection, *, thorough: bool = True) -> Keypoints | None:
+        """Landmarks whose score is the probability that they are right; None where no crop stands still.
+
+        `thorough`: as many looks as it takes, in doubt from other crops too; otherwise one in the landmarks' own crop.
+        """
+        steps = _STEPS if thorough else 1
         found = self.settle(image, proposal, steps)
         if found is None:
             return None
-        keypoints, evidence = found
-        return replace(keypoints, score=probability(evidence))
+        sure = probability(found[1])
+        if thorough and sure < _DOUBTFUL:
+            found, sure = self._from_other_crops(image, proposal, found)
+        return replace(found[0], score=sure)
 
-    def settle(self, image: Image, proposal: Detection, steps: int = _STEPS) -> tuple[Keypoints, CropEvidence] | None:
+    def _from_other_crops(self, image: Image, proposal: Detection, first: _Settled) -> tuple[_Settled, float]:
+        """The best answer that starts from the crop in other sizes and turns, and how likely it is right: half way
+        between what is said of it and what most answers say, for one of many crops may look good by chance."""
+        looks = [first]
+        for roi in _varied(proposal.roi):
+            found = self.settle(image, replace(proposal, roi=roi), _STEPS)
+            if found is not None and same_body(found[0], first[0]):
+                looks.append(found)
+        sure = [probability(evidence) for _, evidence in looks]
+        usual = np.median(sure + [0.0] * (1 + len(_SIZES) + len(_TURNS) - len(sure)))
+        best = int(np.argmax(sure))
+        return looks[best], float(sure[best] + usual) / 2
+
+    def settle(self, image: Image, proposal: Detection, steps: int = _STEPS) -> _Settled | None:
         """Landmarks with what speaks for them."""
         roi, scores, wandered = proposal.roi, [], np.inf
-        for step in range(steps + 1):
-            last = step == steps or wandered < _STILL
+        while True:
+            last = len(scores) == steps or wandered < _STILL
             keypoints = looked(self._landmarker if last else self._landmarker.first, image, roi)
-            if keypoints is None or (step == 0 and keypoints.score < _FIRST_LOOK):
+            if keypoints is None or (not scores and keypoints.score < _FIRST_LOOK):
                 return None
             scores.append(_logit(keypoints.score))
             wandered = change(roi, keypoints.next_roi)
-            if step > 0 and wandered > _WANDERS:
+            if len(scores) > 1 and wandered > _WANDERS:
                 return None
             if last:
                 break
             roi = keypoints.next_roi
+        score = _sigmoid(float(np.mean(scores)))
         again = self._seen_again(image, roi, keypoints, proposal)
-        return keypoints, CropEvidence(_sigmoid(float(np.mean(scores))), *again, keypoints.disagreement, wandered)
+        return keypoints, CropEvidence(score, *again, keypoints.disagreement, wandered)
 
-    def _seen_again(
-        self, image: Image, roi: Roi, keypoints: Keypoints, proposal: Detection
-    ) -> tuple[float, float, float]:
-        """Score, certainty and distance of whom the detector sees in a window around the crop, as `CropEvidence`."""
+    def _seen_again(self, image: Image, roi: Roi, keypoints: Keypoints, proposal: Detection) -> tuple[float, float]:
+        """Certainty and distance of whom the detector sees in a window around the crop, as `CropEvidence`."""
         score, certainty, apart = 0.0, 0.0, min(_apart(proposal, keypoints, roi), _FARTHEST)
         for radii in _WINDOWS:
             side = round(radii * roi.size_px / (2 * BODY_SCALE))
@@ -97,15 +124,15 @@ class CropCheck:
                 distance = _apart(d, keypoints, roi)
                 if distance < _FARTHEST and d.score > score:
                     score, apart = d.score, min(apart, distance)
-                    certainty = 0.5 if d.points is None else float(best_seen(d.points[:, 2]))
+                    certainty = _NO_POINTS if d.points is None else float(best_seen(d.points[:, 2]))
             if score:
                 break
-        return score, certainty, apart
+        return certainty, apart
 
 
 def probability(evidence: CropEvidence) -> float:
     """0..1 that the landmarks lie on a person, and right."""
-    return _sigmoid(float(_WEIGHTS[0] + _WEIGHTS[1:] @ evidence.features()))
+    return _sigmoid(float(_WEIGHTS @ evidence.features()))
 
 
 def change(before: Roi, after: Roi) -> float:
@@ -114,6 +141,12 @@ def change(before: Roi, after: Roi) -> float:
     size = abs(float(np.log(after.size_px / before.size_px)))
     turn = abs((after.angle_rad - before.angle_rad + np.pi) % (2 * np.pi) - np.pi)
     return centre + size + float(turn) / 3
+
+
+def _varied(roi: Roi) -> list[Roi]:
+    """The crop in another size, and turned."""
+    sizes = [Roi(roi.center_px, roi.size_px * s, roi.angle_rad) for s in _SIZES]
+    return sizes + [Roi(roi.center_px, roi.size_px, roi.angle_rad + t) for t in _TURNS]
 
 
 def _apart(seen: Detection, keypoints: Keypoints, roi: Roi) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,6 +21,8 @@ INPUT_PX = 256
 NUM_LANDMARKS = 33
 _CELLS_PER_PX = HEATMAP_PX / INPUT_PX
 _SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here reads it
+_NOISE, _MORE_LOOKS = 0.04, 2  # disagreement of networks that see the same body, and looks spent on a larger one
+_SAME_PERSON, _MAX_GROWTH = 0.3, 2.0  # how far, and how much larger, another crop of the same person may be
 _MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _MAX_ROI = 20  # sides of the image
 _LIMBS = np.asarray(BLAZEPOSE_LIMBS)
@@ -33,6 +35,8 @@ class Landmarker:
 
     Every network of `models` sees the crop, with `flip_test` its mirror image too (test-time augmentation), and the
     answers are averaged landmark by landmark; the confidences, the score and the next crop are the first network's.
+    Networks that disagree by more than their noise are not averaged: they look again in the crops that they ask for.
+    Should they disagree there too, the one that changes its mind less is believed, and confidences fall.
     """
 
     def __init__(self, models: Sequence[Path], threads: int, flip_test: bool = False) -> None:
@@ -41,9 +45,23 @@ class Landmarker:
 
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
         """Landmarks of the person in `roi` of the BGR image [H,W,3]; check `score` before trusting them."""
+        look = self._look(image, roi)
+        looks = [look]
+        # where networks disagree the crop is wrong more often than one of them
+        while look.disagreement > _NOISE and len(looks) <= _MORE_LOOKS:
+            own = _keypoints(image, look.roi, look.mean).next_roi
+            if not _near(own, roi):
+                break
+            look = self._look(image, own)
+            looks.append(look)
+        best = min(looks, key=lambda k: k.disagreement)
+        if best.disagreement <= _NOISE:
+            return _keypoints(image, best.roi, best.mean)
+        return _doubted(_keypoints(image, best.roi, best.steadiest(looks)), _NOISE / best.disagreement)
+
+    def _look(self, image: Image, roi: Roi) -> _Look:
         answers = self._answers(image, roi, self._models)
-        seen = _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0]
-        return _keypoints(image, roi, seen)
+        return _Look(roi, answers, _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0])
 
     def first(self, image: Image, roi: Roi) -> Keypoints:
         """The same by the first network alone: enough to see where the next crop lies."""
@@ -94,6 +112,48 @@ class _Answer:
     heatmaps: Floats  # [64,64,39] logits
     world: Floats  # [39,3] m
     disagreement: float = 0.0  # of several networks, see `Keypoints`
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What all networks say of one crop."""
+
+    roi: Roi
+    answers: list[_Answer]  # of each network in turn, then, with a flip test, of each again
+    mean: _Answer
+
+    @property
+    def disagreement(self) -> float:
+        """Of the networks, see `Keypoints`."""
+        return self.mean.disagreement
+
+    def steadiest(self, looks: list[_Look]) -> _Answer:
+        """The answer of the network whose limbs keep their place best from crop to crop. Where the next crop lies, and
+        who is there, remains the first one's to say."""
+        networks = range(len(self.answers)) if len(looks) > 1 else range(1)
+        places = [np.stack([_limbs_in_image(k.roi, k.answers[n]) for k in looks]) for n in networks]
+        moved = [np.linalg.norm(p - p.mean(0), axis=-1).mean() for p in places]
+        chosen, first = self.answers[int(np.argmin(moved))], self.answers[0].landmarks
+        rows = chosen.landmarks.copy()
+        rows[:, 3:], rows[NUM_LANDMARKS:] = first[:, 3:], first[NUM_LANDMARKS:]
+        return replace(chosen, landmarks=rows, score=self.answers[0].score, disagreement=self.disagreement)
+
+
+def _limbs_in_image(roi: Roi, answer: _Answer) -> Floats:
+    return transform_points(invert_affine(crop_matrix(roi, INPUT_PX)), answer.landmarks[_LIMBS, :2])
+
+
+def _near(crop: Roi, other: Roi) -> bool:
+    """Whether two crops show the same person, as far as they can tell."""
+    side = min(crop.size_px, other.size_px)
+    apart = float(np.linalg.norm(crop.center_px - other.center_px))
+    return side >= _MIN_ROI_PX and apart < _SAME_PERSON * side and crop.size_px < _MAX_GROWTH * other.size_px
+
+
+def _doubted(keypoints: Keypoints, trust: float) -> Keypoints:
+    """The same, less certain: confidences times `trust` (0..1), the score half as much less."""
+    points = keypoints.keypoints_2d * [1.0, 1.0, trust]
+    return replace(keypoints, keypoints_2d=points, score=keypoints.score * (1.0 + trust) / 2)
 
 
 def _answer(outputs: dict[str, Floats]) -> _Answer:

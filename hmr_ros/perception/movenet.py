@@ -57,7 +57,8 @@ class MoveNetDetector:
 
 
 def people(centres: Floats, points: Floats, heat: Floats, min_score: float) -> tuple[Floats, Floats]:
-    """Scores [P] and key points [P,17,3] (x, y in cells, how certainly seen) of the peaks of `centres` [S,S] above `min_score`.
+    """Scores [P] and key points [P,17,3] (x, y in cells, how certainly seen) of the peaks of `centres` [S,S] above
+    `min_score`.
 
     `points` [S,S,34]: where the key points (y, x) of somebody centred in a cell lie from there; `heat` [S,S,17]: where
     key points are seen, whoever's they are.

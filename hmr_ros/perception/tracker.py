@@ -20,7 +20,6 @@ from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track
 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
-_STEPS, _STEPS_LIVE = 3, 1  # looks at a proposal after the first: live the next frame is one more
 _REJECTED_FOR_S = 0.5  # a proposal that was no person is not checked again for this long
 _STILL_THERE_S = 0.5  # for this long a person out of sight still explains what seems to be a part of them
 _MAX_PUT_OFF = 10  # frames a search may be put off
@@ -139,7 +138,6 @@ class PersonTracker:
         return looked(self._landmarker, frame.image, roi)
 
     def _look_for_people(self, frame: Frame) -> None:
-        height, width = frame.image.shape[:2]
         seen = [p for p in self._people if p.seen is not None]
         if len(seen) >= self._config.max_people:
             return
@@ -158,7 +156,8 @@ class PersonTracker:
         """Who is proposed in this frame, those of the whole image before those of tiles: a tile shows a part of near
         people, and is asked for who is not seen as a whole. Then the large before the small, for the same reason."""
         height, width = frame.image.shape[:2]
-        whole, parts = [], []
+        whole: list[Detection] = []
+        parts: list[Detection] = []
         for window in self._search.windows(width, height, frame.stamp_ns, idle):
             proposed = whole if window.size_px >= max(width, height) else parts
             proposed += self._detector(frame.image, window)
@@ -209,7 +208,7 @@ class PersonTracker:
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
         """Landmarks of a proposal in the crop that they give themselves, or None for a false alarm."""
-        keypoints = self._check(frame.image, proposal, _STEPS if self._search_first else _STEPS_LIVE)
+        keypoints = self._check(frame.image, proposal, thorough=self._search_first)
         if keypoints is None or keypoints.score < self._config.min_landmark_score:
             self._reject(frame, proposal)
             return None
