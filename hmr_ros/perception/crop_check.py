@@ -97,7 +97,8 @@ class CropCheck:
 
     def settle(self, image: Image, proposal: Detection, steps: int = _STEPS) -> _Settled | None:
         """Landmarks with what speaks for them."""
-        roi, scores, wandered = proposal.roi, [], np.inf
+        roi, wandered = proposal.roi, np.inf
+        scores: list[float] = []  # log odds of the landmark network
         while True:
             last = len(scores) == steps or wandered < _STILL
             keypoints = looked(self._landmarker if last else self._landmarker.first, image, roi)

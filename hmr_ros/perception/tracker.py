@@ -15,6 +15,7 @@ from hmr_ros.perception.detector import Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker, looked
 from hmr_ros.perception.likeness import covers, overlap, roi_distance, same_body
 from hmr_ros.perception.person import Person
+from hmr_ros.perception.scene import SceneMemory
 from hmr_ros.perception.search import Search
 from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track
 
@@ -47,6 +48,7 @@ class PersonTracker:
         self._check = CropCheck(detector, landmarker)
         self._search_first = search.before_answer
         self._search = Search(search)
+        self._scene = SceneMemory()
         self.adjust(config, search)
         self._next_id = 0
         self.reset()
@@ -76,6 +78,8 @@ class PersonTracker:
         height, width = frame.image.shape[:2]
         if min(height, width) < 2:
             return []
+        if self._search_first and self._scene.changed(frame.image):  # photos; a live camera shows one scene
+            self.reset()
         self._advance(frame.stamp_ns)
         self._follow(frame)
         if self._search_first:
