@@ -25,6 +25,7 @@ COCO = np.array([BLAZEPOSE["nose"]] + [BLAZEPOSE[f"{s}_{p}"] for p in _FACE + _P
 _SWAPPED = np.array([0] + [i + (1 if i % 2 else -1) for i in range(1, 17)])
 _GROUPS = (slice(5, 11), slice(11, 17))  # arms, legs: each may be the wrong way round in one of the two
 _FIRST_LOOK = 0.3  # landmark score in the detector's own, rough crop that is worth a second look
+_LEAST_SCORE = 0.2  # over all looks: below it the landmark network rules a person out
 _STEPS, _STILL = 3, 0.03  # looks until the crop stands still, and what standing still is
 _WANDERS = 0.35  # from one look to the next a crop that shows a person changes by less (from the second look on)
 _DOUBTFUL = 0.6  # probability below which a crop is looked at from others
@@ -112,6 +113,8 @@ class CropCheck:
                 break
             roi = keypoints.next_roi
         score = _sigmoid(float(np.mean(scores)))
+        if score < _LEAST_SCORE:
+            return None
         again = self._seen_again(image, roi, keypoints, proposal)
         return keypoints, CropEvidence(score, *again, keypoints.disagreement, wandered)
 
