@@ -6,12 +6,14 @@ where it is, and what it sees there is compared with what the detector sees in a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.geometry.crops import crop_matrix, invert_affine, smooth_crop, transform_points
 from hmr_ros.perception.detector import BODY_SCALE, Finder, Window
 from hmr_ros.perception.landmarks import Landmarker, looked
 from hmr_ros.perception.likeness import same_body
@@ -31,6 +33,7 @@ _WANDERS = 0.35  # from one look to the next a crop that shows a person changes 
 _DOUBTFUL = 0.6  # probability below which a crop is looked at from others
 _SIZES, _TURNS = (0.8, 1.25), (-0.4, 0.4)  # of these, times its own and rad
 _WINDOWS = (4.0, 3.0)  # sides of the detector's own windows, in radii of the body (its crop has a side of 2.5)
+_TURNED, _UPRIGHT_PX = 0.8, 256  # rad from which a crop is turned upright for the detector, and to how many pixels
 _NO_POINTS = 0.5  # certainty of a detector that has no key points
 _FARTHEST = 0.12  # median distance, in sides of the crop, from which the two see different bodies
 
@@ -120,18 +123,27 @@ class CropCheck:
 
     def _seen_again(self, image: Image, roi: Roi, keypoints: Keypoints, proposal: Detection) -> tuple[float, float]:
         """Certainty and distance of whom the detector sees in a window around the crop, as `CropEvidence`."""
-        score, certainty, apart = 0.0, 0.0, min(_apart(proposal, keypoints, roi), _FARTHEST)
+        nearest = min(_apart(proposal, keypoints, roi), _FARTHEST)
+        for seen in self._windows(image, roi):
+            alike = [(d.score, _apart(d, keypoints, roi), d) for d in seen]
+            alike = [k for k in alike if k[1] < _FARTHEST]
+            if alike:
+                _, apart, best = max(alike, key=lambda k: k[0])
+                certainty = _NO_POINTS if best.points is None else float(best_seen(best.points[:, 2]))
+                return certainty, min(nearest, apart)
+        return 0.0, nearest
+
+    def _windows(self, image: Image, roi: Roi) -> Iterator[list[Detection]]:
+        """Who is seen in windows around the crop; of somebody who lies or hangs in one that is turned upright, too."""
         for radii in _WINDOWS:
             side = round(radii * roi.size_px / (2 * BODY_SCALE))
             left, top = np.round(roi.center_px - side / 2).astype(int).tolist()
-            for d in self._finder(image, Window(left, top, side)):
-                distance = _apart(d, keypoints, roi)
-                if distance < _FARTHEST and d.score > score:
-                    score, apart = d.score, min(apart, distance)
-                    certainty = _NO_POINTS if d.points is None else float(best_seen(d.points[:, 2]))
-            if score:
-                break
-        return certainty, apart
+            yield self._finder(image, Window(left, top, side))
+        if abs((roi.angle_rad + np.pi) % (2 * np.pi) - np.pi) > _TURNED:
+            around = Roi(roi.center_px, _WINDOWS[0] * roi.size_px / (2 * BODY_SCALE), roi.angle_rad)
+            upright = smooth_crop(image, around, _UPRIGHT_PX)
+            back = invert_affine(crop_matrix(around, _UPRIGHT_PX))
+            yield [_turned(d, back, around) for d in self._finder(upright, Window(0, 0, _UPRIGHT_PX))]
 
 
 def probability(evidence: CropEvidence) -> float:
@@ -151,6 +163,15 @@ def _varied(roi: Roi) -> list[Roi]:
     """The crop in another size, and turned."""
     sizes = [Roi(roi.center_px, roi.size_px * s, roi.angle_rad) for s in _SIZES]
     return sizes + [Roi(roi.center_px, roi.size_px, roi.angle_rad + t) for t in _TURNS]
+
+
+def _turned(seen: Detection, to_image: Floats, crop: Roi) -> Detection:
+    """What was seen in an upright crop, in the image."""
+    centre = transform_points(to_image, seen.roi.center_px)
+    roi = Roi(centre, seen.roi.size_px * crop.size_px / _UPRIGHT_PX, seen.roi.angle_rad + crop.angle_rad)
+    if seen.points is None:
+        return replace(seen, roi=roi)
+    return replace(seen, roi=roi, points=np.c_[transform_points(to_image, seen.points[:, :2]), seen.points[:, 2]])
 
 
 def _apart(seen: Detection, keypoints: Keypoints, roi: Roi) -> float:
