@@ -59,7 +59,7 @@ class CropEvidence:
 
 # of `CropEvidence.features`: fitted on 1024 crops of 63 images and clips, a half of them wrong at first
 # (docs/experiments.md); benchmarks/crops.py says how often they are right
-_WEIGHTS = np.array([6.04, 0.185, 1.65, -52.4, -27.5, -5.06])
+_WEIGHTS = np.array([6.34, 0.195, 2.05, -52.1, -29.1, -5.12])
 _ONE_NETWORK = 0.02  # disagreement that is taken for granted where one network looks
 
 
