@@ -8,31 +8,31 @@ from hmr_ros.io.video import open_source
 from hmr_ros.perception.scene import SceneMemory
 
 
-def picture(seed):
+def pattern(seed):
     """A few large patches of colour."""
     return cv2.resize(np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8), (320, 240))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_another_picture_is_another_scene_and_the_first_is_none(seed):
+def test_another_pattern_is_another_scene_and_the_first_is_none(seed):
     memory = SceneMemory()
-    assert [memory.changed(picture(k)) for k in (seed, seed, seed + 10, seed + 10)] == [False, False, True, False]
+    assert [memory.changed(pattern(k)) for k in (seed, seed, seed + 10, seed + 10)] == [False, False, True, False]
 
 
 def test_light_and_small_moves_change_nothing():
-    memory, image = SceneMemory(), picture(0)
+    memory, image = SceneMemory(), pattern(0)
     for k in range(1, 40):
         assert not memory.changed(np.roll(image, 3 * k, 1) // (1 + k % 3))
 
 
 def test_a_covered_lens_is_no_scene():
-    memory, image = SceneMemory(), picture(1)
+    memory, image = SceneMemory(), pattern(1)
     shown = [image, np.full_like(image, 128), np.zeros_like(image), image]
     assert not any(memory.changed(s) for s in shown)
 
 
 def test_another_size_is_another_scene():
-    memory, image = SceneMemory(), picture(2)
+    memory, image = SceneMemory(), pattern(2)
     assert not memory.changed(image) and memory.changed(image[:, :300])
 
 
