@@ -157,7 +157,7 @@ class TrackerConfig:
     """How people are followed."""
 
     min_landmark_score: float = option(
-        0.6, "a new person needs this score of the landmark network", at_least=0, at_most=1, when=LIVE
+        0.6, "a new person needs this score: how likely their landmarks are right", at_least=0, at_most=1, when=LIVE
     )
     keep_landmark_score: float = option(
         0.5, "a tracked person is lost in this frame below this score", at_least=0, at_most=1, when=LIVE
