@@ -47,6 +47,8 @@ class Frame:
     camera: Camera
     # m along the optical axis, float32, registered to the image pixel by pixel; NaN where unknown
     depth: Float[Array, "H W"] | None = field(default=None, kw_only=True)
+    # x0, y0, x1, y1 px, score 0..1: where another detector saw people; None where none was asked, or it is not known
+    boxes: Float[Array, "B 5"] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

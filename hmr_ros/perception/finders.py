@@ -7,6 +7,7 @@ from dataclasses import replace
 from hmr_ros.config import DetectorConfig
 from hmr_ros.io.model_store import DETECTOR, MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS, find_model, model_file
 from hmr_ros.perception.detector import Detector, Finder, Window, without_duplicates
+from hmr_ros.perception.external import ExternalFinder
 from hmr_ros.perception.movenet import MoveNetDetector
 from hmr_ros.perception.search import BLAZEPOSE_TILES
 from hmr_ros.runtime.tfjs import can_convert
@@ -45,7 +46,9 @@ def settled(config: DetectorConfig) -> DetectorConfig:
     if kind == "auto":
         kind = "movenet" if has_movenet() else "blazepose"
     fractions = config.tile_fractions
-    if fractions == "auto":
+    if kind == "external":
+        fractions = ""
+    elif fractions == "auto":
         fractions = BLAZEPOSE_TILES if kind == "blazepose" else _MOVENET_TILES
     return replace(config, kind=kind, tile_fractions=fractions)
 
@@ -53,6 +56,8 @@ def settled(config: DetectorConfig) -> DetectorConfig:
 def build_finder(config: DetectorConfig, threads: int) -> Finder:
     """The detector that `config` names; AssetError names the cure where a model of it is missing."""
     kind, score = settled(config).kind, config.min_score
+    if kind == "external":
+        return ExternalFinder(score)
     if kind == "blazepose":
         return Detector(model_file(DETECTOR), score, threads)
     movenet = MoveNetDetector(model_file(MULTIPOSE_GRAPH), model_file(MULTIPOSE_WEIGHTS), score, threads)

@@ -38,7 +38,14 @@ class LiveStatistics:
         """`clock` in seconds."""
         self._lock = threading.Lock()
         self._clock = clock
-        self._counts = {"received": 0, "published": 0, "dropped": 0, "failed": 0, "without_depth": 0}
+        self._counts = {
+            "received": 0,
+            "published": 0,
+            "dropped": 0,
+            "failed": 0,
+            "without_depth": 0,
+            "without_boxes": 0,
+        }
         self._earlier = deque([(clock(), dict(self._counts))])  # counts at the last reports
         self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
@@ -69,6 +76,11 @@ class LiveStatistics:
         """An image is answered without the depth that was asked for."""
         with self._lock:
             self._counts["without_depth"] += 1
+
+    def without_boxes(self) -> None:
+        """An image is searched without boxes, where another detector was asked for them."""
+        with self._lock:
+            self._counts["without_boxes"] += 1
 
     def note(self, text: str) -> None:
         """Something is odd that does not keep images from being answered."""

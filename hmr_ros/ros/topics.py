@@ -58,6 +58,13 @@ TOPICS = (
         IN,
         "likewise, where the topic's name ends so",
     ),
+    Topic(
+        "detections",
+        ("hmr_ros/msg/RoiArray", "vision_msgs/msg/Detection2DArray"),
+        IN,
+        "where `detections` is remapped, `input.detections_topic` set or `detector.kind: external`: another detector's"
+        " boxes of people in place of our own detector ([stack.md](stack.md#your-own-detector))",
+    ),
     Topic("/tf", (_TF,), IN, "where `output.target_frame` is set"),
     Topic("/tf_static", (_TF,), IN, "where `output.target_frame` is set"),
     Topic("/clock", ("rosgraph_msgs/msg/Clock",), IN, "where `use_sim_time` is set"),
@@ -222,7 +229,7 @@ def policy() -> str:
     rows = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         "<!-- What the node hmr uses and nothing else; SECURITY.md says how to apply it. Where the camera's topics",
-        "     have other names, write these for image, camera_info and depth.",
+        "     have other names, write these for image, camera_info, depth, detections.",
         "     Written by `python -m hmr_ros.ros.topics policy`. -->",
         '<policy version="0.2.0">',
         "  <enclaves>",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -135,10 +135,12 @@ class Worker:
         stamp = stamp_ns(header.stamp)
         frame = TopicFrame(self._next_index, stamp, image, camera, header, problem, depth=depth)
         self._next_index += 1
+        if self._config.detector.before_answer:
+            frame = self._with_boxes(frame, came_s)
         result = self._pipeline.step(frame)
         if result is not None:
             self._publish(result)
-        self._search(frame)
+        self._search(frame, came_s)
 
     def _publish(self, result: Result) -> None:
         frame = cast(TopicFrame, result.frame)  # the pipeline gives back the frames that it got
@@ -161,14 +163,30 @@ class Worker:
     def _age_ns(self, frame: Frame) -> int:
         return int(self._around.node.get_clock().now().nanoseconds) - frame.stamp_ns
 
-    def _search(self, frame: Frame) -> None:
+    def _search(self, frame: TopicFrame, came_s: float) -> None:
         """Search for new people in the time that is left until the next image."""
         self._pace.image(frame.stamp_ns)
         with self._changed:
             waiting = self._slot is not None
+        defer = waiting or self._pace.is_short(self._age_ns(frame) * 1e-9)
+        if not self._config.detector.before_answer:
+            frame = self._with_boxes(frame, came_s, wait=not defer)
         start = time.monotonic()
-        if self._pipeline.search(frame, defer=waiting or self._pace.is_short(self._age_ns(frame) * 1e-9)):
+        if self._pipeline.search(frame, defer=defer):
             self._pace.worked(time.monotonic() - start)
+
+    def _with_boxes(self, frame: TopicFrame, came_s: float, wait: bool = True) -> TopicFrame:
+        """The same frame with what another detector saw in it, where one is asked."""
+        detections = self._around.inputs.detections
+        if detections is None:
+            return frame
+        boxes, problem = detections.boxes_of(frame.stamp_ns, came_s, wait)
+        if problem:
+            self._around.notices.warn(problem)
+            self._around.statistics.note(problem)
+        if boxes is None:
+            self._around.statistics.without_boxes()
+        return replace(frame, boxes=boxes)
 
     def _depth(self, header: Header, image: ImageArray, came_s: float) -> Floats | None:
         depths = self._around.inputs.depths

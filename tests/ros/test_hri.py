@@ -1,8 +1,6 @@
 """ROS4HRI (REP-155) and /people, from a process that has the message packages; these are built here where missing."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -19,42 +17,13 @@ from hmr_ros.body.joints import BLAZEPOSE
 from hmr_ros.ros.hri import skeleton_2d
 from hmr_ros.ros.topics import OUT, TOPICS
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """Variables with which a process finds hri_msgs and people_msgs."""
-    if shutil.which("cmake") is None:
-        pytest.skip("cmake is not installed")
-    prefix, build = tmp_path_factory.mktemp("prefix"), tmp_path_factory.mktemp("build")
-    venv = Path(sys.prefix)
-    env = {
-        **os.environ,
-        "CMAKE_PREFIX_PATH": str(venv),
-        "AMENT_PREFIX_PATH": str(venv),
-        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
-    }
-    for name in ("hri_msgs", "people_msgs"):
-        configure = ["cmake", "-S", ROOT / "interfaces" / name, "-B", build / name, f"-DCMAKE_INSTALL_PREFIX={prefix}"]
-        configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]
-        for command in (configure, ["cmake", "--build", build / name], ["cmake", "--install", build / name]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    (packages,) = prefix.glob("lib/python*/site-packages")
-    libraries = os.pathsep.join([str(prefix / "lib"), str(venv / "lib"), os.environ.get("LD_LIBRARY_PATH", "")])
-    found = os.pathsep.join([str(packages), *filter(None, [os.environ.get("PYTHONPATH", str(ROOT))])])
-    # a domain of its own: nodes of other tests are called hmr too
-    domain = str(1 + os.getpid() % 100)
-    return {**env, "PYTHONPATH": found, "LD_LIBRARY_PATH": libraries, "ROS_DOMAIN_ID": domain}
-
-
-@pytest.fixture(scope="session")
-def session(environment, tmp_path_factory, rendered):
+def session(with_messages, tmp_path_factory, rendered):
     image = tmp_path_factory.mktemp("hri") / "image.png"
     cv2.imwrite(str(image), rendered[0][0])
     command = [sys.executable, str(Path(__file__).parent / "hri_session.py"), str(image)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=with_messages)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 
