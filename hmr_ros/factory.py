@@ -31,7 +31,7 @@ from hmr_ros.methods.registry import (
     load,
 )
 from hmr_ros.perception.external import ExternalFinder, FedTracker
-from hmr_ros.perception.finders import build_finder, settled
+from hmr_ros.perception.finders import Shrinking, build_finder, settled
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
 from hmr_ros.pipeline import Pipeline, Stages
@@ -56,7 +56,7 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
-    tracker = PersonTracker(detector, landmarker, config.tracker, search)
+    tracker = PersonTracker(Shrinking(detector), landmarker, config.tracker, search)
     fed = FedTracker(tracker, detector) if isinstance(detector, ExternalFinder) else tracker
     stages = build_stages(config, target, whole_tracks=whole_tracks)
     return Pipeline(target, fed, stages, turn)
