@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Header
 
 from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.ros.convert import humans_to_msg
 from hmr_ros.ros.hri import skeleton_2d
-from hmr_ros.ros.topics import OUT, TOPICS
+from hmr_ros.ros.topics import FUSION_TOPICS, OUT, TOPICS
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +67,45 @@ def test_people_have_place_and_reliability(session):
 
 def test_topics_of_who_left_are_gone(session):
     assert session["after"] == ["/humans/bodies/tracked"]
+
+
+@pytest.fixture(scope="session")
+def fused(with_messages, tmp_path_factory, cameras, seen_by):
+    """What the node `fusion` publishes of somebody whom two cameras see."""
+    folder = tmp_path_factory.mktemp("fused")
+    lines = ["cameras:"]
+    for name, view in zip(("left", "right"), cameras, strict=True):
+        R, t = view.R_camera_world.reshape(-1).tolist(), view.t_camera_world.tolist()
+        lines.append(f"  {name}: {{image_topic: /{name}/image, R: {R}, t: {t}}}")
+        seen = humans_to_msg([seen_by(view, (0.2, 0.9, -0.1))], Header(frame_id=f"{name}_optical"))
+        (folder / name).write_bytes(serialize_message(seen))
+    (folder / "cameras.yaml").write_text("\n".join(lines))
+    command = [sys.executable, str(Path(__file__).parent / "fused_hri_session.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=with_messages)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_people_of_several_cameras_are_bodies_in_the_common_frame(fused):
+    assert fused["id"] == fused["body"] == fused["person"][0] == "fusion_0"
+    assert set(fused["frame_ids"]) == {"world"}
+    np.testing.assert_allclose(fused["person"][1:], fused["pelvis"], atol=0.05)
+    robot = ElementTree.fromstring(fused["urdf"])
+    revolute = {j.get("name") for j in robot.iter("joint") if j.get("type") == "revolute"}
+    assert set(fused["names"]) == revolute and len(revolute) == 20
+
+
+def test_the_topics_of_fused_people_are_those_of_the_table(fused):
+    table = {t.name: t.types for t in FUSION_TOPICS if t.name.startswith(("/humans", "/people")) and t.direction == OUT}
+    there = {n: types for n, types in fused["topics"].items() if n.startswith(("/humans", "/people"))}
+    matched = {name: [pattern for pattern in table if fnmatch(name, pattern)] for name in there}
+    assert sorted(p for patterns in matched.values() for p in patterns) == sorted(table)
+
+
+def test_who_publishes_bodies_beside_the_fusion_is_told_how_to_stop(fused):
+    assert not fused["before"]
+    (line,) = fused["said"]
+    assert line.startswith("others publish /humans/bodies/tracked too") and line.endswith("for the cameras' nodes")
 
 
 @given(st.integers(2, 4000), st.integers(2, 4000))
