@@ -70,5 +70,13 @@ class FedTracker:
         """Forget everybody."""
         self._tracker.reset()
 
+    def restart(self) -> None:
+        """Forget everybody, and begin with the first id."""
+        self._tracker.restart()
+
+    def hurry(self, late: bool) -> None:
+        """As `PersonTracker.hurry`."""
+        self._tracker.hurry(late)
+
     def _take(self, frame: Frame) -> None:
         self._finder.boxes = np.zeros((0, 5)) if frame.boxes is None else frame.boxes

@@ -15,6 +15,7 @@ from hmr_ros.body.axes import moved
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.io.depth_messages import ImagePeriod
 from hmr_ros.io.encodings import decode_image, stamp_ns
 from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.pipeline import Pipeline
@@ -63,7 +64,7 @@ class Worker:
         self._stopping = self._reset = False
         self._new_config: HmrConfig | None = None
         self._next_index = 0
-        self._pace = Pace()
+        self._pace, self._camera_period = Pace(), ImagePeriod()
         self._pipeline.reset()
         self._thread = threading.Thread(target=self._work, name="hmr_worker", daemon=True)
 
@@ -82,6 +83,7 @@ class Worker:
         """The newest image."""
         with self._changed:
             self._around.statistics.received(dropped=self._slot is not None)
+            self._camera_period.image(stamp_ns(message.header.stamp))
             self._slot = message, time.monotonic()
             self._changed.notify()
 
@@ -128,6 +130,7 @@ class Worker:
         self._around.notices.warn(reason)
 
     def _answer(self, message: Any, came_s: float) -> None:
+        start = time.monotonic()
         image = decode_image(message, convert_with_cv_bridge, self._config.input.max_pixels)
         camera, problem = self._around.inputs.camera(image.shape[1], image.shape[0])
         header = image_header(message.header, self._config.input.optical_frame, self._around.notices)
@@ -140,6 +143,9 @@ class Worker:
         result = self._pipeline.step(frame)
         if result is not None:
             self._publish(result)
+        self._pace.answered(time.monotonic() - start, 2e-9 * self._camera_period.half_ns)
+        self._pipeline.hurry(self._pace.late)
+        self._around.statistics.hurried = self._pace.late
         self._search(frame, came_s)
 
     def _publish(self, result: Result) -> None:
