@@ -86,7 +86,7 @@ class TrackingState(IntEnum):
     NEW = 0  # first frame of this id
     TRACKED = 1  # seen in the previous frame too
     RECOVERED = 2  # seen again after an occlusion, id kept
-    SEARCHING = 3  # out of sight; where the person should be by now
+    SEARCHING = 3  # out of sight, or left out of an image for want of time; where the person should be by now
 
 
 class ScaleSource(IntEnum):

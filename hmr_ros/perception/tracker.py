@@ -146,7 +146,8 @@ class PersonTracker:
         if not self._hurried:
             return
         followed = [p for p in self._people if p.was_seen and p.age > _ESTABLISHED]
-        followed.sort(key=lambda p: -p.last.next_roi.size_px)
+        # in coarse steps, so that people of one size do not change places
+        followed.sort(key=lambda p: (-round(4 * np.log2(p.last.next_roi.size_px)), p.track_id))
         for person in followed[_NEAR_PEOPLE:]:
             person.rests = (person.track_id + self._frames) % 2 == 0
 

@@ -128,7 +128,7 @@ class LiveStatistics:
 
 
 _MEMORY = 0.9  # of the running means
-_ROOM = 0.6  # of a period: eight people of whom five rest in every other frame take two thirds of the time of all
+_ROOM = 0.6  # of a period: eight people of whom five rest in every other frame take 0.8 of the time of all
 _MAX_PERIOD_S = 1.0  # a longer gap is a pause of the camera, not its rate
 
 
