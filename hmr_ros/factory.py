@@ -56,8 +56,9 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
-    tracker = PersonTracker(Shrinking(detector), landmarker, config.tracker, search)
-    fed = FedTracker(tracker, detector) if isinstance(detector, ExternalFinder) else tracker
+    given = detector if isinstance(detector, ExternalFinder) else None
+    tracker = PersonTracker(given or Shrinking(detector), landmarker, config.tracker, search)
+    fed = FedTracker(tracker, given) if given else tracker
     stages = build_stages(config, target, whole_tracks=whole_tracks)
     return Pipeline(target, fed, stages, turn)
 

@@ -113,6 +113,15 @@ def test_a_box_of_the_upper_half_is_enough(pipeline, shared):
     assert np.linalg.norm(nose) < 0.1 * size
 
 
+def test_boxes_of_large_images_are_in_their_pixels(pipeline, seen):
+    image, _, box = seen
+    large = np.full((2400, 3200, 3), 120, np.uint8)
+    large[1900:2260, 2700:3180] = image
+    given = boxes([*np.add(box, [2700, 1900, 2700, 1900]), 0.9])
+    (human,) = shown(pipeline, large, guess_camera(3200, 2400), given)
+    assert np.abs(human.boxes_xyxy - given[0, :4]).max() < 0.15 * (box[3] - box[1])
+
+
 def test_a_finder_proposes_what_lies_in_the_window_best_first():
     finder = ExternalFinder(0.5)
     finder.boxes = boxes(
