@@ -131,9 +131,9 @@ class HumanMeshRecovery:
 
     def _pipeline(self, live: bool) -> Pipeline:
         """A pipeline of its own for every video, so that several may be read at once."""
-        from hmr_ros.factory import build_pipeline, offline
+        from hmr_ros.factory import build_pipeline, offline, with_own_detector
 
-        return build_pipeline(self.config if live else offline(self.config))
+        return build_pipeline(with_own_detector(self.config) if live else offline(self.config))
 
 
 def _people(result: Result, body: BodyModel) -> list[Person]:

@@ -1,4 +1,4 @@
-"""All settings as frozen dataclasses, and the only YAML reader; the same tree is the table of ROS parameters.
+"""All settings as frozen dataclasses; the same tree is the table of ROS parameters.
 
 Every field carries its description, so the command line, the node and the documentation say the same.
 """
@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from hmr_ros.config_groups import ACTIVATE, LIVE, StreamConfig, option
 from hmr_ros.errors import ConfigError
 from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEMENTS
+from hmr_ros.yaml_reader import named_yaml
 
 T = TypeVar("T")
 
@@ -24,14 +23,13 @@ RECOVER = tuple(RECOVERIES)
 CALIBRATE = ("none", "auto", *CALIBRATIONS)
 REFINE = ("none", *REFINEMENTS)
 MESH2D = ("keypoints", "image")
-DETECTORS = ("auto", "blazepose", "movenet", "both")
+DETECTORS = ("auto", "blazepose", "movenet", "both", "external")
 LANDMARK_NETWORKS = ("auto", "full", "heavy", "both")
 UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 TRANSPORTS = ("auto", "raw", "compressed")
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
 _LONGEST_S = 3600.0
-_LARGEST_YAML = 4 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,23 @@ class InputConfig:
         " that is remapped, else none",
         when=ACTIVATE,
     )
+    detections_topic: str = option(
+        "",
+        "topic of boxes of people from another detector (hmr_ros/RoiArray or vision_msgs/Detection2DArray) that takes"
+        " our own's place; empty: `detections` where that is remapped or detector.kind is external, else none",
+    )
+    detections_classes: str = option(
+        "person",
+        "class_ids of vision_msgs/Detection2DArray that are people, separated by commas; boxes without one always are",
+        when=ACTIVATE,
+    )
+    detections_max_age_s: float = option(
+        0.3,
+        "seconds that boxes may lie apart from an image whose own have not come, for detectors slower than the camera",
+        at_least=0,
+        at_most=2,
+        when=ACTIVATE,
+    )
     transport: str = option(
         "auto",
         "sensor_msgs/Image or CompressedImage; auto: what is published on the topic, or on TOPIC/compressed",
@@ -58,7 +73,7 @@ class InputConfig:
     )
     reliability: str = option(
         "best_effort",
-        "QoS of the subscriptions of images and depth; qos_overrides go before it",
+        "QoS of the subscriptions of images, depth and detections; qos_overrides go before it",
         ("best_effort", "reliable"),
         when=ACTIVATE,
     )
@@ -131,8 +146,9 @@ class DetectorConfig:
     kind: str = option(
         "auto",
         "what finds people: BlazePose's detector (faces and hips), MoveNet MultiPose (bodies from any side, covered"
-        " faces, small people; twice the time a look and fewer looks), or MoveNet and on the whole image both; auto:"
-        " movenet where it is installed",
+        " faces, small people; twice the time a look and fewer looks), MoveNet and on the whole image both, or"
+        " external: boxes from a topic (node alone); auto: external where input.detections_topic is given or"
+        " `detections` remapped, else movenet where it is installed",
         DETECTORS,
     )
     min_score: float = option(
@@ -320,33 +336,6 @@ def with_values(config: T, values: Mapping[str, Any]) -> T:
 def validated(config: HmrConfig) -> HmrConfig:
     """The same configuration; ConfigError names the first setting with a value that is not allowed."""
     return with_values(config, {s.name: s.default for s in settings(config)})
-
-
-def load_yaml(path: Path | str) -> Any:
-    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML.
-
-    Aliases are refused: a few lines of them stand for gigabytes, and no file of ours needs them.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(_LARGEST_YAML + 1)
-        if len(content) > _LARGEST_YAML:
-            raise ValueError(f"it is larger than {_LARGEST_YAML >> 20} MiB")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
-            raise ValueError("it has aliases (*name); write the values out")
-        return yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-def named_yaml(path: Path | str, what: str, cure: str) -> Any:
-    """As `load_yaml`; ConfigError says of `what` ("config file") why it cannot be read, and the `cure`."""
-    try:
-        return load_yaml(path)
-    except OSError as error:
-        raise ConfigError(f"cannot read {what} {path}: {error.strerror}; {cure}") from error
-    except ValueError as error:
-        raise ConfigError(f"{what} {path} is not valid YAML: {error}") from error
 
 
 def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:

@@ -30,7 +30,8 @@ from hmr_ros.methods.registry import (
     Method,
     load,
 )
-from hmr_ros.perception.finders import build_finder, settled
+from hmr_ros.perception.external import ExternalFinder, FedTracker
+from hmr_ros.perception.finders import Shrinking, build_finder, settled
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.tracker import PersonTracker
 from hmr_ros.pipeline import Pipeline, Stages
@@ -55,9 +56,11 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
-    tracker = PersonTracker(detector, landmarker, config.tracker, search)
+    given = detector if isinstance(detector, ExternalFinder) else None
+    tracker = PersonTracker(given or Shrinking(detector), landmarker, config.tracker, search)
+    fed = FedTracker(tracker, given) if given else tracker
     stages = build_stages(config, target, whole_tracks=whole_tracks)
-    return Pipeline(target, tracker, stages, turn)
+    return Pipeline(target, fed, stages, turn)
 
 
 def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tracks: bool = False) -> Stages:
@@ -212,10 +215,18 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     return pipeline, lambda views: refine_views(views, prior, pipeline.body)
 
 
+def with_own_detector(config: HmrConfig) -> HmrConfig:
+    """The same configuration; ConfigError where people are to come from a topic, which only the node has."""
+    if config.detector.kind == "external":
+        raise ConfigError("detector.kind is external: boxes come from a topic, which only the node reads; leave it out")
+    return config
+
+
 def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
     """The same configuration for files: latency does not matter, so the first frame is searched completely and every
     proposal is checked at once. Unless `as_live`, landmarks are those of the ensemble of full and heavy (where heavy
     is not installed, of the image and its mirror image), and temporal refinement waits for the frames to come."""
+    config = with_own_detector(config)
     detector = replace(config.detector, scan_first_frame=True, before_answer=True, max_checks_per_frame=0)
     config = replace(config, detector=detector)
     if as_live:

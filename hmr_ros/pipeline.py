@@ -34,6 +34,10 @@ class Tracker(Protocol):
         """Take the settings that can change while it runs."""
         ...
 
+    def hurry(self, late: bool) -> None:
+        """Whether answers take longer than images come, so that work is to be left out."""
+        ...
+
     def reset(self) -> None:
         """Forget everybody."""
         ...
@@ -107,6 +111,10 @@ class Pipeline:
         Returns whether it was done.
         """
         return self.tracker.search(self.upright(frame), defer)
+
+    def hurry(self, late: bool) -> None:
+        """Whether answers take longer than images come: then far people are followed in every other frame."""
+        self.tracker.hurry(late)
 
     def upright(self, frame: Frame) -> Frame:
         """The frame as tracking and recovery see it."""

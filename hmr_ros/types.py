@@ -47,6 +47,8 @@ class Frame:
     camera: Camera
     # m along the optical axis, float32, registered to the image pixel by pixel; NaN where unknown
     depth: Float[Array, "H W"] | None = field(default=None, kw_only=True)
+    # x0, y0, x1, y1 px, score 0..1: where another detector saw people; None where none was asked, or it is not known
+    boxes: Float[Array, "B 5"] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class TrackingState(IntEnum):
     NEW = 0  # first frame of this id
     TRACKED = 1  # seen in the previous frame too
     RECOVERED = 2  # seen again after an occlusion, id kept
-    SEARCHING = 3  # out of sight; where the person should be by now
+    SEARCHING = 3  # out of sight, or left out of an image for want of time; where the person should be by now
 
 
 class ScaleSource(IntEnum):

@@ -69,7 +69,7 @@ def test_our_commands_of_the_stack_page_are_taken(words):
         for flag, value in pairwise(arguments):
             name = value.partition(":=")[0]
             assert flag != "-p" or name in settings_there
-            assert flag != "-r" or name in ("image", "camera_info", "depth", "__ns")
+            assert flag != "-r" or name in ("image", "camera_info", "depth", "detections", "__ns")
     else:
         _parser().parse_args(words[1:])
 

@@ -133,6 +133,9 @@ class _NoTracker:
     def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
         """Nothing to change."""
 
+    def hurry(self, late: bool) -> None:
+        """Nobody to leave out."""
+
     def reset(self) -> None:
         """Nothing to forget."""
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hmr_ros.commands.tracks import TrackTable
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
-from hmr_ros.factory import Built, WholeTracks, build_for_files, build_pipeline, pipeline_of
+from hmr_ros.factory import Built, WholeTracks, build_for_files, build_pipeline, pipeline_of, with_own_detector
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.depth import FramesWithDepth, open_depth
 from hmr_ros.io.results import ResultRecorder, made_folder, save_text
@@ -48,8 +48,7 @@ def run(
     if quality and frames.is_live:
         raise InputError("--quality needs a file: it reads the frames to come; leave it out for a camera")
     made_folder(out)
-    if built is None:
-        built = build_pipeline(config) if frames.is_live else build_for_files(config, quality=quality, as_live=fast)
+    built = built or _built(config, frames.is_live, quality=quality, fast=fast)
     whole, pipeline = built if isinstance(built, WholeTracks) else None, pipeline_of(built)
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
@@ -79,6 +78,12 @@ def run(
         f"{summary['frames_per_second']:.1f} frames/s -> {out}"
     )
     return 130 if session.interrupted else 0
+
+
+def _built(config: HmrConfig, live: bool, *, quality: bool, fast: bool) -> Built:
+    if live:
+        return build_pipeline(with_own_detector(config))
+    return build_for_files(config, quality=quality, as_live=fast)
 
 
 class _Session:

@@ -12,7 +12,7 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
-from hmr_ros.factory import build_pipeline
+from hmr_ros.factory import build_pipeline, with_own_detector
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import FrameSource, open_source
@@ -90,7 +90,7 @@ def _view_source(
     """People are found while the page is looked at; a file is played at its own pace."""
     frames = open_source(source, read_camera(camera_text) if camera_text else None, config.input.max_pixels)
     try:
-        pipeline = build_pipeline(config)
+        pipeline = build_pipeline(with_own_detector(config))
         playback = Playback()
         with Viewer(_page(pipeline.body, playback, host, port, recorded=False)) as viewer:
             start = time.monotonic()

@@ -18,6 +18,12 @@ class FusionOutput:
     tf: bool = option(True, "broadcast one frame a person on /tf (only where tf2_msgs is installed)", when=LIVE)
     tf_joints: bool = option(False, "broadcast the joints of each person too, as children of the person", when=LIVE)
     tf_prefix: str = option("", "a person's frame is this and the id; empty: body_ with the node's names")
+    ros4hri: bool = option(
+        True,
+        "publish people for ROS4HRI and on /people too, where hri_msgs and people_msgs are installed; set the same"
+        " false for the cameras' nodes, or everybody is there several times",
+        when=LIVE,
+    )
     marker_lifetime_s: float = option(
         1.0, "seconds after which markers vanish unless they are renewed; 0: never", at_least=0, at_most=60, when=LIVE
     )
@@ -27,10 +33,10 @@ class FusionOutput:
 
     @property
     def published(self) -> OutputConfig:
-        """What the publishers of both nodes go by. ROS4HRI needs an image, so it is the cameras' nodes' alone."""
+        """What the publishers of both nodes go by."""
         return OutputConfig(
             target_frame=self.target_frame, tf=self.tf, tf_joints=self.tf_joints, tf_prefix=self.tf_prefix,
-            ros4hri=False, marker_lifetime_s=self.marker_lifetime_s,
+            ros4hri=self.ros4hri, marker_lifetime_s=self.marker_lifetime_s,
         )  # fmt: skip
 
 

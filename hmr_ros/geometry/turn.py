@@ -43,12 +43,13 @@ class Turn:
         return Turn(-self.degrees % 360)
 
     def frame(self, frame: Frame) -> Frame:
-        """The same frame with image, depth and camera turned; InputError as in `camera`."""
+        """The same frame with image, depth, boxes and camera turned; InputError as in `camera`."""
         if not self.degrees:
             return frame
         depth = None if frame.depth is None else np.asarray(cv2.rotate(frame.depth, _CODES[self.degrees]))
         image = np.asarray(cv2.rotate(frame.image, _CODES[self.degrees]), np.uint8)
-        return replace(frame, image=image, camera=self.camera(frame.camera), depth=depth)
+        boxes = None if frame.boxes is None else self._boxes(frame.boxes, frame.image.shape[1], frame.image.shape[0])
+        return replace(frame, image=image, camera=self.camera(frame.camera), depth=depth, boxes=boxes)
 
     def camera(self, camera: Camera) -> Camera:
         """Intrinsics of the turned image; InputError where the distortion is that of a tilted sensor."""
@@ -80,6 +81,11 @@ class Turn:
             joint_covariance=turned(human.joint_covariance, R),
             hypotheses=moved_hypotheses(human.hypotheses, Rigid(R, np.zeros(3))),
         )  # fmt: skip
+
+    def _boxes(self, boxes: Floats, width: int, height: int) -> Floats:
+        """Boxes [B,5] (x0, y0, x1, y1 px, score) of an image of this size -> of the turned image."""
+        corners = self.pixels(boxes[:, :4].reshape(-1, 2, 2), width, height)
+        return np.concatenate([corners.min(1), corners.max(1), boxes[:, 4:]], 1)
 
     def _pixels(self, width: int, height: int) -> Floats:
         """A of the class's docstring: pixels of an image of this size -> pixels of the turned one, homogeneous."""

@@ -54,9 +54,9 @@ def mended(path: Path) -> SplicedPath:
         entries.append(rest[1])
     data_end = end + (len(rest[0]) if rest else 0) + 13
     indexed = entries and all(chunk.indexes for chunk in chunks)  # else the records are read in their order
-    summary = b"".join([*entries, _record(_STATISTICS, bytes(46))]) if indexed else b""
-    footer = _record(_FOOTER, struct.pack("<QQI", data_end if summary else 0, 0, 0))
-    tail = (rest[0] if rest else b"") + _record(_DATA_END, bytes(4)) + summary + footer + MAGIC
+    summary = b"".join([*entries, record(_STATISTICS, bytes(46))]) if indexed else b""
+    footer = record(_FOOTER, struct.pack("<QQI", data_end if summary else 0, 0, 0))
+    tail = (rest[0] if rest else b"") + record(_DATA_END, bytes(4)) + summary + footer + MAGIC
     pieces: list[Piece] = [(0, end), tail]
     return SplicedPath(path, ".mcap", pieces)
 
@@ -93,7 +93,8 @@ def _records(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
         at += 9 + length
 
 
-def _record(kind: int, content: bytes) -> bytes:
+def record(kind: int, content: bytes) -> bytes:
+    """A record of an MCAP file."""
     return struct.pack("<BQ", kind, len(content)) + content
 
 
@@ -119,7 +120,7 @@ def _index_entry(
     """ChunkIndex of a chunk; `span`: first and last time, offset and length of its record."""
     offsets = b"".join(struct.pack("<HQ", *item) for item in indexes.items())
     content = struct.pack("<QQQQI", *span, len(offsets)) + offsets + struct.pack("<Q", index_length)
-    return _record(
+    return record(
         _CHUNK_INDEX, content + struct.pack("<I", len(compression)) + compression + struct.pack("<QQ", *sizes)
     )
 
@@ -147,12 +148,12 @@ def _rest_of_chunk(file: BinaryIO, start: int, size: int) -> tuple[bytes, bytes]
     if not messages:
         return None
     times = [time for entries in messages.values() for time, _ in entries]
-    chunk = _record(_CHUNK, struct.pack("<QQQIIQ", min(times), max(times), at, 0, 0, at) + content[:at])
+    chunk = record(_CHUNK, struct.pack("<QQQIIQ", min(times), max(times), at, 0, 0, at) + content[:at])
     records, indexes = chunk, dict[int, int]()
     for channel, entries in messages.items():
         indexes[channel] = start + len(records)
         data = b"".join(struct.pack("<QQ", *entry) for entry in entries)
-        records += _record(_MESSAGE_INDEX, struct.pack("<HI", channel, len(data)) + data)
+        records += record(_MESSAGE_INDEX, struct.pack("<HI", channel, len(data)) + data)
     span = min(times), max(times), start, len(chunk)
     return records, _index_entry(span, indexes, len(records) - len(chunk), b"", (at, at))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hmr_ros.errors import InputError
-from hmr_ros.io import cut_mcap, cut_ros1
+from hmr_ros.io import cut_mcap, cut_ros1, cut_sqlite
 
 _SUFFIXES = (".mcap", ".db3")
 
@@ -21,7 +21,7 @@ def recordings(path: Path) -> tuple[list[Any], list[str]]:
         return [_mended(path, notes)], notes
     files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
     if (path / "metadata.yaml").exists():
-        if not any(file.suffix == ".mcap" and cut_mcap.lacks_end(file) for file in files):
+        if not any(cut_mcap.lacks_end(file) or cut_sqlite.lacks_end(file) for file in files):
             return [path], notes
     elif not files:
         raise InputError(f"folder {path} holds no recording: no metadata.yaml, no .mcap, no .db3")
@@ -37,6 +37,10 @@ def _mended(file: Path, notes: list[str]) -> Any:
     if cut_ros1.lacks_end(file):
         notes.append(f"{file} lacks its index: all before the cut is read; `rosbag reindex {file}` repairs it")
         return cut_ros1.mended(file)
+    if cut_sqlite.lacks_end(file):
+        repair = f"`sqlite3 {file} .recover | sqlite3 repaired.db3`"
+        notes.append(f"{file} lacks its end: all before it is read; {repair} repairs it")
+        return cut_sqlite.mended(file)
     log = file.with_name(f"{file.name}-wal")
     if log.exists() and log.stat().st_size:
         notes.append(f"{log} holds messages that are not read; `sqlite3 {file} 'PRAGMA wal_checkpoint'` brings them in")

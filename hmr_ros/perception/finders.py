@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import weakref
+from dataclasses import astuple, replace
+
+import cv2
+import numpy as np
 
 from hmr_ros.config import DetectorConfig
 from hmr_ros.io.model_store import DETECTOR, MULTIPOSE_GRAPH, MULTIPOSE_WEIGHTS, find_model, model_file
 from hmr_ros.perception.detector import Detector, Finder, Window, without_duplicates
+from hmr_ros.perception.external import ExternalFinder
 from hmr_ros.perception.movenet import MoveNetDetector
 from hmr_ros.perception.search import BLAZEPOSE_TILES
 from hmr_ros.runtime.tfjs import can_convert
-from hmr_ros.types import Detection, Image
+from hmr_ros.types import Detection, Image, Roi
 
+_ENOUGH_PX = 1080  # lines of an image whose smallest tile has nearly twice the pixels of a detector's input
 _MOVENET_TILES = "0.6"  # in which it sees people of 60 px in 1080, and smaller tiles show it no more
 
 
@@ -39,13 +45,46 @@ class Both:
         return without_duplicates(found + self._whole(image, window))
 
 
+class Shrinking:
+    """A finder for images of any size: large ones are made smaller once, and not anew for every window."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        self._large: weakref.ref[Image] | None = None
+        self._small: Image = np.zeros((0, 0, 3), np.uint8)
+
+    @property
+    def min_score(self) -> float:
+        """Proposals below it are left out."""
+        return self._finder.min_score
+
+    @min_score.setter
+    def min_score(self, value: float) -> None:
+        self._finder.min_score = value
+
+    def __call__(self, image: Image, window: Window) -> list[Detection]:
+        """People in `window` of the BGR image [H,W,3], best first, in image coordinates."""
+        times = min(image.shape[:2]) // _ENOUGH_PX
+        if times < 2:
+            return self._finder(image, window)
+        if self._large is None or self._large() is not image:
+            size = image.shape[1] // times, image.shape[0] // times
+            self._small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            self._large = weakref.ref(image)
+        scale = image.shape[0] / self._small.shape[0]
+        found = self._finder(self._small, Window(*(round(v / scale) for v in astuple(window))))
+        return [replace(d, roi=Roi(d.roi.center_px * scale, d.roi.size_px * scale, d.roi.angle_rad)) for d in found]
+
+
 def settled(config: DetectorConfig) -> DetectorConfig:
     """The same with names in place of each "auto"."""
     kind = config.kind
     if kind == "auto":
         kind = "movenet" if has_movenet() else "blazepose"
     fractions = config.tile_fractions
-    if fractions == "auto":
+    if kind == "external":
+        fractions = ""
+    elif fractions == "auto":
         fractions = BLAZEPOSE_TILES if kind == "blazepose" else _MOVENET_TILES
     return replace(config, kind=kind, tile_fractions=fractions)
 
@@ -53,6 +92,8 @@ def settled(config: DetectorConfig) -> DetectorConfig:
 def build_finder(config: DetectorConfig, threads: int) -> Finder:
     """The detector that `config` names; AssetError names the cure where a model of it is missing."""
     kind, score = settled(config).kind, config.min_score
+    if kind == "external":
+        return ExternalFinder(score)
     if kind == "blazepose":
         return Detector(model_file(DETECTOR), score, threads)
     movenet = MoveNetDetector(model_file(MULTIPOSE_GRAPH), model_file(MULTIPOSE_WEIGHTS), score, threads)

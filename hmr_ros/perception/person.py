@@ -32,6 +32,7 @@ class Person:
         self.answered = False
         self.was_seen = True
         self.age = 0  # frames seen
+        self.rests = False  # left out of the current frame, to save time
         self.unseen_s = 0.0
         self.last = keypoints  # when last seen
         self._dt_s = 0.0  # since the last frame
@@ -42,11 +43,16 @@ class Person:
 
     def advance(self, dt_s: float) -> None:
         """So much later; not seen yet."""
-        if self.seen is None:
+        if not self.here:
             self.unseen_s += dt_s
         self.motion.predict(dt_s)
-        self._dt_s = dt_s
-        self.was_seen, self.seen = self.seen is not None, None
+        self._dt_s = dt_s + (self._dt_s if self.rests else 0.0)
+        self.was_seen, self.seen, self.rests = self.here, None, False
+
+    @property
+    def here(self) -> bool:
+        """Whether the person was seen in this frame, or would have been."""
+        return self.seen is not None or self.rests
 
     def expected_roi(self) -> Roi:
         """The crop to look at: the last one moved as the filter expects (never far, as filters overshoot)."""

@@ -8,7 +8,7 @@ from hmr_ros.config import DetectorConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.perception.detector import Window
 
-_WHOLE_PERIOD_S = 0.5  # between two searches of the whole image while somebody is tracked
+_WHOLE_PERIOD_S = 0.5  # between two searches of the whole image while somebody is tracked; of given boxes: none
 BLAZEPOSE_TILES = "0.6,0.4"  # what "auto" means here; `finders.settled` knows which detector looks
 _MIN_TILE_PX = 200  # below the 224 pixels of the detector a tile shows nothing new
 
@@ -37,6 +37,7 @@ class Search:
 
     def __init__(self, config: DetectorConfig) -> None:
         self._first_frame, self.scan_period_s = config.scan_first_frame, config.scan_period_s
+        self._whole_period_s = 0.0 if config.kind == "external" else _WHOLE_PERIOD_S
         self._fractions = _parse_fractions(config.tile_fractions)
         self.reset()
 
@@ -62,7 +63,7 @@ class Search:
         passed_s = 0.0 if self._last_ns is None else max(0.0, (stamp_ns - self._last_ns) * 1e-9)
         self._last_ns = stamp_ns
         chosen = []
-        if first or idle or stamp_ns - self._whole_ns >= _WHOLE_PERIOD_S * 1e9:
+        if first or idle or stamp_ns - self._whole_ns >= self._whole_period_s * 1e9:
             chosen.append(whole(width, height))
             self._whole_ns = stamp_ns
         if first and self._first_frame:

@@ -26,6 +26,7 @@ _STILL_THERE_S = 0.5  # for this long a person out of sight still explains what 
 _MAX_PUT_OFF = 10  # frames a search may be put off
 _ESTABLISHED = 10  # frames after which an identity is as good as an older one
 _SURPRISE = 0.1  # by so much an older identity may fit worse before it loses a body to a younger one
+_NEAR_PEOPLE = 3  # who are followed in every frame, however late it is
 _FLEETING = 3  # frames after which somebody who was lost is waited for
 _CROWDED = 0.1  # share of a person's box in another's from which their clothes are not learned
 _MIXED = 0.4  # the same, from which their place is less certain
@@ -51,6 +52,7 @@ class PersonTracker:
         self._scene = SceneMemory()
         self.adjust(config, search)
         self._next_id = 0
+        self._frames, self._hurried = 0, False
         self.reset()
 
     def reset(self) -> None:
@@ -65,6 +67,10 @@ class PersonTracker:
         """Forget everybody, and begin with the first id."""
         self._next_id = 0
         self.reset()
+
+    def hurry(self, late: bool) -> None:
+        """Whether answers take longer than images come: then far people are followed in every other frame."""
+        self._hurried = late
 
     def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
         """Take scores, times and numbers that changed; networks and tiles stay."""
@@ -119,7 +125,10 @@ class PersonTracker:
     def _follow(self, frame: Frame) -> None:
         """Landmarks of everybody who was seen in the last frame, and a second look for one who was not."""
         looks, retried = [], False
+        self._leave_out_far_people()
         for person in sorted(self._people, key=lambda p: p.unseen_s):
+            if person.rests:
+                continue
             if person.unseen_s > 0:
                 if retried:
                     continue
@@ -134,6 +143,17 @@ class PersonTracker:
             look.person.observe(look.keypoints, certain=among < _MIXED)
             if among < _CROWDED:
                 look.person.wears(look.colours)
+
+    def _leave_out_far_people(self) -> None:
+        """In a hurry, each of the smaller people rests in every other frame."""
+        self._frames += 1
+        if not self._hurried:
+            return
+        followed = [p for p in self._people if p.was_seen and p.age > _ESTABLISHED]
+        # in coarse steps, so that people of one size do not change places
+        followed.sort(key=lambda p: (-round(4 * np.log2(p.last.next_roi.size_px)), p.track_id))
+        for person in followed[_NEAR_PEOPLE:]:
+            person.rests = (person.track_id + self._frames) % 2 == 0
 
     def _least_score(self, person: Person) -> float:
         return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
@@ -170,13 +190,13 @@ class PersonTracker:
 
     def _is_known(self, d: Detection) -> bool:
         for person in self._people:
-            if person.seen is not None and roi_distance(d.roi, person.seen.next_roi) < _NEAR_TRACK:
+            if person.here and roi_distance(d.roi, person.last.next_roi) < _NEAR_TRACK:
                 return True
         return any(roi_distance(d.roi, old.roi) < _NEAR_TRACK / 2 for _, old in self._rejected)
 
     def _recover(self, frame: Frame, proposals: list[Detection], checks: int) -> tuple[list[Detection], int]:
         """Give lost people their id back where a proposal fits (optimal assignment); returns what is left."""
-        lost = [p for p in self._people if p.seen is None]
+        lost = [p for p in self._people if not p.here]
         if not lost or not proposals:
             return proposals, checks
         cost = np.array([[p.mismatch(d.roi) for d in proposals] for p in lost])

@@ -18,6 +18,7 @@ from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Floats, Frame, Human, TrackingState
 
 _DEPTH = 10
+_TRACKED = "/humans/bodies/tracked"
 # order of Skeleton2D; the neck, which BlazePose lacks, is between the shoulders
 _SKELETON = (
     "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
@@ -42,11 +43,14 @@ def skeleton_2d(human: Human, width: int, height: int) -> Floats:
 
 
 class HriPublisher:
-    """/humans/bodies/tracked, and for each body roi, skeleton2d, joint_states and urdf."""
+    """/humans/bodies/tracked, and for each body joint_states, urdf and, of an image, roi and skeleton2d."""
 
-    def __init__(self, node: Node, prefix: str, notices: Notices) -> None:
-        """Publishes nothing where hri_msgs is missing, or where people's frames are not called body_ID."""
-        self._node, self._prefix = node, prefix
+    def __init__(self, node: Node, prefix: str, notices: Notices, *, images: bool = True) -> None:
+        """Publishes nothing where hri_msgs is missing, or where people's frames are not called body_ID.
+
+        `images`: bodies are seen in one, in which they have a region and points.
+        """
+        self._node, self._prefix, self._notices, self._images = node, prefix, notices, images
         self._bodies: dict[str, dict[str, Any]] = {}
         self._tracked: Any = None
         if importlib.util.find_spec("hri_msgs") is None:
@@ -58,12 +62,15 @@ class HriPublisher:
         import hri_msgs.msg
 
         self._messages = hri_msgs.msg
-        self._tracked = node.create_publisher(self._messages.IdsList, "/humans/bodies/tracked", _DEPTH)
+        self._tracked = node.create_publisher(self._messages.IdsList, _TRACKED, _DEPTH)
 
-    def __call__(self, frame: Frame, people: list[Human], image_header: Header) -> None:
-        """Everybody in one image."""
+    def __call__(self, frame: Frame | None, people: list[Human], image_header: Header) -> None:
+        """Everybody in one image, or of several cameras."""
         if self._tracked is None:
             return
+        if not self._images and self._node.count_publishers(_TRACKED) > 1:
+            cure = "set output.ros4hri: false for the cameras' nodes"
+            self._notices.once("hri_twice", f"others publish {_TRACKED} too, so that people are there twice: {cure}")
         ids = {person_id(f"{self._prefix}{h.track_id}"): h for h in people}
         for gone in self._bodies.keys() - ids.keys():
             self._leave(gone)
@@ -78,13 +85,13 @@ class HriPublisher:
         if self._tracked is not None:
             self._node.destroy_publisher(self._tracked)
 
-    def _publish(self, name: str, human: Human, frame: Frame, header: Header) -> None:
+    def _publish(self, name: str, human: Human, frame: Frame | None, header: Header) -> None:
         topics = self._bodies.get(name) or self._join(name, human)
         if topics["joint_states"].get_subscription_count():
             angles = hri_angles(human)
             names = [f"{joint}_{name}" for joint in angles]
             topics["joint_states"].publish(JointState(header=header, name=names, position=list(angles.values())))
-        if human.state == TrackingState.SEARCHING:
+        if frame is None or not self._images or human.state == TrackingState.SEARCHING:
             return
         if topics["roi"].get_subscription_count():
             topics["roi"].publish(self._region(human, frame, header))
@@ -109,11 +116,12 @@ class HriPublisher:
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         create, messages = self._node.create_publisher, self._messages
         self._bodies[name] = {
-            "roi": create(messages.NormalizedRegionOfInterest2D, f"{base}/roi", _DEPTH),
-            "skeleton2d": create(messages.Skeleton2D, f"{base}/skeleton2d", _DEPTH),
             "joint_states": create(JointState, f"{base}/joint_states", _DEPTH),
             "urdf": create(String, f"{base}/urdf", latched),
         }
+        if self._images:
+            self._bodies[name]["roi"] = create(messages.NormalizedRegionOfInterest2D, f"{base}/roi", _DEPTH)
+            self._bodies[name]["skeleton2d"] = create(messages.Skeleton2D, f"{base}/skeleton2d", _DEPTH)
         self._bodies[name]["urdf"].publish(String(data=hri_urdf(human, name)))
         return self._bodies[name]
 

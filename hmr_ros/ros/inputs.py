@@ -1,4 +1,4 @@
-"""The node's subscriptions: images in the transport that is there, intrinsics, depth; and why they are silent."""
+"""The node's subscriptions: images in the transport that is there, intrinsics, depth, boxes; why they are silent."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.ros.depth import DepthTopic
+from hmr_ros.ros.detections import DetectionsTopic
 from hmr_ros.ros.environment import subscribed, subscription_event_callbacks
 from hmr_ros.ros.graph import COMPRESSED, transport_of, why_no_info, why_silent
 from hmr_ros.ros.notices import Notices
@@ -53,7 +54,10 @@ class StampCheck:
 class Inputs:
     """What a node is subscribed to while it is active."""
 
-    def __init__(self, node: Node, config: InputConfig, notices: Notices, on_image: Callable[[Any], None]) -> None:
+    def __init__(
+        self, node: Node, config: InputConfig, notices: Notices, on_image: Callable[[Any], None], *, boxes: bool = False
+    ) -> None:
+        """`boxes`: people come from the detections topic."""
         self._node, self._config, self._notices, self._on_image = node, config, notices, on_image
         self.image_topic = resolved(node, config.image_topic)
         self.info_topic = _info_topic(node, config.camera_info_topic, self.image_topic)
@@ -71,6 +75,7 @@ class Inputs:
         info_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._infos = subscribed(node, CameraInfo, self.info_topic, self._on_info, info_qos)
         self.depths = _depth_topic(node, config)
+        self.detections = _detections_topic(node, config) if boxes else None
 
     def close(self) -> None:
         """Leave all topics."""
@@ -78,6 +83,8 @@ class Inputs:
         self._node.destroy_subscription(self._infos)
         if self.depths is not None:
             self.depths.close()
+        if self.detections is not None:
+            self.detections.close()
 
     def choose_transport(self) -> None:
         """Subscribe the images in the transport that is there by now, unless that is done already."""
@@ -152,7 +159,7 @@ class Inputs:
 
 def check_topics(node: Node, config: InputConfig) -> None:
     """ConfigError where a name is none that a topic can have."""
-    for name in (config.image_topic, config.camera_info_topic, config.depth_topic):
+    for name in (config.image_topic, config.camera_info_topic, config.depth_topic, config.detections_topic):
         if name:
             resolved(node, name)
 
@@ -166,7 +173,8 @@ def resolved(node: Node, name: str, where: str = "the input.*_topic parameters")
         raise ConfigError(f"'{name}' is no topic name: {said}; check {where}") from error
 
 
-def _remapped(node: Node, name: str) -> bool:
+def is_remapped(node: Node, name: str) -> bool:
+    """Whether the user gave a relative topic another name."""
     return bool(node.resolve_topic_name(name) != node.resolve_topic_name(name, only_expand=True))
 
 
@@ -174,15 +182,21 @@ def _info_topic(node: Node, given: str, images: str) -> str:
     """Where CameraInfo is expected: as given, as `camera_info` is remapped, else beside the images."""
     if given:
         return resolved(node, given)
-    return str(node.resolve_topic_name("camera_info")) if _remapped(node, "camera_info") else info_topic(images)
+    return str(node.resolve_topic_name("camera_info")) if is_remapped(node, "camera_info") else info_topic(images)
 
 
 def _depth_topic(node: Node, config: InputConfig) -> DepthTopic | None:
-    name = config.depth_topic or ("depth" if _remapped(node, "depth") else "")
+    name = config.depth_topic or ("depth" if is_remapped(node, "depth") else "")
     if not name:
         return None
     # deeper than one: none is dropped that an image may wait for
     return DepthTopic(node, name, QoSProfile(depth=5, reliability=_reliability(config)))
+
+
+def _detections_topic(node: Node, config: InputConfig) -> DetectionsTopic:
+    # deeper than one, as depth: none is dropped that an image may wait for
+    qos = QoSProfile(depth=5, reliability=_reliability(config))
+    return DetectionsTopic(node, config.detections_topic or "detections", config, qos)
 
 
 def _reliability(config: InputConfig) -> ReliabilityPolicy:

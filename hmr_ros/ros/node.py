@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -17,9 +18,10 @@ from hmr_ros.errors import ConfigError
 from hmr_ros.exchange.stream import LiveStream, is_wanted
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
+from hmr_ros.ros.detections import wants_detections
 from hmr_ros.ros.diagnostics import judge, rest
 from hmr_ros.ros.environment import give_back_memory
-from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics
+from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics, is_remapped
 from hmr_ros.ros.managed import ManagedNode
 from hmr_ros.ros.parameters import changed, declare_settings
 from hmr_ros.ros.publishers import Publishers
@@ -46,13 +48,18 @@ class HmrNode(ManagedNode):
         self._transforms: TransformListener | None = None
         self._worker: Worker | None = None
         self._stream: LiveStream | None = None
+        self._from_boxes = False  # people come from another detector
         self._silence = ""
         self._begin(self._config.autostart, self._config.output.diagnostics_period_s)
         self._watch_timer = self.create_timer(_WATCH_S, self._watch, clock=self._steady)
         self._watch_timer.cancel()
 
     def _configure(self) -> None:
-        self._pipeline = self._make_pipeline(self._config)
+        config = self._config
+        self._from_boxes = wants_detections(is_remapped(self, "detections"), config)
+        if self._from_boxes:
+            config = replace(config, detector=replace(config.detector, kind="external"))
+        self._pipeline = self._make_pipeline(config)
         warm_up(self._pipeline)
         self._outputs = Publishers(self, self._config.output, self._pipeline.body, self._notices)
 
@@ -66,7 +73,7 @@ class HmrNode(ManagedNode):
         if self._config.output.target_frame:
             self._transforms = TransformListener(self)
         self._stamps = StampCheck()
-        self._inputs = Inputs(self, self._config.input, self._notices, self._on_image)
+        self._inputs = Inputs(self, self._config.input, self._notices, self._on_image, boxes=self._from_boxes)
         around = Surroundings(
             self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms, self._stream
         )
@@ -130,14 +137,17 @@ class HmrNode(ManagedNode):
         if problem:
             self._statistics.note(problem)
             self._notices.once(problem, problem)
-        if self._inputs.depths is not None:
-            self._inputs.depths.image(stamp_ns(message.header.stamp))
+        for matched in (self._inputs.depths, self._inputs.detections):
+            if matched is not None:
+                matched.image(stamp_ns(message.header.stamp))
         self._worker.image(message)
 
     def _watch(self) -> None:
-        """While no image comes, find out why, take another transport that is there, and say so once."""
+        """While no image or box comes, find out why, take another transport or type that is there, and say so once."""
         if self._inputs is None:
             return
+        if self._inputs.detections is not None:
+            self._inputs.detections.look()
         silence = self._inputs.silence()
         if silence and silence != self._silence:
             self.get_logger().warning(f"no image on {self._inputs.image_topic}: {silence}")

@@ -59,7 +59,8 @@ class Publishers:
         self._latched_body = node.create_publisher(BodyModelMsg, "~/body_model", latched)
         self._latched_body.publish(body_to_msg(body))
         self._frames = FrameBroadcaster(node, self._prefix)
-        self._hri, self._people = HriPublisher(node, self._prefix, notices), PeoplePublisher(node, self._prefix)
+        self._hri = HriPublisher(node, self._prefix, notices, images=images)
+        self._people = PeoplePublisher(node, self._prefix)
         self._skeletons, self._meshes = SkeletonMarkers(), MeshMarkers(body)
 
     def publish(self, answer: Answer) -> None:
@@ -68,7 +69,7 @@ class Publishers:
         self.humans.publish(humans_to_msg(people, header, self._prefix))
         if config.tf:
             self._frames(people, header, config.tf_joints)
-        if config.ros4hri and answer.frame is not None:
+        if config.ros4hri:
             self._hri(answer.frame, people, answer.image_header)
             self._people(people, header)
         if self._hypotheses.get_subscription_count():

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hmr_ros.config import load_yaml
 from hmr_ros.errors import ConfigError
 from hmr_ros.ros.environment import profile_environment
+from hmr_ros.yaml_reader import load_yaml
 
 SIM_TIME = "use_sim_time"  # a parameter that every ROS node has
 AUTOSTART = "autostart"
@@ -35,6 +35,12 @@ START_ARGUMENTS = (
     ),
     StartArgument(
         "depth_topic", "", "topic of registered depth; empty: as the parameter file says", "input.depth_topic"
+    ),
+    StartArgument(
+        "detections_topic",
+        "",
+        "topic of another detector's boxes of people; empty: as the parameter file says",
+        "input.detections_topic",
     ),
     StartArgument(
         "target_frame",

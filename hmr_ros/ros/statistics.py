@@ -38,13 +38,21 @@ class LiveStatistics:
         """`clock` in seconds."""
         self._lock = threading.Lock()
         self._clock = clock
-        self._counts = {"received": 0, "published": 0, "dropped": 0, "failed": 0, "without_depth": 0}
+        self._counts = {
+            "received": 0,
+            "published": 0,
+            "dropped": 0,
+            "failed": 0,
+            "without_depth": 0,
+            "without_boxes": 0,
+        }
         self._earlier = deque([(clock(), dict(self._counts))])  # counts at the last reports
         self._latency_ms: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
         self._people = 0
         self._last_image: float | None = None
         self._failure = self._camera_problem = ""
+        self.hurried = False  # far people are followed in every other image
         self._notes: dict[str, float] = {}  # text -> when it was last true
 
     def restart(self) -> None:
@@ -69,6 +77,11 @@ class LiveStatistics:
         """An image is answered without the depth that was asked for."""
         with self._lock:
             self._counts["without_depth"] += 1
+
+    def without_boxes(self) -> None:
+        """An image is searched without boxes, where another detector was asked for them."""
+        with self._lock:
+            self._counts["without_boxes"] += 1
 
     def note(self, text: str) -> None:
         """Something is odd that does not keep images from being answered."""
@@ -109,18 +122,22 @@ class LiveStatistics:
                 p50, p95 = np.percentile(times, (50, 95))
                 values |= {f"{name}_ms_p50": f"{p50:.1f}", f"{name}_ms_p95": f"{p95:.1f}"}
         values["people"] = str(self._people)
+        values["hurried"] = str(self.hurried).lower()
         values["camera_guessed"] = str(bool(self._camera_problem)).lower()
         return values
 
 
 _MEMORY = 0.9  # of the running means
+_ROOM = 0.6  # of a period: eight people of whom five rest in every other frame take 0.8 of the time of all
 _MAX_PERIOD_S = 1.0  # a longer gap is a pause of the camera, not its rate
 
 
 class Pace:
-    """Running means of the images' period and of the deferrable work's duration."""
+    """Running means of the images' period, of the time that answers take, and of the deferrable work's duration."""
 
     def __init__(self) -> None:
+        self.late = False  # answers take longer than images come
+        self._answer_s = 0.0
         self._period_s: float | None = None
         self._work_s = 0.0
         self._last_stamp_ns: int | None = None
@@ -132,6 +149,14 @@ class Pace:
             if 0 < passed_s < _MAX_PERIOD_S:
                 self._period_s = passed_s if self._period_s is None else _mean(self._period_s, passed_s)
         self._last_stamp_ns = stamp_ns
+
+    def answered(self, seconds: float, period_s: float) -> None:
+        """An answer took this long, of the camera's period.
+
+        Being late ends when there is room for what is then done again.
+        """
+        self._answer_s = _mean(self._answer_s, seconds)
+        self.late = self._answer_s > period_s * (_ROOM if self.late else 1.0)
 
     def worked(self, seconds: float) -> None:
         """The deferrable work took this long."""

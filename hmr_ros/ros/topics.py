@@ -1,5 +1,5 @@
-"""Everything that the live node has on the ROS graph, as one table: the reference page and the SROS2 policy are written
-from it, and a test compares it with the running node.
+"""Everything that the nodes have on the ROS graph, a table each: the reference page and the SROS2 policy are written
+from them, and a test compares them with the running nodes.
 
 `python -m hmr_ros.ros.topics page > docs/topics.md`, and with `policy` policies/hmr_ros.policy.xml.
 """
@@ -57,6 +57,13 @@ TOPICS = (
         (_COMPRESSED,),
         IN,
         "likewise, where the topic's name ends so",
+    ),
+    Topic(
+        "detections",
+        ("hmr_ros/msg/RoiArray", "vision_msgs/msg/Detection2DArray"),
+        IN,
+        "where `detections` is remapped, `input.detections_topic` set or `detector.kind: external`: another detector's"
+        " boxes of people in place of our own detector ([stack.md](stack.md#your-own-detector))",
     ),
     Topic("/tf", (_TF,), IN, "where `output.target_frame` is set"),
     Topic("/tf_static", (_TF,), IN, "where `output.target_frame` is set"),
@@ -169,6 +176,34 @@ SERVICES = (
     ),
     Service("~/get_type_description", "type_description_interfaces/srv/GetTypeDescription", "of every node"),
 )
+_SHARED = ("~/markers", "~/mesh", "~/joint_states", "~/body_model", "/tf", "/people", "~/transition_event")
+_OF_A_NODE = ("/parameter_events", "/rosout")
+_OF_A_BODY = ("/humans/bodies/tracked", f"/humans/bodies/{ID}/joint_states", f"/humans/bodies/{ID}/urdf")
+FUSION_TOPICS = (
+    Topic(
+        f"{ID}/hmr/humans",
+        ("hmr_ros/msg/HumanArray",),
+        IN,
+        "best effort; of each camera's node, or as `humans_topic` in the cameras' file says",
+    ),
+    Topic("/tf", (_TF,), IN, "where a camera has no R and t in the file"),
+    Topic("/tf_static", (_TF,), IN, "where a camera has no R and t in the file"),
+    Topic("/clock", ("rosgraph_msgs/msg/Clock",), IN, "where `use_sim_time` is set"),
+    Topic(
+        "~/humans",
+        ("hmr_ros/msg/HumanArray",),
+        OUT,
+        "everybody of one moment, once; header = stamp of its newest image, `output.target_frame`",
+    ),
+    Topic("~/hypotheses", ("hmr_ros/msg/HypothesisArray",), OUT, f"{_WATCHED}; of several cameras there are none"),
+    *(t for t in TOPICS if t.direction == OUT and t.name in (*_SHARED, *_OF_A_BODY, *_OF_A_NODE)),
+    Topic(
+        "/diagnostics",
+        ("diagnostic_msgs/msg/DiagnosticArray",),
+        OUT,
+        "in every state: of each camera rate, age, partners, and why it is silent or left out",
+    ),
+)
 # frame, its parent, what it is; `ros/frames.py` broadcasts them
 FRAMES = (
     (
@@ -190,16 +225,13 @@ def topic_page() -> str:
     lines = [
         "# Topics, services, frames",
         "",
-        "Of the node `hmr`; written by `python -m hmr_ros.ros.topics page > docs/topics.md`, and compared with the",
-        "running node by a test. Relative names follow namespace and remaps, `~` is the node: `/hmr` unless there is a",
-        "namespace. What the arguments and settings mean: [usage.md](usage.md#ros-2-node),",
-        "[parameters.md](parameters.md).",
+        "Of the nodes `hmr` and [`fusion`](#the-node-fusion); written by",
+        "`python -m hmr_ros.ros.topics page > docs/topics.md`, and compared with the running nodes by a test. Relative",
+        "names follow namespace and remaps, `~` is the node: `/hmr` unless there is a namespace. What the arguments",
+        "and settings mean: [usage.md](usage.md#ros-2-node), [parameters.md](parameters.md).",
         "",
-        "| topic | type | | |",
-        "|---|---|---|---|",
+        *_topic_rows(TOPICS),
     ]
-    for t in TOPICS:
-        lines.append(f"| `{t.name.replace(ID, '<id>')}` | {_types(t.types)} | {t.direction} | {t.text} |")
     lines += ["", "QoS: [parameters.md](parameters.md) has `input.reliability`;"]
     lines += [
         "`qos_overrides./image.subscription.reliability` and its like go before it. What is published is reliable,"
@@ -209,34 +241,56 @@ def topic_page() -> str:
     lines += [f"| `{s.name}` | {_types([s.type])} | {s.text} |" for s in SERVICES]
     lines += ["", "| frame on /tf | parent | |", "|---|---|---|"]
     lines += [f"| `{frame}` | {parent} | {text} |" for frame, parent, text in FRAMES]
-    return "\n".join([*lines, ""])
+    lines += [
+        "",
+        "## The node `fusion`",
+        "",
+        "Several cameras as one ([usage.md](usage.md#many-cameras)): `~` is `/fusion`.",
+    ]
+    lines += ["Its services are those of `hmr`, its frames `body_fusion_<id>` in `output.target_frame`.", ""]
+    return "\n".join([*lines, *_topic_rows(FUSION_TOPICS), ""])
 
 
 def policy() -> str:
-    """policies/hmr_ros.policy.xml: an SROS2 policy (schema 0.2.0) that allows the table and nothing else."""
-    groups = [
-        _rules("topics", 'subscribe="ALLOW"', [t.name for t in TOPICS if t.direction == IN]),
-        _rules("topics", 'publish="ALLOW"', [t.name for t in TOPICS if t.direction == OUT]),
-        _rules("services", 'reply="ALLOW"', [s.name for s in SERVICES]),
-    ]
+    """policies/hmr_ros.policy.xml: an SROS2 policy (schema 0.2.0) that allows the tables and nothing else."""
     rows = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        "<!-- What the node hmr uses and nothing else; SECURITY.md says how to apply it. Where the camera's topics",
-        "     have other names, write these for image, camera_info and depth.",
+        "<!-- What the nodes hmr and fusion use and nothing else; SECURITY.md says how to apply it. Where the camera's",
+        "     topics have other names, write these for image, camera_info, depth, detections.",
         "     Written by `python -m hmr_ros.ros.topics policy`. -->",
         '<policy version="0.2.0">',
         "  <enclaves>",
-        '    <enclave path="/hmr">',
-        "      <profiles>",
-        '        <profile ns="/" node="hmr">',
-        *(line for group in groups for line in group),
-        "        </profile>",
-        "      </profiles>",
-        "    </enclave>",
+        *_enclave("hmr", TOPICS),
+        *_enclave("fusion", FUSION_TOPICS),
         "  </enclaves>",
         "</policy>",
     ]
     return "\n".join([*rows, ""])
+
+
+def _topic_rows(topics: Iterable[Topic]) -> list[str]:
+    rows = ["| topic | type | | |", "|---|---|---|---|"]
+    for t in topics:
+        name = t.name.replace(ID, "<camera>" if t.name.startswith(ID) else "<id>")
+        rows.append(f"| `{name}` | {_types(t.types)} | {t.direction} | {t.text} |")
+    return rows
+
+
+def _enclave(node: str, topics: tuple[Topic, ...]) -> list[str]:
+    groups = [
+        _rules("topics", 'subscribe="ALLOW"', [t.name for t in topics if t.direction == IN]),
+        _rules("topics", 'publish="ALLOW"', [t.name for t in topics if t.direction == OUT]),
+        _rules("services", 'reply="ALLOW"', [s.name for s in SERVICES]),
+    ]
+    return [
+        f'    <enclave path="/{node}">',
+        "      <profiles>",
+        f'        <profile ns="/" node="{node}">',
+        *(line for group in groups for line in group),
+        "        </profile>",
+        "      </profiles>",
+        "    </enclave>",
+    ]
 
 
 def _types(types: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError
 from hmr_ros.exchange.stream import LiveStream
 from hmr_ros.geometry.camera import guess_camera
+from hmr_ros.io.depth_messages import ImagePeriod
 from hmr_ros.io.encodings import decode_image, stamp_ns
 from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.pipeline import Pipeline
@@ -65,7 +66,7 @@ class Worker:
         self._stopping = self._reset = False
         self._new_config: HmrConfig | None = None
         self._next_index = 0
-        self._pace = Pace()
+        self._pace, self._camera_period = Pace(), ImagePeriod()
         self._pipeline.reset()
         self._thread = threading.Thread(target=self._work, name="hmr_worker", daemon=True)
 
@@ -84,6 +85,7 @@ class Worker:
         """The newest image."""
         with self._changed:
             self._around.statistics.received(dropped=self._slot is not None)
+            self._camera_period.image(stamp_ns(message.header.stamp))
             self._slot = message, time.monotonic()
             self._changed.notify()
 
@@ -130,6 +132,7 @@ class Worker:
         self._around.notices.warn(reason)
 
     def _answer(self, message: Any, came_s: float) -> None:
+        start = time.monotonic()
         image = decode_image(message, convert_with_cv_bridge, self._config.input.max_pixels)
         camera, problem = self._around.inputs.camera(image.shape[1], image.shape[0])
         header = image_header(message.header, self._config.input.optical_frame, self._around.notices)
@@ -137,10 +140,15 @@ class Worker:
         stamp = stamp_ns(header.stamp)
         frame = TopicFrame(self._next_index, stamp, image, camera, header, problem, depth=depth)
         self._next_index += 1
+        if self._config.detector.before_answer:
+            frame = self._with_boxes(frame, came_s)
         result = self._pipeline.step(frame)
         if result is not None:
             self._publish(result)
-        self._search(frame)
+        self._pace.answered(time.monotonic() - start, 2e-9 * self._camera_period.half_ns)
+        self._pipeline.hurry(self._pace.late)
+        self._around.statistics.hurried = self._pace.late
+        self._search(frame, came_s)
 
     def _publish(self, result: Result) -> None:
         frame = cast(TopicFrame, result.frame)  # the pipeline gives back the frames that it got
@@ -165,14 +173,30 @@ class Worker:
     def _age_ns(self, frame: Frame) -> int:
         return int(self._around.node.get_clock().now().nanoseconds) - frame.stamp_ns
 
-    def _search(self, frame: Frame) -> None:
+    def _search(self, frame: TopicFrame, came_s: float) -> None:
         """Search for new people in the time that is left until the next image."""
         self._pace.image(frame.stamp_ns)
         with self._changed:
             waiting = self._slot is not None
+        defer = waiting or self._pace.is_short(self._age_ns(frame) * 1e-9)
+        if not self._config.detector.before_answer:
+            frame = self._with_boxes(frame, came_s, wait=not defer)
         start = time.monotonic()
-        if self._pipeline.search(frame, defer=waiting or self._pace.is_short(self._age_ns(frame) * 1e-9)):
+        if self._pipeline.search(frame, defer=defer):
             self._pace.worked(time.monotonic() - start)
+
+    def _with_boxes(self, frame: TopicFrame, came_s: float, wait: bool = True) -> TopicFrame:
+        """The same frame with what another detector saw in it, where one is asked."""
+        detections = self._around.inputs.detections
+        if detections is None:
+            return frame
+        boxes, problem = detections.boxes_of(frame.stamp_ns, came_s, wait)
+        if problem:
+            self._around.notices.warn(problem)
+            self._around.statistics.note(problem)
+        if boxes is None:
+            self._around.statistics.without_boxes()
+        return replace(frame, boxes=boxes)
 
     def _depth(self, header: Header, image: ImageArray, came_s: float) -> Floats | None:
         depths = self._around.inputs.depths

@@ -45,13 +45,17 @@ def test_a_turned_camera_sees_turned_points_at_turned_pixels(lens, degrees):
 def test_pixels_carry_their_colour_and_depth(degrees):
     turn = Turn(degrees)
     image, depth = RNG.integers(0, 255, (48, 64, 3), np.uint8), RNG.uniform(1, 5, (48, 64)).astype(np.float32)
-    frame = Frame(0, 0, image, guess_camera(64, 48), depth=depth)
+    boxes = np.array([[3.0, 5, 20, 40, 0.7], [0, 0, 63, 47, 0.2]])
+    frame = Frame(0, 0, image, guess_camera(64, 48), depth=depth, boxes=boxes)
     turned = turn.frame(frame)
     xy = RNG.integers([0, 0], [64, 48], (30, 2))
     x, y = turn.pixels(xy.astype(float), 64, 48).astype(int).T
     np.testing.assert_array_equal(turned.image[y, x], image[xy[:, 1], xy[:, 0]])
     np.testing.assert_array_equal(turned.depth[y, x], depth[xy[:, 1], xy[:, 0]])
     assert turned.camera.guessed and turned.image.flags["C_CONTIGUOUS"]
+    np.testing.assert_allclose(turn.back.frame(turned).boxes, boxes)
+    (x0, y0, x1, y1), again = turned.boxes[1, :4], np.array(turned.image.shape[1::-1]) - 1
+    assert (x0, y0) == (0, 0) and (x1, y1) == tuple(again) and turned.boxes[1, 4] == 0.2
 
 
 @pytest.mark.parametrize("lens", LENSES)

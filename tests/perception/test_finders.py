@@ -2,6 +2,7 @@
 
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ from hmr_ros.config import DetectorConfig
 from hmr_ros.errors import AssetError
 from hmr_ros.io.model_store import DETECTOR, model_file
 from hmr_ros.perception.detector import Detector, Window
-from hmr_ros.perception.finders import Both, build_finder, has_movenet, settled
+from hmr_ros.perception.finders import Both, Shrinking, build_finder, has_movenet, settled
 from hmr_ros.perception.movenet import MoveNetDetector
 from hmr_ros.perception.search import whole
 from hmr_ros.types import Detection, Roi
@@ -37,6 +38,34 @@ def test_a_changed_score_reaches_both():
     both = Both(first, second)
     both.min_score = 0.7
     assert (first.min_score, second.min_score, both.min_score) == (0.7, 0.7, 0.7)
+
+
+def test_large_images_are_made_smaller_once_and_people_are_where_they_were(rendered):
+    """Side by side with a detector that sees every window at full size."""
+    large = np.tile(cv2.resize(rendered[0][0], (1920, 1440)), (2, 2, 1))
+    detector = Detector(model_file(DETECTOR), 0.5, 1)
+    seen = []
+
+    def watched(image, window):
+        seen.append(image)
+        return detector(image, window)
+
+    shrinking = Shrinking(watched)
+    windows = [whole(3840, 2880), Window(0, 0, 1700), Window(1920, 1440, 1700), Window(-200, 900, 2000)]
+    for window in windows:
+        for a, b in zip(shrinking(large, window), detector(large, window), strict=True):
+            assert np.linalg.norm(a.roi.center_px - b.roi.center_px) < 0.02 * b.roi.size_px
+            assert a.roi.size_px == pytest.approx(b.roi.size_px, rel=0.03) and a.score == pytest.approx(
+                b.score, abs=0.1
+            )
+    assert any(shrinking(large, w) for w in windows) and len({id(image) for image in seen}) == 1
+    assert seen[0].shape == (1440, 1920, 3)
+    other = large.copy()
+    shrinking(other, windows[0])
+    assert seen[-1] is not seen[0]
+    small = rendered[0][0]
+    shrinking(small, whole(480, 360))
+    assert seen[-1] is small
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("movenet", MoveNetDetector), ("both", Both), ("blazepose", Detector)])

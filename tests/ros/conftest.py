@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +16,9 @@ MISSING = importlib.util.find_spec("rclpy") is None or importlib.util.find_spec(
 
 if MISSING:
     collect_ignore_glob = ["test_*.py"]
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def pytest_configure(config):
@@ -35,3 +40,34 @@ def robot():
     yield start
     for r in made:
         r.close()
+
+
+@pytest.fixture(scope="session")
+def with_messages(tmp_path_factory):
+    """Variables with which a process finds hri_msgs, people_msgs and vision_msgs; these are built here."""
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    prefix, build = tmp_path_factory.mktemp("prefix"), tmp_path_factory.mktemp("build")
+    venv = Path(sys.prefix)
+    env = {
+        **os.environ,
+        "CMAKE_PREFIX_PATH": str(venv),
+        "AMENT_PREFIX_PATH": str(venv),
+        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }
+    for name in ("hri_msgs", "people_msgs", "vision_msgs"):
+        configure = ["cmake", "-S", ROOT / "interfaces" / name, "-B", build / name, f"-DCMAKE_INSTALL_PREFIX={prefix}"]
+        configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]
+        for command in (
+            configure,
+            ["cmake", "--build", build / name, "--parallel", "2"],
+            ["cmake", "--install", build / name],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    (packages,) = prefix.glob("lib/python*/site-packages")
+    libraries = os.pathsep.join([str(prefix / "lib"), str(venv / "lib"), os.environ.get("LD_LIBRARY_PATH", "")])
+    found = os.pathsep.join([str(packages), *filter(None, [os.environ.get("PYTHONPATH", str(ROOT))])])
+    # a domain of its own: nodes of other tests are called hmr too
+    domain = str(1 + os.getpid() % 100)
+    return {**env, "PYTHONPATH": found, "LD_LIBRARY_PATH": libraries, "ROS_DOMAIN_ID": domain}

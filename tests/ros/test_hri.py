@@ -1,8 +1,6 @@
 """ROS4HRI (REP-155) and /people, from a process that has the message packages; these are built here where missing."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -14,47 +12,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Header
 
 from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.ros.convert import humans_to_msg
 from hmr_ros.ros.hri import skeleton_2d
-from hmr_ros.ros.topics import OUT, TOPICS
-
-ROOT = Path(__file__).parents[2]
+from hmr_ros.ros.topics import FUSION_TOPICS, OUT, TOPICS
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """Variables with which a process finds hri_msgs and people_msgs."""
-    if shutil.which("cmake") is None:
-        pytest.skip("cmake is not installed")
-    prefix, build = tmp_path_factory.mktemp("prefix"), tmp_path_factory.mktemp("build")
-    venv = Path(sys.prefix)
-    env = {
-        **os.environ,
-        "CMAKE_PREFIX_PATH": str(venv),
-        "AMENT_PREFIX_PATH": str(venv),
-        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
-    }
-    for name in ("hri_msgs", "people_msgs"):
-        configure = ["cmake", "-S", ROOT / "interfaces" / name, "-B", build / name, f"-DCMAKE_INSTALL_PREFIX={prefix}"]
-        configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]
-        for command in (configure, ["cmake", "--build", build / name], ["cmake", "--install", build / name]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    (packages,) = prefix.glob("lib/python*/site-packages")
-    libraries = os.pathsep.join([str(prefix / "lib"), str(venv / "lib"), os.environ.get("LD_LIBRARY_PATH", "")])
-    found = os.pathsep.join([str(packages), *filter(None, [os.environ.get("PYTHONPATH", str(ROOT))])])
-    # a domain of its own: nodes of other tests are called hmr too
-    domain = str(1 + os.getpid() % 100)
-    return {**env, "PYTHONPATH": found, "LD_LIBRARY_PATH": libraries, "ROS_DOMAIN_ID": domain}
-
-
-@pytest.fixture(scope="session")
-def session(environment, tmp_path_factory, rendered):
+def session(with_messages, tmp_path_factory, rendered):
     image = tmp_path_factory.mktemp("hri") / "image.png"
     cv2.imwrite(str(image), rendered[0][0])
     command = [sys.executable, str(Path(__file__).parent / "hri_session.py"), str(image)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=with_messages)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -95,6 +67,45 @@ def test_people_have_place_and_reliability(session):
 
 def test_topics_of_who_left_are_gone(session):
     assert session["after"] == ["/humans/bodies/tracked"]
+
+
+@pytest.fixture(scope="session")
+def fused(with_messages, tmp_path_factory, cameras, seen_by):
+    """What the node `fusion` publishes of somebody whom two cameras see."""
+    folder = tmp_path_factory.mktemp("fused")
+    lines = ["cameras:"]
+    for name, view in zip(("left", "right"), cameras, strict=True):
+        R, t = view.R_camera_world.reshape(-1).tolist(), view.t_camera_world.tolist()
+        lines.append(f"  {name}: {{image_topic: /{name}/image, R: {R}, t: {t}}}")
+        seen = humans_to_msg([seen_by(view, (0.2, 0.9, -0.1))], Header(frame_id=f"{name}_optical"))
+        (folder / name).write_bytes(serialize_message(seen))
+    (folder / "cameras.yaml").write_text("\n".join(lines))
+    command = [sys.executable, str(Path(__file__).parent / "fused_hri_session.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=with_messages)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_people_of_several_cameras_are_bodies_in_the_common_frame(fused):
+    assert fused["id"] == fused["body"] == fused["person"][0] == "fusion_0"
+    assert set(fused["frame_ids"]) == {"world"}
+    np.testing.assert_allclose(fused["person"][1:], fused["pelvis"], atol=0.05)
+    robot = ElementTree.fromstring(fused["urdf"])
+    revolute = {j.get("name") for j in robot.iter("joint") if j.get("type") == "revolute"}
+    assert set(fused["names"]) == revolute and len(revolute) == 20
+
+
+def test_the_topics_of_fused_people_are_those_of_the_table(fused):
+    table = {t.name: t.types for t in FUSION_TOPICS if t.name.startswith(("/humans", "/people")) and t.direction == OUT}
+    there = {n: types for n, types in fused["topics"].items() if n.startswith(("/humans", "/people"))}
+    matched = {name: [pattern for pattern in table if fnmatch(name, pattern)] for name in there}
+    assert sorted(p for patterns in matched.values() for p in patterns) == sorted(table)
+
+
+def test_who_publishes_bodies_beside_the_fusion_is_told_how_to_stop(fused):
+    assert not fused["before"]
+    (line,) = fused["said"]
+    assert line.startswith("others publish /humans/bodies/tracked too") and line.endswith("for the cameras' nodes")
 
 
 @given(st.integers(2, 4000), st.integers(2, 4000))

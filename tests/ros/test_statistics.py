@@ -91,6 +91,21 @@ def test_without_a_known_rate_nothing_is_short():
     assert not Pace().is_short(10.0)
 
 
+def test_who_is_late_stays_so_until_there_is_room():
+    pace = Pace()
+
+    def late_after(*answer_ms):
+        for ms in answer_ms:
+            pace.answered(ms * 1e-3, 0.033)
+        return pace.late
+
+    assert not late_after(*[30] * 50)
+    assert late_after(*[36] * 50)
+    assert late_after(*[25] * 50)  # less is done now, and with all of it answers would be late again
+    assert not late_after(*[15] * 50)
+    assert not late_after(*[15] * 5, 60)  # one slow answer
+
+
 def test_a_pause_of_the_camera_is_not_its_rate():
     pace = paced(period_ms=33, work_ms=10)
     pace.image(10**12)
