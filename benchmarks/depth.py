@@ -31,7 +31,8 @@ from hmr_ros.io.results import HumansTable, load_humans, load_motion
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.contract import Calibration, Estimate, Observation
 from hmr_ros.methods.hmdiff.source import HmdiffPosture
-from hmr_ros.methods.pchmr.calibration import all_targets, blend_of, bone_motion, calibrated
+from hmr_ros.methods.pchmr.blend import blend_of
+from hmr_ros.methods.pchmr.calibration import all_targets, bone_motion, calibrated
 from hmr_ros.methods.pchmr.stages import FitCalibration, ParallelCalibration
 from hmr_ros.methods.pchmr.targets import DepthTargets
 from hmr_ros.methods.posturehmr.recovery import PostureRecovery

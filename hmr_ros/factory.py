@@ -209,7 +209,8 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     prior = _prior()
     from hmr_ros.methods.scorehmr.multiview import refine_views
 
-    return pipeline, lambda views: refine_views(views, prior, pipeline.body)
+    how = AUTO_CALIBRATION if config.calibrate == "auto" else config.calibrate
+    return pipeline, lambda views: refine_views(views, prior, pipeline.body, calibrate=how)
 
 
 def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
