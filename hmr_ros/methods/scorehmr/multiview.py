@@ -200,11 +200,12 @@ def _nearest(people: list[list[Observation]], frames: list[int]) -> tuple[list[l
 def _together(stacks: list[TrackBatch], nearest: list[list[int]], seen: Tensor, stamps: list[int]) -> TrackBatch:
     """All views side by side; frames in which a view saw nobody weigh nothing there."""
     wide = ("expected", "precision", "log_depth")
-    flat = ("conditioning", "aim", "rays", "confidence", "pelvis")
+    flat = ("conditioning", "aim", "rays", "confidence", "pelvis", "depths", "depth_weights")
     rows = {name: torch.cat([getattr(s, name)[:, k] for s, k in zip(stacks, nearest, strict=True)]) for name in wide}
     rows |= {name: torch.cat([getattr(s, name)[k] for s, k in zip(stacks, nearest, strict=True)]) for name in flat}
     rows["precision"] = torch.where(seen[..., None] > 0, rows["precision"], torch.tensor(_ABSENT))
-    rows["confidence"] = rows["confidence"] * seen.reshape(-1, 1)
+    for name in ("confidence", "depth_weights"):
+        rows[name] = rows[name] * seen.reshape(-1, 1)
     seconds = torch.as_tensor(np.diff(stamps) * 1e-9, dtype=torch.float32).expand(len(stacks), -1)
     return TrackBatch(**rows, seconds=seconds, present=torch.ones_like(seen))
 
@@ -228,11 +229,18 @@ class CommonPose:
         self._skeleton = skeleton_of(betas[None], body, W)
         self._held, self._guidance = held(total, A)[0], guidance
         depth = seen.log_depth.exp()
-        rays, confidence = torch.unflatten(seen.rays, 0, (V, W)), torch.unflatten(seen.confidence, 0, (V, W))
+        rays, confidence, depths, depth_weights = (
+            torch.unflatten(a, 0, (V, W)) for a in (seen.rays, seen.confidence, seen.depths, seen.depth_weights)
+        )
         self._keypoints = [
-            keypoints_at(rays[v], confidence[v], depth[v], guidance.sigma_ray, guidance.outlier, self._R[v], self._t[v])
+            replace(
+                keypoints_at(
+                    rays[v], confidence[v], depth[v], guidance.sigma_ray, guidance.outlier, self._R[v], self._t[v]
+                ),
+                depths=depths[v], depth_weights=depth_weights[v],
+            )
             for v in range(V)
-        ]
+        ]  # fmt: skip
         self.pelvis = torch.unflatten(seen.pelvis, 0, (V, W))  # [V,W,3] m in each camera, of the last step
 
     def start(self) -> Tensor:
