@@ -3,7 +3,7 @@
 `python benchmarks/doubt.py PAIRS`; PAIRS as for benchmarks/uncertainty.py, of people that no network was trained on and
 nothing is reported on. The factor of sigma is log-linear in the features. Errors over sigma are taken to be of
 Student's distribution (four degrees of freedom), so that the tails that are left do not decide; then each joint group
-is scaled so that the 68 % ellipsoids hold 73 %, which leaves about 92 % in the 95 % ones.
+is scaled so that the 95 % ellipsoids hold 92.5 %: with more, the 68 % ones hold more than 73 %.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from hmr_ros.methods.scorehmr.doubt import FEATURES, doubt_features
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.types import Floats
 
-_FREEDOM, _HOLD, _RIDGE = 4.0, 0.73, 1e-4
+_FREEDOM, _HOLD, _RIDGE = 4.0, 0.925, 1e-4
 
 
 def main() -> None:
@@ -36,8 +36,8 @@ def main() -> None:
     print(f"{len(people)} people\n" + "\n".join(f'"{n}": {w:.4f},' for n, w in zip(FEATURES, weights, strict=True)))
     for group, joints in JOINT_GROUPS.items():
         rows = scaled[:, joints[joints > 0]]
-        scale = np.quantile(rows, _HOLD) / chi2.ppf(0.68, 3)
-        print(f'"{group}": {np.sqrt(scale):.3f},  # 95 % hold {np.mean(rows < scale * chi2.ppf(0.95, 3)):.1%}')
+        scale = np.quantile(rows, _HOLD) / chi2.ppf(0.95, 3)
+        print(f'"{group}": {np.sqrt(scale):.3f},  # 68 % hold {np.mean(rows < scale * chi2.ppf(0.68, 3)):.1%}')
 
 
 def tables(people: list[Refined]) -> tuple[Floats, Floats]:

@@ -17,11 +17,7 @@ from hmr_ros.types import Floats
 _LEAST_M, _LEAST_DISAGREEMENT_M = 0.005, 0.02
 _PARENTS = np.maximum(SMPL_PARENTS, 0)
 _HIPS, _SHOULDERS = (
-    (LIMB_JOINTS.index("left_hip"), LIMB_JOINTS.index("right_hip")),
-    (
-        LIMB_JOINTS.index("left_shoulder"),
-        LIMB_JOINTS.index("right_shoulder"),
-    ),
+    tuple(LIMB_JOINTS.index(f"{side}_{joint}") for side in ("left", "right")) for joint in ("hip", "shoulder")
 )
 
 
@@ -46,7 +42,7 @@ FEATURES: dict[str, float] = {
     "mean beside": 0.230, "twist of the hips": 0.016, "twist of the shoulders": -0.292,
 }  # fmt: skip
 _GROUPS: dict[str, float] = {
-    "trunk": 1.239, "head": 1.436, "shoulders": 1.329, "elbows": 1.697, "hands": 1.711, "knees": 1.931, "feet": 2.193,
+    "trunk": 1.197, "head": 1.381, "shoulders": 1.290, "elbows": 1.941, "hands": 1.860, "knees": 1.975, "feet": 2.173,
 }  # fmt: skip
 
 
@@ -91,7 +87,7 @@ def _of_limbs(value: Floats, row: Floats) -> Floats:
     return np.where(row >= 0, value[np.maximum(row, 0)], 0.0)
 
 
-def _twist(limbs: Floats, pair: tuple[int, int]) -> float:
+def _twist(limbs: Floats, pair: tuple[int, ...]) -> float:
     """How far [m] one of both lies nearer than the other: a trunk that is seen from the side."""
     return float(abs(limbs[pair[0], 2] - limbs[pair[1], 2]))
 

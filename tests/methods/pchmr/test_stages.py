@@ -11,9 +11,12 @@ from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evidence.record import Posture
 from hmr_ros.factory import build_pipeline, build_stages, offline
+from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.contract import estimate_at
+from hmr_ros.methods.contract import Observation, estimate_at
 from hmr_ros.methods.pchmr.stages import FitCalibration, ParallelCalibration, SerialCalibration
+from hmr_ros.methods.scorehmr.offline import refine_tracks
+from hmr_ros.methods.scorehmr.prior import load_prior
 from hmr_ros.pipeline import Pipeline, Stages
 from hmr_ros.types import Frame, ScaleSource
 
@@ -189,3 +192,17 @@ def test_refinement_keeps_the_distance(open_body, wrong, camera):
     for i in range(6):
         result = pipeline.step(Frame(i, i * 33_000_000, blank, camera))
         assert abs(result.humans[0].joints[0, 2] - truth.joints[0, 2]) < 0.05
+
+
+def test_whole_tracks_keep_the_distance(open_body, wrong):
+    """`--quality` with depth: measured depths are observations of every frame, as they are live."""
+    track, evidence, estimate, truth = wrong()
+    moved = FitCalibration(open_body)(0, [track], [evidence], [estimate])[0]
+    camera = guess_camera(320, 240)
+    errors = {}
+    for name, found in (("measured", moved), ("unknown", replace(moved, depths=None))):
+        people = [Observation(i, i * 33_000_000, camera, track, evidence, found) for i in range(6)]
+        refined = refine_tracks(people, load_prior(), open_body)
+        errors[name] = max(np.abs(r.joints - truth.joints)[SMPL_LIMBS, 2].mean() for r in refined)
+    assert errors["measured"] < 0.05
+    assert errors["measured"] < 0.8 * errors["unknown"]
