@@ -63,11 +63,12 @@ def clip(title: str, folder: Path, videos: list[str], size: tuple[int, int], nam
         camera = Camera(reference["K"][v], *size, reference["dist"][v] if "dist" in reference else None)
         live = build_pipeline(config)
         results = live.results(open_source(str(folder / video), camera))
-        humans = [h for result in results for h in result.humans if h.track_id == 0]
+        humans = [h for result in results for h in result.humans[:1]]
         report(f"view {v}", v, [(h.frame, h.joints, unpacked(h.joint_covariance)) for h in humans])
         pipeline.reset()
         people = [p for frame in open_source(str(folder / video), camera) for p in pipeline.observe(frame)]
-        seen.append([p for p in people if p.track.track_id == 0])
+        ids = [p.track.track_id for p in people]
+        seen.append([p for p in people if p.track.track_id == max(set(ids), key=ids.count)])
     views = refine([View(people, reference["R"][v], reference["t"][v]) for v, people in enumerate(seen)])
     both = [(p.frame, p.estimate.joints, p.estimate.joint_covariance) for p in views[0].people]
     report("both views", 0, both)

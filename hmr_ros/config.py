@@ -260,8 +260,9 @@ class HmrConfig:
     recover: str = option("posture", "how the SMPL pose is found", RECOVER)
     calibrate: str = option(
         "auto",
-        "how people are moved to what a depth image says of their joints: bone by bone, or by another fit; auto: the"
-        " better one, where there is depth",
+        "how people are moved to target joints: those that a depth image (or, in hmr multiview, several calibrated"
+        " cameras) shows, bone by bone (parallel) or by another fit (fit), or the recovered ones lifted anew (serial);"
+        " auto: fit, where there is depth",
         CALIBRATE,
     )
     refine: str = option(
