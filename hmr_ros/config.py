@@ -260,9 +260,8 @@ class HmrConfig:
     recover: str = option("posture", "how the SMPL pose is found", RECOVER)
     calibrate: str = option(
         "auto",
-        "how people are moved to target joints: those that a depth image (or, in hmr multiview, several calibrated"
-        " cameras) shows, bone by bone (parallel) or by another fit (fit), or the recovered ones lifted anew (serial);"
-        " auto: fit, where there is depth",
+        "how people are moved to joints that a depth image or, in hmr multiview, calibrated views show: bone by bone"
+        " (parallel) or by another fit; serial: to their own joints lifted anew; auto: fit, where there is depth",
         CALIBRATE,
     )
     refine: str = option(
