@@ -6,6 +6,7 @@ ScoreHMR publishes (Eq. 13). MPJPE from the middle between the hips.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,15 +53,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder with cam01.mp4, cam02.mp4 and reference.npz")
     parser.add_argument("--as-live", action="store_true", help="landmarks without the flip test")
+    parser.add_argument("--pairs", action="store_true", help="both views together, and nothing else")
     args = parser.parse_args()
     torch.set_num_threads(1)
     reference = np.load(args.folder / "reference.npz")
     body, prior = load_body(None), load_prior()
     network = refine_network()
-    views = [follow(args.folder, reference, v, args.as_live) for v in (0, 1)]
+    others = () if args.pairs else [name for name in RECOVERIES if name != "posture"]
+    views = [follow(args.folder, reference, v, args.as_live, others) for v in (0, 1)]
     posed = [View(s.people, reference["R"][v], reference["t"][v]) for v, s in enumerate(views)]
-    together = refine_views(posed, prior, body)
-    apart = refine_views([View(s.people) for s in views], prior, body)
+    pairs = {
+        f"two views, {how}": refine_views(posed, prior, body, calibrate=how) for how in ("none", "parallel", "fit")
+    }
+    pairs["two views, pose alone"] = refine_views([View(s.people) for s in views], prior, body)
+    if args.pairs:
+        for v, seen in enumerate(views):
+            print(f"view {v}")
+            report_pairs(seen, {name: found[v] for name, found in pairs.items()})
+        return
     both = {p.frame for p in views[0].people} & {p.frame for p in views[1].people}
     common = [[p for p in s.people if p.frame in both] for s in views]
     averaged, published = average(common, body), by_loss(common, prior, body)
@@ -79,9 +89,13 @@ def main() -> None:
         report_bodies("--quality", seen, seen.people, refine_tracks(seen.people, prior, body))
         for name, estimates in (("two views, averaged", averaged[v]), ("two views, by loss", published[v])):
             report_bodies(name, seen, common[v], estimates)
-        for name, views_of in (("two views, calibrated", together), ("two views, pose alone", apart)):
-            people = views_of[v].people
-            report_bodies(name, seen, people, [p.estimate for p in people])
+        report_pairs(seen, {name: found[v] for name, found in pairs.items()})
+
+
+def report_pairs(seen: Seen, found: dict[str, View]) -> None:
+    """Lines of both views together, as one of them has them."""
+    for name, view in found.items():
+        report_bodies(name, seen, view.people, [p.estimate for p in view.people])
 
 
 def average(views: list[list[Observation]], body: BodyModel) -> list[list[Estimate]]:
@@ -99,14 +113,14 @@ def average(views: list[list[Observation]], body: BodyModel) -> list[list[Estima
     ]
 
 
-def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool) -> Seen:
-    """Run the video; the man has the lowest id."""
+def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool, others: Sequence[str]) -> Seen:
+    """Run the video, with other recoveries beside; the man has the lowest id."""
     names = [str(n) for n in reference["joint_names"]]
     index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
     R, t = reference["R"][view], reference["t"][view]
     pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live))
     config = offline(HmrConfig(refine="none", calibrate="none"), as_live)
-    stages = {name: build_stages(replace(config, recover=name)) for name in RECOVERIES if name != "posture"}
+    stages = {name: build_stages(replace(config, recover=name)) for name in others}
     camera = Camera(reference["K"][view], 1080, 1920)
     seen = Seen(
         camera,

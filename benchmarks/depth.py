@@ -10,13 +10,14 @@ PVE of the calibrated mesh before SMPL is refitted to it, with depth joints and 
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from refinement import refine_network
+from refinement import live, refine_network
 
+from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import NUM_JOINTS, BodyModel
@@ -31,18 +32,24 @@ from hmr_ros.io.results import HumansTable, load_humans, load_motion
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.contract import Calibration, Estimate, Observation
 from hmr_ros.methods.hmdiff.source import HmdiffPosture
-from hmr_ros.methods.pchmr.calibration import all_targets, blend_of, bone_motion, calibrated
-from hmr_ros.methods.pchmr.stages import FitCalibration, ParallelCalibration
+from hmr_ros.methods.pchmr.blend import blend_of
+from hmr_ros.methods.pchmr.calibration import all_targets, bone_motion, calibrated
+from hmr_ros.methods.pchmr.lifter import PostureLifter
+from hmr_ros.methods.pchmr.stages import FitCalibration, ParallelCalibration, SerialCalibration
 from hmr_ros.methods.pchmr.targets import DepthTargets
 from hmr_ros.methods.posturehmr.recovery import PostureRecovery
+from hmr_ros.methods.posturehmr.sources import PostureNetwork
+from hmr_ros.methods.scorehmr.offline import refine_tracks
+from hmr_ros.methods.scorehmr.prior import load_prior
 from hmr_ros.methods.scorehmr.settings import Guidance
-from hmr_ros.methods.scorehmr.streaming import RefineNetwork, ScoreRefinement
+from hmr_ros.methods.scorehmr.streaming import ScoreRefinement
 from hmr_ros.synth.depth import floor_height, measured_depth, true_depth
 from hmr_ros.synth.scene import View
 from hmr_ros.types import Camera, Floats, Frame, Track
 
 _BLOCK_PX = 24  # what is missing is missing in blocks
 _MESH_STEP = 8  # whole meshes are slow; every eighth frame
+Refine = Callable[[list[Observation]], list[Estimate]]
 _WRONG_FOCAL = 0.75  # share of the true focal length that an uncalibrated camera is taken to have
 
 
@@ -61,7 +68,9 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--rows", nargs="*", default=[""], help="only rows whose name holds one of these words")
     args = parser.parse_args()
-    body, network = load_body(None), refine_network()
+    body, network, prior = load_body(None), refine_network(), load_prior()
+    closed = blend_of(sparse_points(body, coarse_of(body)))
+    lifter = PostureLifter(PostureNetwork(choose_engine(HmrConfig(threads=1)).engine))
     full, holes, wrong = [], [], []
     for clip in args.clips:
         rows = list(seen_with_depth(clip, body))
@@ -72,23 +81,26 @@ def main() -> None:
         "none": (full, None), "none, wrong focal length": (wrong, None),
         "fit": (full, lambda: FitCalibration(body)), "parallel": (full, lambda: ParallelCalibration(body)),
         "parallel, rigid": (full, lambda: ParallelCalibration(body, rigid=True)),
+        "parallel, closed-form blend": (full, lambda: ParallelCalibration(body, blend=closed)),
+        "serial": (full, lambda: SerialCalibration(body, lifter)),
         "fit, 30 % missing": (holes, lambda: FitCalibration(body)),
         "parallel, 30 % missing": (holes, lambda: ParallelCalibration(body)),
     }  # fmt: skip
     for name, (clips, make) in ways.items():
         if not any(word in name for word in args.rows):
             continue
-        for refined in (False, True):
-            label = f"{name}{', temporal' if refined else ''}"
-            figures = [measured(rows, make() if make else None, body, network if refined else None) for rows in clips]
-            report(label, figures)
+        for label, refine in (("", _as_it_is),
+                              (", temporal", lambda people: live(people, ScoreRefinement(network, body, Guidance()))),
+                              (", --quality", lambda people: refine_tracks(people, prior, body))):  # fmt: skip
+            report(f"{name}{label}", [measured(rows, make() if make else None, body, refine) for rows in clips])
     own = HmdiffConfig()
     for label, clips, config, calibrate in (
         ("hmdiff, no depth", full, replace(own, align=False), False), ("hmdiff, depth in U", full, own, False),
         ("hmdiff, depth in U, 30 % missing", holes, own, False), ("hmdiff, depth in U, then fit", full, own, True),
     ):  # fmt: skip
         if any(word in label for word in args.rows):
-            report(label, [measured(rows, HmdiffInstead(body, config, calibrate), body, None) for rows in clips])
+            figures = [measured(rows, HmdiffInstead(body, config, calibrate), body, _as_it_is) for rows in clips]
+            report(label, figures)
     for label, true in (("depth joints", False), ("true joints", True)):
         recovered, rigid, calibrated_ = np.mean([mesh_errors(rows[::_MESH_STEP], body, true) for rows in full], axis=0)
         print(f"mesh, {label}: recovered {recovered:.1f}, rigid {rigid:.1f}, non-rigid {calibrated_:.1f}", flush=True)
@@ -158,12 +170,13 @@ def _with_depth(seen: Seen, depth: Floats) -> Seen:
     return replace(seen, person=replace(p, evidence=evidence))
 
 
-def measured(
-    rows: list[Seen], calibration: Calibration | None, body: BodyModel, network: RefineNetwork | None
-) -> Floats:
+def _as_it_is(people: list[Observation]) -> list[Estimate]:
+    return [p.estimate for p in people]
+
+
+def measured(rows: list[Seen], calibration: Calibration | None, body: BodyModel, refine: Refine) -> Floats:
     """[8] the columns for one clip."""
-    refinement = ScoreRefinement(network, body, Guidance()) if network else None
-    figures, seconds = [], []
+    people, seconds = [], []
     for seen in rows:
         person = seen.person
         start = time.perf_counter()
@@ -171,9 +184,8 @@ def measured(
             moved = calibration(person.frame, [person.track], [person.evidence], [person.estimate])[0]
             person = replace(person, estimate=moved)
         seconds.append(time.perf_counter() - start)
-        answer = refinement.observe(person.stamp_ns, [person])()[0] if refinement else person.estimate
-        figures.append(errors(answer, seen, body))
-    table = np.array(figures)
+        people.append(person)
+    table = np.array([errors(answer, seen, body) for answer, seen in zip(refine(people), rows, strict=True)])
     ratio = np.sqrt(table[:, 5].mean() / table[:, 6].mean())
     inside = 100 * table[:, 7].mean()
     return np.array([*table[:, :3].mean(0), *np.median(table[:, 3:5], axis=0), ratio, inside, 1e3 * np.median(seconds)])

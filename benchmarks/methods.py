@@ -25,7 +25,7 @@ from hmr_ros.types import Camera, Frame, Human, Track
 
 FIGURES = (
     "pa_mpjpe_limbs_mm", "mpjpe_mm", "pve_mm", "acceleration_error_m_s2", "joints_2d_px", "translation_mm",
-    "coverage_95", "sigma_error_spearman",
+    "coverage_68", "coverage_95", "sigma_error_spearman",
 )  # fmt: skip
 Tracked = list[tuple[Frame, list[Track]]]
 
@@ -54,8 +54,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--recover", nargs="+", choices=tuple(RECOVERIES), default=list(RECOVERIES))
+    parser.add_argument("--modes", nargs="+", choices=("files", "live"), default=["files", "live"])
     args = parser.parse_args()
-    for name, as_live in (("files", False), ("live", True)):
+    for name in args.modes:
+        as_live = name == "live"
         config = offline(HmrConfig(), as_live)
         clips = [tracked(clip, config) for clip in args.clips]
         seconds = [s for _, spent in clips for s in spent]

@@ -144,7 +144,7 @@ def _recovered(people: list[Observation]) -> Tensor:
 def _stacked(single: list[TrackBatch]) -> TrackBatch:
     """Frames that know nothing of each other, as one row."""
     wide = ("expected", "precision", "log_depth", "present")
-    flat = ("conditioning", "aim", "rays", "confidence", "pelvis")
+    flat = ("conditioning", "aim", "rays", "confidence", "pelvis", "depths", "depth_weights")
     rows = {name: torch.cat([getattr(s, name) for s in single], 1) for name in wide}
     rows |= {name: torch.cat([getattr(s, name) for s in single]) for name in flat}
     return TrackBatch(**rows, seconds=torch.zeros(1, len(single) - 1))

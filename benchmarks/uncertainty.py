@@ -9,6 +9,7 @@ sigma, for the 95 % ellipsoid to hold 95 %. Joints relative to the pelvis, camer
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,9 @@ from hmr_ros.evaluate.probabilistic import coverage
 from hmr_ros.factory import build_stages
 from hmr_ros.geometry.covariance import mahalanobis_squared
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.contract import Observation
+from hmr_ros.methods.contract import Estimate, Observation
 from hmr_ros.methods.registry import RECOVERIES
+from hmr_ros.methods.scorehmr.uncertainty import without_doubt
 from hmr_ros.train.data.pairs import PairSet, load_pairs
 from hmr_ros.types import Camera, Floats, Frame, Keypoints, Roi, Track, TrackingState
 
@@ -99,14 +101,35 @@ def inside(error: Floats, sigma: Floats, width: float) -> float:
     return float(100 * np.mean(np.abs(error) <= width * sigma[..., None]))
 
 
+@dataclass(frozen=True)
+class Refined:
+    """One person in one frame."""
+
+    person: Observation
+    answer: Estimate
+    true: Floats  # [24,3] m
+    points: Floats  # [81,3] m, true
+
+
 def measured(pairs: PairSet, recover: str) -> dict[str, Errors]:
     """Every sequence of `pairs` in which nobody is lost, through evidence, recovery and live refinement."""
+    found = {name: Errors([], [], [], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
+    for row in refined_people(pairs, recover):
+        _points(found, row.person, row.points)
+        for name, estimate in (("recovered", row.person.estimate), ("refined", row.answer)):
+            moved = estimate.joints - estimate.joints[0] - (row.true - row.true[0])
+            found[name].add(moved, estimate.joint_sigma, estimate.joints, estimate.joint_covariance)
+    return found
+
+
+def refined_people(pairs: PairSet, recover: str, in_doubt: bool = True) -> Iterator[Refined]:
+    """Everybody in every frame of these sequences that comes late enough for a full window; `in_doubt`: with the
+    covariance that is answered, else that before `doubt`."""
     body = load_body(None)
     mesh = coarse_of(body)
     stages = build_stages(HmrConfig(recover=recover))
     refinement = stages.refinement
     assert refinement is not None
-    found = {name: Errors([], [], [], []) for name in ("points_2d", "points_3d", "recovered", "refined")}
     starts = np.flatnonzero((pairs.time == 0) & (pairs.sequence >= 0))
     for number, (start, end) in enumerate(zip(starts, np.r_[starts[1:], len(pairs)], strict=True)):
         if (pairs.score[start:end] < _SEEN).any():
@@ -120,11 +143,9 @@ def measured(pairs: PairSet, recover: str) -> dict[str, Errors]:
             answer = refinement.observe(person.stamp_ns, [person])()[0]
             if row - start < _LATER:
                 continue
-            _points(found, person, mesh.points(body).posed(rotations, betas)[:81] + pairs.transl[row])
-            for name, estimate in (("recovered", person.estimate), ("refined", answer)):
-                moved = estimate.joints - estimate.joints[0] - (true - true[0])
-                found[name].add(moved, estimate.joint_sigma, estimate.joints, estimate.joint_covariance)
-    return found
+            if not in_doubt:
+                answer = without_doubt(person.evidence, person.estimate, answer)
+            yield Refined(person, answer, true, mesh.points(body).posed(rotations, betas)[:81] + pairs.transl[row])
 
 
 def _observed(pairs: PairSet, row: int, number: int, stages) -> Observation:

@@ -257,8 +257,8 @@ class HmrConfig:
     recover: str = option("posture", "how the SMPL pose is found", RECOVER)
     calibrate: str = option(
         "auto",
-        "how people are moved to what a depth image says of their joints: bone by bone, or by another fit; auto: the"
-        " better one, where there is depth",
+        "how people are moved to joints that a depth image or, in hmr multiview, calibrated views show: bone by bone"
+        " (parallel) or by another fit; serial: to their own joints lifted anew; auto: fit, where there is depth",
         CALIBRATE,
     )
     refine: str = option(

@@ -212,7 +212,8 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     prior = _prior()
     from hmr_ros.methods.scorehmr.multiview import refine_views
 
-    return pipeline, lambda views: refine_views(views, prior, pipeline.body)
+    how = AUTO_CALIBRATION if config.calibrate == "auto" else config.calibrate
+    return pipeline, lambda views: refine_views(views, prior, pipeline.body, calibrate=how)
 
 
 def with_own_detector(config: HmrConfig) -> HmrConfig:

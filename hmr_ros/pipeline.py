@@ -54,7 +54,7 @@ class Stages:
     evidence: EvidenceMaker
     recovery: Recovery
     refinement: Refinement | None = None
-    calibration: Calibration | None = None  # for people of whom a depth image says something
+    calibration: Calibration | None = None  # most of them for people of whom a depth image says something
     conversion: BodyConversion | None = None  # where the answer shall belong to another body than the methods'
     hypotheses: Callable[[list[Evidence], list[Estimate]], list[Estimate]] | None = None  # gives estimates samples
 
@@ -163,7 +163,7 @@ class Pipeline:
         if hypotheses:
             alone = estimates
             estimates = self._timed("hypotheses", lambda: hypotheses(evidence, alone))
-        if calibration and any(e.depth for e in evidence):
+        if calibration and (not calibration.needs_depth or any(e.depth for e in evidence)):
             recovered = estimates
             estimates = self._timed("calibrate", lambda: calibration(frame.index, tracks, evidence, recovered))
         return [

@@ -77,7 +77,14 @@ def _body() -> list[Check]:
 
 
 def _weights() -> list[Check]:
-    names = ("mesh2d.safetensors", "m2p.safetensors", "open_coarse.npz", "prior.safetensors", "image.safetensors")
+    names = (
+        "mesh2d.safetensors",
+        "m2p.safetensors",
+        "open_coarse.npz",
+        "prior.safetensors",
+        "image.safetensors",
+        "calibrate.safetensors",
+    )
     return [
         (name, asset(name).is_file(), "recover: posture and refinement", "install the package again") for name in names
     ]

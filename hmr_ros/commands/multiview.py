@@ -11,6 +11,7 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
 from hmr_ros.factory import build_multiview
 from hmr_ros.io.calibration import extrinsics_of, read_camera
+from hmr_ros.io.depth import FramesWithDepth, open_depth
 from hmr_ros.io.results import ResultRecorder, made_folder
 from hmr_ros.io.video import open_source
 from hmr_ros.methods.contract import Observation
@@ -20,7 +21,7 @@ from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Camera, Floats, ScaleSource
 from hmr_ros.yaml_reader import load_yaml
 
-_HOW = "expected 'views:', a list of entries with source, camera, and R (9 numbers) and t (3) where calibrated"
+_HOW = "expected 'views:', a list of entries with source, camera, depth, and R (9 numbers) and t (3) where calibrated"
 _SAME_RATE = 0.01  # relative difference of frame rates that are one
 
 
@@ -31,6 +32,7 @@ class _Entry:
     name: str
     source: str
     camera: Camera | None
+    depth: str | None  # one registered depth image for each frame, as for `hmr run --depth`
     R: Floats | None
     t: Floats | None
 
@@ -75,6 +77,8 @@ def _person(
     """The person who is in most frames of a video, and the video's frame rate."""
     pipeline.reset()
     frames = open_source(entry.source, entry.camera, max_pixels)
+    if entry.depth is not None:
+        frames = FramesWithDepth(frames, open_depth(entry.depth))
     people: list[Observation] = []
     try:
         for frame in itertools.islice(frames, max_frames):
@@ -140,7 +144,11 @@ def _entry(path: Path, k: int, view: dict[str, Any]) -> _Entry:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise InputError(f"{path}: '{name}' cannot be the folder of view {k}; give it a plain name")
     R, t = extrinsics_of(view, f"{path}: view {name}") or (None, None)
-    return _Entry(name, _near(path, view["source"]), _camera(path, name, view.get("camera")), R, t)
+    depth = view.get("depth")
+    if depth is not None and not isinstance(depth, str):
+        raise InputError(f"{path}: depth of view {name} is {depth!r:.60}; give a folder or a 16 bit video")
+    depth = None if depth is None else _near(path, depth)
+    return _Entry(name, _near(path, view["source"]), _camera(path, name, view.get("camera")), depth, R, t)
 
 
 def _near(path: Path, source: str) -> str:

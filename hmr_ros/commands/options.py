@@ -130,7 +130,7 @@ def convert_options(p: argparse.ArgumentParser) -> None:
 def pipeline_options(p: argparse.ArgumentParser) -> None:
     """Options that stay stable for every command that runs the pipeline."""
     p.add_argument("--recover", choices=RECOVER)
-    p.add_argument("--calibrate", choices=CALIBRATE, help="with depth: where the joints are measured to be")
+    p.add_argument("--calibrate", choices=CALIBRATE, help="how people are moved to target joints (PC-HMR)")
     p.add_argument("--refine", choices=REFINE)
     p.add_argument("--engine", choices=ENGINES)
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")

@@ -20,6 +20,7 @@ from hmr_ros.io.results import made_folder
 from hmr_ros.methods.diffhmr.network import DiffHmrSize
 from hmr_ros.methods.diffhmr.network import load_network as load_diffhmr
 from hmr_ros.methods.hmdiff.network import HmdiffSize, load_hmdiff
+from hmr_ros.methods.pchmr.blend import WEIGHTS, Blend, blend_of, save_blend
 from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.posturehmr.heatmaps import image_size, load_image
 from hmr_ros.methods.posturehmr.m2p import M2PSize, load_m2p
@@ -27,12 +28,14 @@ from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSiz
 from hmr_ros.methods.scorehmr.prior import PriorSize, load_network
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.synth.poses import load_recorded
+from hmr_ros.train.calibrate import examples, fit_blend, mesh_error
 from hmr_ros.train.data.batches import Mix, PairBank
 from hmr_ros.train.data.crops import CropBank, load_crops
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.train.data.stills import still_bank
 from hmr_ros.train.data.windows import DECODER_STEPS, window_bank
-from hmr_ros.train.diffhmr import calibrate, train_diffhmr
+from hmr_ros.train.diffhmr import calibrate as calibrate_diffhmr
+from hmr_ros.train.diffhmr import train_diffhmr
 from hmr_ros.train.hmdiff import train_hmdiff
 from hmr_ros.train.image import train_image
 from hmr_ros.train.loop import Schedule
@@ -142,8 +145,40 @@ def diffhmr(
         for folder in (held_back, calibration)
     )
     trained = train_diffhmr(bank, val, size if start is None else start.size, schedule, start)
-    calibrate(trained, other)
+    calibrate_diffhmr(trained, other)
     return _saved("diffhmr", trained, trained.size, schedule, {"pairs": len(drawn), "rounds": rounds})
+
+
+def calibrate(
+    pairs: list[Path], held_back: Path, out: Path, *, mesh2d_path: Path | None, m2p_path: Path | None,
+    motion: Path | None, rounds: int, seed: int, threads: int,
+) -> int:  # fmt: skip
+    """`hmr train calibrate`: writes calibrate.safetensors (PC-HMR's A and W) and curve.csv, the error by how firmly the
+    closed form is held to, into `out`; other arguments as in `diffhmr`."""
+    if rounds < 1:
+        raise ConfigError(f"--rounds {rounds} draws nobody; give 1 or more")
+    torch.set_num_threads(threads)
+    made_folder(out)
+    body = load_body(None)
+    mesh = coarse_of(body)
+    files = {k: v for k, v in {"mesh2d": mesh2d_path, "m2p": m2p_path}.items() if v is not None}
+    network = torch_posture(DECODER_STEPS, files)
+    landmarks = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors")).landmarks.double().numpy()
+    bank, val = _banks(pairs, held_back, landmarks, motion)
+    start, rng = blend_of(mesh.points(body)), np.random.default_rng(seed)
+    blends = fit_blend(examples(bank, body, mesh, network, rng, Mix(without_depth=0.0), rounds), start)
+    named = {f"ridge {ridge:g} m": blend for ridge, blend in blends.items()}
+    unchanged = examples(val, body, mesh, network, np.random.default_rng(seed), Mix(augment=False))
+    errors = mesh_error(unchanged, {"rigid": Blend(start.A, 0 * start.W), "closed form": start} | named)
+    rows = "".join(f"{name},{error:.2f}\n" for name, error in errors.items())
+    (out / "curve.csv").write_text(f"blend,held-back vertices mm\n{rows}", encoding="utf-8")
+    best = min(named, key=lambda name: errors[name])
+    notes = {"pairs": len(bank), "rounds": rounds, "seed": seed, "best": best, "held_back_mm": errors}
+    path = out / WEIGHTS
+    save_blend(path, named[best], notes)
+    print(", ".join(f"{name} {error:.1f}" for name, error in errors.items()), "mm")
+    print(f"weights of {best} in {path}, errors in {out / 'curve.csv'}")
+    return 0
 
 
 def image(

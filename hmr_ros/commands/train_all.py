@@ -20,14 +20,17 @@ Parse = Callable[[list[str]], Job]  # words of a command line -> what they ask f
 
 _NAMED_SETS = ("pairs", "crops", "val", "calibration")  # options that name sets
 _SETS = ("pairs", "crops")  # sections of named sets, each made by one command
-_NETWORKS = ("mesh2d", "m2p", "hmdiff", "prior", "diffhmr", "image")
+_NETWORKS = ("mesh2d", "m2p", "hmdiff", "prior", "diffhmr", "image", "calibrate")
+_NO_GRAPH = ("calibrate",)  # run as they are
 _SECTIONS = ("out", "motion", "common", *_SETS, *_NETWORKS, "export")
 _COMMON = ("workers", "threads", "device")  # how fast, not what
 # networks whose weights a stage takes; the shipped ones where the file has no such section
 _TAKES: dict[str, tuple[str, ...]] = {
     "m2p": ("mesh2d",), "hmdiff": ("mesh2d",), "prior": ("mesh2d", "m2p"), "diffhmr": ("mesh2d", "m2p"),
+    "calibrate": ("mesh2d", "m2p"),
 }  # fmt: skip
 _ACCEPTS = dict.fromkeys(_SETS, ("workers",)) | dict.fromkeys(_NETWORKS, ("threads", "device"))
+_ACCEPTS["calibrate"] = ("threads",)
 _RECORD = "stage.json"
 
 
@@ -135,7 +138,8 @@ def _export(config: Path, tree: Mapping[str, Any], out: Path, weights: Mapping[s
     for key, value in options.items():
         words += _words(key, [value])
     for name, path in weights.items():
-        words += [f"--{name}", str(path)]
+        if name not in _NO_GRAPH:
+            words += [f"--{name}", str(path)]
     return Stage("export", out, words, {"networks": networks, **options}, dict(weights))
 
 

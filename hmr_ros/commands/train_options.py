@@ -40,6 +40,7 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     _hmdiff_options(_on_pairs(stages.add_parser("hmdiff", help=_ON_PAIRS.format("hmdiff")), 2500))
     _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
     _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 4000))
+    _calibrate_options(stages.add_parser("calibrate", help="fit PC-HMR's blend matrices on pairs (minutes)"))
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
@@ -51,11 +52,15 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
 
 def _on_pairs(p: argparse.ArgumentParser, steps: int) -> argparse.ArgumentParser:
     """Options of what trains on pairs."""
+    _pair_options(p)
+    _schedule_options(p, steps, 256)
+    return p
+
+
+def _pair_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
     p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
-    _schedule_options(p, steps, 256)
-    return p
 
 
 def _mesh2d_options(p: argparse.ArgumentParser) -> None:
@@ -110,6 +115,17 @@ def _diffhmr_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--no-whitening", action="store_true", help="ablation: diffuse the pose itself, as the paper does")
     p.add_argument("--axis-angle", action="store_true", help="ablation: rotation vectors instead of 6D numbers")
     p.set_defaults(command=_diffhmr)
+
+
+def _calibrate_options(p: argparse.ArgumentParser) -> None:
+    _pair_options(p)
+    p.add_argument("--mesh2d", type=Path, metavar="FILE", help=_WEIGHTS.format("2D mesh"))
+    p.add_argument("--m2p", type=Path, metavar="FILE", help=_WEIGHTS.format("decoder"))
+    p.add_argument("--rounds", type=int, default=1, metavar="N", help="how often each pair is drawn, with variation")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights and curve.csv")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    p.set_defaults(command=_calibrate)
 
 
 def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
@@ -200,6 +216,15 @@ def _diffhmr(args: argparse.Namespace) -> int:
     return train.diffhmr(
         args.pairs, args.val, args.calibration, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p,
         motion=args.motion, init=args.init, size=size, rounds=args.rounds, threads=args.threads,
+    )  # fmt: skip
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+
+    return train.calibrate(
+        args.pairs, args.val, args.out, mesh2d_path=args.mesh2d, m2p_path=args.m2p, motion=args.motion,
+        rounds=args.rounds, seed=args.seed, threads=args.threads,
     )  # fmt: skip
 
 

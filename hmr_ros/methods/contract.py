@@ -74,7 +74,9 @@ class Recovery(Protocol):
 
 
 class Calibration(Protocol):
-    """Moves recovered people to target joints that were measured, frame by frame, before refinement (PC-HMR)."""
+    """Moves recovered people to target joints, frame by frame, before refinement (PC-HMR)."""
+
+    needs_depth: bool  # whether it has nothing to say of frames without a depth image
 
     def __call__(
         self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]

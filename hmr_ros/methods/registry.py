@@ -69,6 +69,7 @@ REFINEMENTS = {
 }
 CALIBRATIONS = {
     "parallel": Method("hmr_ros.methods.pchmr.stages:build_parallel", needs_posture=False),
+    "serial": Method("hmr_ros.methods.pchmr.stages:build_serial", needs_posture=False),
     "fit": Method("hmr_ros.methods.pchmr.stages:build_fit", needs_posture=True),
 }
 AUTO_CALIBRATION = "fit"  # the better one, see docs/results.md

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hmr_ros.body.joints import SMPL, SMPL_LEVELS, SMPL_LIMBS, SMPL_PARENTS
-from hmr_ros.body.points import BodyPoints
 from hmr_ros.geometry.rotations import nearest_rotation, skew
+from hmr_ros.methods.pchmr.blend import Blend
 from hmr_ros.methods.pchmr.targets import Targets
 from hmr_ros.types import Floats
 
@@ -30,14 +30,6 @@ class BoneMotion:
     translation: Floats  # [N,24,3] m, T of Eq. 8
     rest: Floats  # [N,24,3] m, Delta of Eq. 10
     joints: Floats  # [N,24,3] m, all target joints; those without a target as their parent's bone carries them
-
-
-@dataclass(frozen=True)
-class Blend:
-    """Which bones move which point, and how much of the non-rigid rest it takes."""
-
-    A: Floats  # [P,24], rows sum to 1
-    W: Floats  # [P,24], 0 at the parent joint to 1 at the child joint
 
 
 def rotations_between(a: Floats, b: Floats) -> Floats:
@@ -97,25 +89,6 @@ def rigid_motion(source: Floats, target: Floats) -> tuple[Floats, Floats]:
     count = known.sum(1)
     R = np.where((count >= 3)[:, None, None], R, np.eye(3))
     return R, np.where((count > 0)[:, None], mean_t - _carried(R, mean_s), 0.0)
-
-
-def blend_of(points: BodyPoints) -> Blend:
-    """A and W before any training: A is the skinning weight of the bone's parent joint, shared by the bones that start
-    there; W the projection on the bone at rest."""
-    children = [[c for c in range(1, _BONES) if SMPL_PARENTS[c] == j] for j in range(_BONES)]
-    A, W = np.zeros((len(points), _BONES)), np.zeros((len(points), _BONES))
-    for joint, bones in enumerate(children):
-        if joint == 0:
-            A[:, 0] += points.weights[:, 0]
-        elif len(bones) == 1:
-            A[:, bones[0]] += points.weights[:, joint]
-        else:  # a leaf moves with the bone that ends there, a fork (chest) too
-            A[:, joint] += points.weights[:, joint]
-    for bone in range(1, _BONES):
-        start, end = points.J_template[[SMPL_PARENTS[bone], bone]]
-        along = end - start
-        W[:, bone] = np.clip((points.template - start) @ along / (along @ along), 0.0, 1.0)
-    return Blend(A, W)
 
 
 def calibrated(points: Floats, motion: BoneMotion, blend: Blend, rigid: bool = False) -> Floats:

@@ -1,4 +1,8 @@
-"""`calibrate: parallel` and `calibrate: fit`: recovered people moved to what a depth image says of their joints."""
+"""`calibrate: parallel`, `serial` and `fit`: recovered people moved to target joints.
+
+Those of `parallel` and `fit` are measured in a depth image. Those of `serial` come from the recovered people
+themselves, whose joints in the image are lifted once more.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,29 @@ import numpy as np
 
 from hmr_ros.body.coarse import NUM_SPARSE, SPARSE_LIMBS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Observed, PointFitter
-from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.model import NUM_JOINTS, BodyModel
 from hmr_ros.body.shape import TrackShapes
 from hmr_ros.evidence.record import Evidence, keypoints_of, posture_of
-from hmr_ros.geometry.covariance import fused, mean_sigma
+from hmr_ros.geometry.covariance import mean_sigma
 from hmr_ros.methods.contract import Calibration, Estimate, Parts, estimate_at
-from hmr_ros.methods.pchmr.calibration import all_targets, blend_of, bone_motion, calibrated
-from hmr_ros.methods.pchmr.targets import DepthTargets, Targets
+from hmr_ros.methods.pchmr.blend import Blend, trained_blend
+from hmr_ros.methods.pchmr.calibration import all_targets, bone_motion, calibrated
+from hmr_ros.methods.pchmr.lifter import Lifter, PostureLifter
+from hmr_ros.methods.pchmr.targets import DepthTargets, Targets, calibrated_covariance
 from hmr_ros.methods.posturehmr.recovery import estimates_of, evidence_2d
+from hmr_ros.methods.posturehmr.sources import PostureNetwork
 from hmr_ros.methods.uncertainty import carried
 from hmr_ros.types import Floats, Track
 
 _DISCOUNT_3D, _DISCOUNT_DEPTH = 2.0, 0.35  # of sigma in the fit
 _ITERATIONS = 2
 _SIGMA_POINT_M = 0.02  # of the calibrated points, in the refit
-_ACROSS_M = 0.03  # error of a target joint across the optical axis: the landmark's
 
 
 class FitCalibration:
     """The recovery's fit again, with the joints' depths as further observations. Remembers each track's shape."""
+
+    needs_depth = True
 
     def __init__(self, body: BodyModel) -> None:
         """`body` is the open body, as for the recovery."""
@@ -63,21 +70,20 @@ class FitCalibration:
         self._shapes = TrackShapes()
 
 
-class ParallelCalibration:
-    """Parallel PC-HMR: the recovered body's bones laid on the target joints, then SMPL refitted to its points."""
+class _BoneCalibration:
+    """Moves bodies' bones to target joints, then refits SMPL to their points. Remembers each track's shape."""
 
-    def __init__(self, body: BodyModel, rigid: bool = False) -> None:
-        """`body` is the open body; `rigid` leaves the non-rigid rest out."""
+    def __init__(self, body: BodyModel, rigid: bool = False, blend: Blend | None = None) -> None:
+        """`body` is the open body; `rigid` leaves the non-rigid rest out; `blend` [81,24], where it is not the shipped
+        one."""
+        mesh = coarse_of(body)
         self._body, self._rigid = body, rigid
-        self._points = sparse_points(body, coarse_of(body))
-        self._blend, self._fitter = blend_of(self._points), PointFitter(self._points)
-        self._targets, self._shapes = DepthTargets(body), TrackShapes()
+        self._points = sparse_points(body, mesh)
+        self._fitter, self._blend = PointFitter(self._points), blend or trained_blend(body, mesh, NUM_SPARSE)
+        self._shapes = TrackShapes()
 
-    def __call__(
-        self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]
-    ) -> list[Estimate]:
-        """See `Calibration`."""
-        targets = self._targets(evidence, estimates)
+    def moved(self, frame: int, tracks: list[Track], targets: Targets, estimates: list[Estimate]) -> list[Estimate]:
+        """`estimates` with their bones on `targets` [N,12]."""
         motion = bone_motion(np.array([e.joints for e in estimates]), all_targets(targets))
         points = np.array([self._points.posed(e.rotations, e.betas) + e.transl for e in estimates])
         moved = calibrated(points, motion, self._blend, self._rigid)
@@ -96,12 +102,70 @@ class ParallelCalibration:
         self._shapes.learn(ids, fitted.betas, frame)
         placed = pelvis[:, 0] + (moved - pelvis - fitted.points).mean(1)
         rows = zip(fitted.rotations, fitted.betas, placed, estimates, strict=True)
-        found = [estimate_at(self._body, R, b, at, e.joint_covariance) for R, b, at, e in rows]
-        return _with_targets(targets, found, estimates)
+        return [estimate_at(self._body, R, b, at, e.joint_covariance) for R, b, at, e in rows]
 
     def reset(self) -> None:
         """Forget all shapes."""
         self._shapes = TrackShapes()
+
+
+class ParallelCalibration:
+    """Parallel PC-HMR: the recovered body's bones laid on joints that were measured beside the recovery."""
+
+    needs_depth = True
+
+    def __init__(self, body: BodyModel, rigid: bool = False, blend: Blend | None = None) -> None:
+        """As in `_BoneCalibration`."""
+        self._bones, self._targets = _BoneCalibration(body, rigid, blend), DepthTargets(body)
+
+    def __call__(
+        self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]
+    ) -> list[Estimate]:
+        """See `Calibration`."""
+        targets = self._targets(evidence, estimates)
+        return _with_targets(targets, self._bones.moved(frame, tracks, targets, estimates), estimates)
+
+    def reset(self) -> None:
+        """Forget all shapes."""
+        self._bones.reset()
+
+
+class SerialCalibration:
+    """Serial PC-HMR (Eq. 4-5): the recovered joints are projected, lifted by the posture networks, and the recovered
+    body's bones laid on what comes out. Needs no depth image; where there is one, it says how far away people are."""
+
+    needs_depth = False
+
+    def __init__(self, body: BodyModel, lifter: Lifter) -> None:
+        """`body` is the open body, `lifter` says where the limb joints are."""
+        self._bones, self._lift, self._depth = _BoneCalibration(body), lifter, DepthTargets(body)
+
+    def __call__(
+        self, frame: int, tracks: list[Track], evidence: list[Evidence], estimates: list[Estimate]
+    ) -> list[Estimate]:
+        """See `Calibration`. The lifter has seen nothing that the recovery had not, so the covariance stays."""
+        if not estimates:
+            return []
+        lifted = self._lift(evidence, estimates)
+        if any(e.depth for e in evidence):
+            lifted = lifted + _shared_offset(self._depth(evidence, estimates).points - lifted)
+        targets = Targets(lifted, np.zeros(lifted.shape[:2]))
+        found = self._bones.moved(frame, tracks, targets, estimates)
+        return [
+            replace(f, samples=carried(e.samples, e.rotations, f.rotations))
+            for f, e in zip(found, estimates, strict=True)
+        ]
+
+    def reset(self) -> None:
+        """Forget all shapes."""
+        self._bones.reset()
+
+
+def _shared_offset(off: Floats) -> Floats:
+    """[N,1,3] m the median of the differences [N,12,3] m that are known; none where there are none."""
+    known = np.isfinite(off).any((1, 2), keepdims=True)
+    filled = np.where(known, off, 0.0)
+    return np.asarray(np.nanmedian(filled, axis=1, keepdims=True))
 
 
 def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estimate]) -> list[Estimate]:
@@ -120,18 +184,6 @@ def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estim
     return answer
 
 
-def calibrated_covariance(recovered: Floats, sigma: Floats) -> Floats:
-    """Covariance [24,3,3] m^2 of the joints relative to the pelvis: the `recovered` one, for limb joints together with
-    that of the target, `sigma` [12] m along the optical axis (infinite where there is none), the landmark's across."""
-    covariance = recovered.copy()
-    known = np.isfinite(sigma)
-    across = np.full(known.sum(), _ACROSS_M**2)
-    target = np.stack([across, across, sigma[known] ** 2], -1)[..., None] * np.eye(3)
-    rows = SMPL_LIMBS[known]
-    covariance[rows] = fused(covariance[rows], target)
-    return covariance
-
-
 def build_fit(parts: Parts) -> Calibration:
     """`calibrate: fit`."""
     return FitCalibration(parts.body)
@@ -140,3 +192,8 @@ def build_fit(parts: Parts) -> Calibration:
 def build_parallel(parts: Parts) -> Calibration:
     """`calibrate: parallel`."""
     return ParallelCalibration(parts.body)
+
+
+def build_serial(parts: Parts) -> Calibration:
+    """`calibrate: serial`."""
+    return SerialCalibration(parts.body, PostureLifter(PostureNetwork(parts.engine("posture"))))

@@ -13,6 +13,7 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS, SMPL_P
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.evidence.depth import SurfaceDepths
 from hmr_ros.evidence.record import Evidence
+from hmr_ros.geometry.covariance import fused
 from hmr_ros.methods.contract import Estimate
 from hmr_ros.types import Array, Floats
 
@@ -33,6 +34,7 @@ _TABLE = np.array([_INSIDE[name.split("_")[1]] for name in LIMB_JOINTS])
 REJECT_M = 0.45
 _LEAST_CONFIDENCE = 0.3
 _LEAST_JOINTS = 3
+ACROSS_M = 0.03  # error of a target joint across the optical axis: the landmark's
 _BESIDE_M, _BEFORE_M = 0.05, 0.05  # what lies so near to a joint's ray, and so far before its surface, hides it
 
 
@@ -119,3 +121,15 @@ def _surfaces(evidence: list[Evidence]) -> tuple[Floats, Floats]:
     unknown = np.full(len(LIMB_JOINTS), np.nan)
     rows = [e.depth or SurfaceDepths(unknown, unknown) for e in evidence]
     return np.array([r.z for r in rows]), np.array([r.sigma for r in rows])
+
+
+def calibrated_covariance(recovered: Floats, sigma: Floats) -> Floats:
+    """Covariance [24,3,3] m^2 of the joints relative to the pelvis: the `recovered` one, for limb joints together with
+    that of the target, `sigma` [12] m along the optical axis (infinite where there is none), the landmark's across."""
+    covariance = recovered.copy()
+    known = np.isfinite(sigma)
+    across = np.full(known.sum(), ACROSS_M**2)
+    target = np.stack([across, across, sigma[known] ** 2], -1)[..., None] * np.eye(3)
+    rows = SMPL_LIMBS[known]
+    covariance[rows] = fused(covariance[rows], target)
+    return covariance

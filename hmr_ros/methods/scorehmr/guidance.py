@@ -25,7 +25,7 @@ def depth_energy(
     log_depth: Tensor, seconds: Tensor, present: Tensor, guidance: Guidance, sigma: Tensor | float
 ) -> NewtonWindow:
     """Energy of the logarithm of the pelvis' depth [P,W], the least certain part of its place, over the window; `sigma`
-    its standard deviation in a frame, a number or [P,1,1]."""
+    its standard deviation in a frame, a number, [P,1,1] or [P,W,1]."""
     log = log_depth[..., None]
     A = couplings(seconds, present, *guidance.depth)
     return NewtonWindow(log, 0 * log + sigma**-2, A)
@@ -80,3 +80,9 @@ def towards_keypoints(
     posed = skeleton.pose(rotations)
     at = pelvis_at(posed.joints[:, LIMBS], keypoints, recovered, depth, sigma_ray)
     return keypoint_step(posed, rotations, at, LIMBS, [keypoints], firm, pelvis_stiffness(depth))
+
+
+def fused_poses(mean: Tensor, precision: Tensor, measured: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+    """Two 6D poses [P,144] by their precisions [P,24]."""
+    share = (trust / (precision + trust)).repeat_interleave(6, 1)
+    return mean + share * (measured - mean), precision + trust

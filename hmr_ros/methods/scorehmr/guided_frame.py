@@ -15,7 +15,14 @@ from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.errors import AssetError
 from hmr_ros.io.model_store import asset
-from hmr_ros.methods.scorehmr.guidance import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
+from hmr_ros.methods.scorehmr.guidance import (
+    depth_energy,
+    fused_poses,
+    keypoints_at,
+    stiffness,
+    towards_keypoints,
+    turn_root,
+)
 from hmr_ros.methods.scorehmr.prior import Prior, load_network
 from hmr_ros.methods.scorehmr.settings import Guidance
 from hmr_ros.methods.scorehmr.streaming import PAST, refine_signature
@@ -57,7 +64,7 @@ class GuidedFrame(nn.Module):
         """
         context, pose, log_spread = self._prior.evidence(window, turn_root(poses, aim.transpose(1, 2)[:, None]), known)
         conditioning = self._prior.denoiser.conditioning(context)
-        mean, precision = _fused(turn_root(pose, aim), torch.exp(-2 * log_spread) / AXIS_6D**2, measured, trust)
+        mean, precision = fused_poses(turn_root(pose, aim), torch.exp(-2 * log_spread) / AXIS_6D**2, measured, trust)
         x, held = NewtonWindow(
             torch.cat([means, mean[:, None]], 1), torch.cat([precisions, precision[:, None]], 1),
             couplings(seconds, present, *self._guidance.motion),
@@ -102,12 +109,6 @@ class _Newest:
             stiffness(held, self._floor),
         )  # fmt: skip
         return moved - x
-
-
-def _fused(mean: Tensor, precision: Tensor, measured: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
-    """Two 6D poses [P,144] by their precisions [P,24]."""
-    share = (trust / (precision + trust)).repeat_interleave(6, 1)
-    return mean + share * (measured - mean), precision + trust
 
 
 def refine_graph(frames: int, weights: Mapping[str, Path]) -> Graph:

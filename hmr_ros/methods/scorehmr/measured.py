@@ -1,5 +1,4 @@
-"""What live refinement takes from measured depths: observations of the newest frame, and trust in the pose fitted to
-them."""
+"""What refinement takes from measured depths: observations of a frame, and trust in the pose fitted to them."""
 
 from __future__ import annotations
 
@@ -27,15 +26,22 @@ _ACROSS_M = 0.03  # what a landmark leaves open
 
 def measured_inputs(estimates: list[Estimate], guidance: Guidance) -> dict[str, Floats]:
     """Inputs `trust`, `depths`, `depth_weights` and `sigma_depth` of the network `refine` for people of one frame."""
+    found = depth_inputs(estimates)
+    known = (found["depth_weights"] > 0).any(1)
+    return found | {"sigma_depth": np.where(known, guidance.sigma_measured, guidance.sigma_depth)}
+
+
+def depth_inputs(estimates: list[Estimate]) -> dict[str, Floats]:
+    """Of N estimates what was measured: precision `trust` [N,24] of the pose that was fitted to it, `depths` [N,12] m
+    of the limb joints with `depth_weights` [N,12] 1/m; 0 where nothing was."""
     unknown = np.full((len(SMPL_LIMBS), 2), np.inf)
     rows = np.array([unknown if e.depths is None else e.depths for e in estimates]).reshape(-1, len(SMPL_LIMBS), 2)
     sigma = rows[..., 1]
     known = np.isfinite(sigma)
     joints = np.array([e.joints for e in estimates]).reshape(-1, 24, 3)
-    sigma_depth = np.where(known.any(1), guidance.sigma_measured, guidance.sigma_depth)
     return {
         "trust": pose_precision(sigma, joints), "depths": np.where(known, rows[..., 0], 0.0),
-        "depth_weights": 1 / sigma, "sigma_depth": sigma_depth,
+        "depth_weights": 1 / sigma,
     }  # fmt: skip
 
 

@@ -58,5 +58,6 @@ def _refine_run(run: list[Observation], prior: TorchPrior, body: BodyModel, guid
         precision = seen.precision[0].double().numpy()
         for k in range(start, min(start + _PIECE, len(run))):
             row = k - low
-            out.append(moved(run[k].estimate, body, rotations[row], pelvis[row], precision[row]))
+            placed = rotations[row], pelvis[row]
+            out.append(moved(run[k].estimate, body, *placed, precision[row], run[k].evidence))
     return out

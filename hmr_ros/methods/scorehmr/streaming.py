@@ -94,7 +94,8 @@ class ScoreRefinement:
         for i, (person, window) in enumerate(zip(people, windows, strict=True)):
             precision = found["precision"][i]
             window.remember(seconds, person, found["mean"][i], precision)
-            answer.append(moved(person.estimate, self._body, found["rotations"][i], found["pelvis"][i], precision))
+            placed = found["rotations"][i], found["pelvis"][i]
+            answer.append(moved(person.estimate, self._body, *placed, precision, person.evidence))
         return answer
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.evidence.features import Grid
 from hmr_ros.methods.contract import Observation
-from hmr_ros.methods.scorehmr.guidance import turn_root
+from hmr_ros.methods.scorehmr.guidance import fused_poses, turn_root
+from hmr_ros.methods.scorehmr.measured import depth_inputs
 from hmr_ros.methods.scorehmr.prior import TorchPrior
 from hmr_ros.methods.scorehmr.window import evidence_vectors, pose_6d
 
@@ -32,6 +33,8 @@ class TrackBatch:
     confidence: Tensor  # [P*W,12]
     log_depth: Tensor  # [P,W] as recovered
     pelvis: Tensor  # [P*W,3] as recovered
+    depths: Tensor  # [P*W,12] m, measured, of the limb joints
+    depth_weights: Tensor  # [P*W,12] 1/m, one over their standard deviation; 0 where nothing was measured
 
 
 def track_batch(run: list[Observation], prior: TorchPrior) -> TrackBatch:
@@ -47,9 +50,14 @@ def track_batch(run: list[Observation], prior: TorchPrior) -> TrackBatch:
         aimed = turn_root(both[..., prior.size.features :], aim[rows].transpose(1, 2)[:, None])
         parts.append(prior.expect(both[..., : prior.size.features], aimed, present))
     pelvis = np.array([p.estimate.joints[0] for p in run])
+    measured = {n: _tensor(a) for n, a in depth_inputs([p.estimate for p in run]).items()}
+    expected, precision = fused_poses(
+        turn_root(torch.cat([part.pose for part in parts]), aim), torch.cat([part.sigma for part in parts]) ** -2,
+        _tensor([pose_6d(p) for p in run]), measured["trust"],
+    )  # fmt: skip
     return TrackBatch(
-        expected=turn_root(torch.cat([part.pose for part in parts]), aim)[None],
-        precision=torch.cat([part.sigma for part in parts])[None] ** -2,
+        expected=expected[None],
+        precision=precision[None],
         conditioning=torch.cat([part.conditioning for part in parts]),
         aim=aim,
         present=torch.ones(1, len(run)),
@@ -58,6 +66,8 @@ def track_batch(run: list[Observation], prior: TorchPrior) -> TrackBatch:
         confidence=_tensor([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS, 2] for p in run]),
         log_depth=_tensor(np.log(pelvis[:, 2]))[None],
         pelvis=_tensor(pelvis),
+        depths=measured["depths"],
+        depth_weights=measured["depth_weights"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -55,15 +56,15 @@ class Target:
         A = couplings(seen.seconds, seen.present, *guidance.motion)
         self._newton = NewtonWindow(seen.expected, seen.precision, A)
         middle = seen.log_depth.mean(1, keepdim=True)  # differences to it: float32 keeps them better
-        energy = depth_energy(seen.log_depth - middle, seen.seconds, seen.present, guidance, guidance.sigma_depth)
+        sigma_depth = sigma_of_depths(seen, guidance)
+        energy = depth_energy(seen.log_depth - middle, seen.seconds, seen.present, guidance, sigma_depth)
         self._depth = (middle + energy.minimum()[..., 0]).exp().flatten()
         self._held = held(seen.precision, A)
         self._skeleton = skeleton_of(betas, body, seen.expected.shape[1])
         confidence = seen.confidence * seen.present.reshape(-1, 1)
         eye, zero = torch.eye(3), torch.zeros(3)
-        self._keypoints = keypoints_at(
-            seen.rays, confidence, self._depth, guidance.sigma_ray, guidance.outlier, eye, zero
-        )
+        keypoints = keypoints_at(seen.rays, confidence, self._depth, guidance.sigma_ray, guidance.outlier, eye, zero)
+        self._keypoints = replace(keypoints, depths=seen.depths, depth_weights=seen.depth_weights)
         self.pelvis = seen.pelvis  # [P*W,3] m, of the last step
 
     def start(self) -> Tensor:
@@ -79,6 +80,12 @@ class Target:
             rotations, self._skeleton, self._keypoints, self._seen.pelvis, self._depth, self._guidance.sigma_ray, firm
         )
         return pose.reshape(x.shape) - x
+
+
+def sigma_of_depths(seen: TrackBatch, guidance: Guidance) -> Tensor:
+    """Standard deviation [P,W,1] of the logarithm of the pelvis' depth in a frame."""
+    known = (seen.depth_weights > 0).any(1).reshape(seen.log_depth.shape)[..., None]
+    return torch.where(known, guidance.sigma_measured, guidance.sigma_depth)
 
 
 def skeleton_of(betas: Floats, body: BodyModel, frames: int) -> Skeleton:

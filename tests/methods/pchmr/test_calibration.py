@@ -7,7 +7,8 @@ from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.joints import SMPL, SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.methods.pchmr.calibration import blend_of, bone_motion, calibrated, rigid_motion, rotations_between
+from hmr_ros.methods.pchmr.blend import blend_of
+from hmr_ros.methods.pchmr.calibration import bone_motion, calibrated, rigid_motion, rotations_between
 from hmr_ros.synth.motion import demo_motion
 
 AWAY = np.array([0.2, -0.1, 3.0])

@@ -1,0 +1,97 @@
+"""How far what is known of a person contradicts itself, and what that means for the uncertainty of the joints.
+
+Errors of joints have heavier tails than any one scale allows: a limb is nearly right, or leans the wrong way. Where it
+does, landmarks, recovery and refinement tend to disagree, so the tails are told apart by what they disagree about.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.evidence.record import Evidence
+from hmr_ros.methods.contract import Estimate
+from hmr_ros.methods.uncertainty import by_joint
+from hmr_ros.types import Floats
+
+_LEAST_M, _LEAST_DISAGREEMENT_M = 0.005, 0.02
+_PARENTS = np.maximum(SMPL_PARENTS, 0)
+_HIPS, _SHOULDERS = (
+    tuple(LIMB_JOINTS.index(f"{side}_{joint}") for side in ("left", "right")) for joint in ("hip", "shoulder")
+)
+
+
+def _limb_rows() -> Floats:
+    """[24] row of LIMB_JOINTS of each joint, of a hand or foot that of its wrist or ankle; -1 for the trunk."""
+    place = {int(j): k for k, j in enumerate(SMPL_LIMBS)}
+    found = np.full(len(SMPL_PARENTS), -1)
+    for joint, parent in enumerate(SMPL_PARENTS):
+        found[joint] = place.get(joint, found[parent] if parent > 0 else -1)
+    return found
+
+
+_ROW = _limb_rows()
+_PARENT_ROW = np.where(np.arange(len(_ROW)) > 0, _ROW[_PARENTS], -1)
+
+# logarithm of the factor of sigma for one unit of each, and a factor for each joint group; from benchmarks/doubt.py on
+# rendered motion of people that no network was trained on
+FEATURES: dict[str, float] = {
+    "recovered sigma": -0.257, "confidence": -0.164, "confidence of the parent": -0.335, "landmark apart": -0.022,
+    "landmark apart in depth": -0.058, "lean": 0.130, "lean of the parent": 0.080, "landmark beside": 0.009,
+    "moved by refinement": 0.079, "mean confidence": 0.276, "least confidence": -0.125, "mean apart": 0.127,
+    "mean beside": 0.230, "twist of the hips": 0.016, "twist of the shoulders": -0.292,
+}  # fmt: skip
+_GROUPS: dict[str, float] = {
+    "trunk": 1.197, "head": 1.381, "shoulders": 1.290, "elbows": 1.941, "hands": 1.860, "knees": 1.975, "feet": 2.173,
+}  # fmt: skip
+
+
+def doubt_features(evidence: Evidence, recovered: Estimate, refined: Estimate) -> Floats:
+    """[24,15], as named in `FEATURES`, of one person; distances as logarithms. Does not read the covariance of
+    `refined`."""
+    joints = refined.joints - refined.joints[0]
+    seen = evidence.keypoints[BLAZEPOSE_LIMBS]
+    limbs = joints[SMPL_LIMBS] - joints[SMPL_LIMBS][:2].mean(0)
+    off = np.abs(seen[:, 3:] - seen[:2, 3:].mean(0) - limbs)  # [12,3] m, of the landmarks in space
+    apart = np.linalg.norm(off, axis=-1)
+    at = refined.joints[SMPL_LIMBS]
+    beside = np.linalg.norm(at[:, :2] / at[:, 2:] - evidence.rays[BLAZEPOSE_LIMBS], axis=-1) * at[:, 2]
+    bone = joints - joints[_PARENTS]
+    lean = np.abs(bone[:, 2]) / np.maximum(np.linalg.norm(bone, axis=-1), 1e-6)
+    moved = np.linalg.norm(joints - recovered.joints + recovered.joints[0], axis=-1)
+    confidence = seen[:, 2]
+    columns = [
+        np.log(np.maximum(recovered.joint_sigma, _LEAST_M)),
+        _of_limbs(confidence, _ROW), _of_limbs(confidence, _PARENT_ROW),
+        _of_limbs(np.log(apart + _LEAST_DISAGREEMENT_M), _ROW),
+        _of_limbs(np.log(off[:, 2] + _LEAST_DISAGREEMENT_M), _ROW),
+        lean, lean[_PARENTS],
+        _of_limbs(np.log(beside + _LEAST_M), _ROW),
+        np.log(moved + _LEAST_M),
+        *(np.full(len(joints), value) for value in (
+            confidence.mean(), confidence.min(), np.log(apart.mean() + _LEAST_M), np.log(beside.mean() + _LEAST_M),
+            _twist(limbs, _HIPS), _twist(limbs, _SHOULDERS),
+        )),
+    ]  # fmt: skip
+    return np.stack(columns, -1)
+
+
+def doubt(evidence: Evidence, recovered: Estimate, refined: Estimate) -> Floats:
+    """Factor [24] of the standard deviation of each joint of `refined`."""
+    features = doubt_features(evidence, recovered, refined)
+    return np.asarray(np.clip(_GROUP * np.exp(features @ _WEIGHTS), *_BOUNDS))
+
+
+def _of_limbs(value: Floats, row: Floats) -> Floats:
+    """[24] of [12]; zero for joints that are none."""
+    return np.where(row >= 0, value[np.maximum(row, 0)], 0.0)
+
+
+def _twist(limbs: Floats, pair: tuple[int, ...]) -> float:
+    """How far [m] one of both lies nearer than the other: a trunk that is seen from the side."""
+    return float(abs(limbs[pair[0], 2] - limbs[pair[1], 2]))
+
+
+_BOUNDS = (0.3, 3.0)
+_WEIGHTS = np.array(list(FEATURES.values()))
+_GROUP = by_joint(_GROUPS)
