@@ -1,4 +1,4 @@
-"""All settings as frozen dataclasses, and the only YAML reader; the same tree is the table of ROS parameters.
+"""All settings as frozen dataclasses; the same tree is the table of ROS parameters.
 
 Every field carries its description, so the command line, the node and the documentation say the same.
 """
@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from hmr_ros.errors import ConfigError
 from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEMENTS
+from hmr_ros.yaml_files import flattened, named_yaml
 
 T = TypeVar("T")
 
@@ -49,8 +48,8 @@ UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 TRANSPORTS = ("auto", "raw", "compressed")
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
+GRAVITY = ("auto", "tf", "imu", "parameter", "estimate", "level", "none")
 _LONGEST_S = 3600.0
-_LARGEST_YAML = 4 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -254,6 +253,41 @@ class TemporalConfig:
 
 
 @dataclass(frozen=True)
+class CameraConfig:
+    """How the camera stands in the world."""
+
+    pitch_deg: float = option(0.0, "degrees that it looks up; negative: down", at_least=-90, at_most=90, when=LIVE)
+    roll_deg: float = option(
+        0.0, "degrees that it is turned clockwise, seen from behind it", at_least=-180, at_most=180, when=LIVE
+    )
+    height_m: float = option(
+        0.0,
+        "metres over the floor; gives people's distance and size; 0: unknown",
+        at_least=0,
+        at_most=100,
+        when=LIVE,
+    )
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """The world whose z is up, and feet that stand in it."""
+
+    gravity: str = option(
+        "auto",
+        "which way is up; auto: the first of tf, imu (where world.imu_topic names one), parameter (where"
+        " camera.pitch_deg or roll_deg is not 0) and estimate (from people who stand and walk); none: no world",
+        GRAVITY,
+        when=ACTIVATE,
+    )
+    frame: str = option(
+        "", "frame on /tf whose z is up; empty: the first of odom, map, base_footprint, base_link there", when=ACTIVATE
+    )
+    imu_topic: str = option("", "sensor_msgs/Imu of a camera that stands still; empty: none", when=ACTIVATE)
+    feet: bool = option(True, "feet that stand are kept where they stand", when=LIVE)
+
+
+@dataclass(frozen=True)
 class HmrConfig:
     """The whole configuration; file layout = this tree."""
 
@@ -279,6 +313,8 @@ class HmrConfig:
     output: OutputConfig = field(default_factory=OutputConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    world: WorldConfig = field(default_factory=WorldConfig)
 
 
 @dataclass(frozen=True)
@@ -340,33 +376,6 @@ def validated(config: HmrConfig) -> HmrConfig:
     return with_values(config, {s.name: s.default for s in settings(config)})
 
 
-def load_yaml(path: Path | str) -> Any:
-    """Tree of a YAML file. OSError where it cannot be read; ValueError says in one line why it is not YAML.
-
-    Aliases are refused: a few lines of them stand for gigabytes, and no file of ours needs them.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(_LARGEST_YAML + 1)
-        if len(content) > _LARGEST_YAML:
-            raise ValueError(f"it is larger than {_LARGEST_YAML >> 20} MiB")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
-            raise ValueError("it has aliases (*name); write the values out")
-        return yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-def named_yaml(path: Path | str, what: str, cure: str) -> Any:
-    """As `load_yaml`; ConfigError says of `what` ("config file") why it cannot be read, and the `cure`."""
-    try:
-        return load_yaml(path)
-    except OSError as error:
-        raise ConfigError(f"cannot read {what} {path}: {error.strerror}; {cure}") from error
-    except ValueError as error:
-        raise ConfigError(f"{what} {path} is not valid YAML: {error}") from error
-
-
 def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:
     """Configuration from a YAML file: either the plain tree, or a ROS parameter file (node: ros__parameters: tree)."""
     tree = named_yaml(path, "config file", "check the path")
@@ -383,15 +392,6 @@ def read_config(path: Path | str, base: HmrConfig | None = None) -> HmrConfig:
     given = dict(flattened(tree))
     given.pop("use_sim_time", None)  # a parameter of every ROS node, not ours
     return with_values(base or HmrConfig(), given)
-
-
-def flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of a tree of settings."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _with_value(config: Any, path: list[str], value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hmr_ros.config import HmrConfig, load_yaml
+from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
 from hmr_ros.factory import build_multiview
 from hmr_ros.io.calibration import extrinsics_of, read_camera
@@ -18,6 +18,7 @@ from hmr_ros.methods.scorehmr.multiview import View
 from hmr_ros.methods.scorehmr.view_check import check_views
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Camera, Floats, ScaleSource
+from hmr_ros.yaml_files import load_yaml
 
 _HOW = "expected 'views:', a list of entries with source, camera, and R (9 numbers) and t (3) where calibrated"
 _SAME_RATE = 0.01  # relative difference of frame rates that are one

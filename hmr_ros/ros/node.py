@@ -6,6 +6,7 @@ configure loads and warms up, activate subscribes, deactivate stops, cleanup fre
 from __future__ import annotations
 
 import gc
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.diagnostics import judge, rest
 from hmr_ros.ros.environment import give_back_memory
+from hmr_ros.ros.gravity import GravitySources, listens_to_tf
 from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics
 from hmr_ros.ros.managed import ManagedNode
 from hmr_ros.ros.parameters import changed, declare_settings
@@ -36,13 +38,14 @@ class HmrNode(ManagedNode):
         """Unconfigured; ConfigError where a parameter is wrong."""
         super().__init__("hmr")
         self._config = declare_settings(self)
-        check_topics(self, self._config.input)
+        check_topics(self, self._config)
         self._make_pipeline = pipeline_factory
         self._statistics = LiveStatistics()
         self._pipeline: Pipeline | None = None
         self._outputs: Publishers | None = None
         self._inputs: Inputs | None = None
         self._transforms: TransformListener | None = None
+        self._gravity: GravitySources | None = None
         self._worker: Worker | None = None
         self._silence = ""
         self._begin(self._config.autostart, self._config.output.diagnostics_period_s)
@@ -56,11 +59,13 @@ class HmrNode(ManagedNode):
 
     def _activate(self) -> None:
         assert self._pipeline is not None and self._outputs is not None
-        if self._config.output.target_frame:
-            self._transforms = TransformListener(self)
+        self._transforms = self._listener()
         self._stamps = StampCheck()
         self._inputs = Inputs(self, self._config.input, self._notices, self._on_image)
-        around = Surroundings(self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms)
+        self._gravity = GravitySources(self, self._config, self._notices, self._transforms)
+        around = Surroundings(
+            self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms, self._gravity
+        )
         self._worker = Worker(self._pipeline, self._config, around)
         self._worker.start()
         self._statistics.restart()
@@ -69,6 +74,14 @@ class HmrNode(ManagedNode):
         gc.collect()
         gc.freeze()  # what is loaded now stays: do not search it for garbage during a frame
         self.get_logger().info(f"ready: {self._inputs.image_topic} -> {self._outputs.humans.topic_name}")
+
+    def _listener(self) -> TransformListener | None:
+        """Of /tf, where somebody reads it; ConfigError where it is asked for and cannot be."""
+        if self._config.output.target_frame or self._config.world.gravity == "tf":
+            return TransformListener(self)
+        if not listens_to_tf(self._config) or importlib.util.find_spec("tf2_msgs") is None:
+            return None
+        return TransformListener(self)
 
     def _deactivate(self) -> None:
         self._watch_timer.cancel()
@@ -80,7 +93,9 @@ class HmrNode(ManagedNode):
                 self._outputs.clear()
         if self._transforms is not None:
             self._transforms.close()
-        self._inputs = self._worker = self._transforms = None
+        if self._gravity is not None:
+            self._gravity.close()
+        self._inputs = self._worker = self._transforms = self._gravity = None
 
     def _cleanup(self) -> None:
         if self._outputs is not None:
@@ -99,7 +114,7 @@ class HmrNode(ManagedNode):
     def _on_set_parameters(self, given: list[Any]) -> SetParametersResult:
         try:
             config = changed(self._config, given, self.state)
-            check_topics(self, config.input)
+            check_topics(self, config)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._config = config

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hmr_ros.config import load_yaml
 from hmr_ros.errors import ConfigError
 from hmr_ros.ros.environment import profile_environment
+from hmr_ros.yaml_files import load_yaml
 
 SIM_TIME = "use_sim_time"  # a parameter that every ROS node has
 AUTOSTART = "autostart"

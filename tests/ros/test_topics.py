@@ -10,7 +10,7 @@ from sensor_msgs.msg import CompressedImage
 from hmr_ros.ros.topics import IN, OUT, SERVICES, TOPICS, policy, topic_page
 
 ROOT = Path(__file__).parents[2]
-EVERYTHING = ["output.target_frame:=map", "use_sim_time:=true"]
+EVERYTHING = ["output.target_frame:=map", "world.imu_topic:=imu", "use_sim_time:=true"]
 
 
 def absolute(name):
