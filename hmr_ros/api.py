@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hmr_ros.config import HmrConfig, flattened, read_config, validated, with_values
+from hmr_ros.config import HmrConfig, read_config, validated, with_values
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera
-from hmr_ros.types import Array, Camera, Frame, Human, Image, Result
+from hmr_ros.types import Array, Camera, Frame, Human, Image
+from hmr_ros.yaml_files import flattened
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from hmr_ros.body.model import BodyModel
     from hmr_ros.pipeline import Pipeline
+    from hmr_ros.world.live import LiveWorld
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class HumanMeshRecovery:
         [H,W] registered to the image: uint16 millimetres (0 = unknown) or floating-point metres (NaN = unknown).
         Raises InputError.
         """
+        from hmr_ros.world.live import LiveWorld
+
         camera = _camera(K, distortion, fisheye)
         frame = Frame(0, 0, _checked(image), fit_camera(camera, image.shape[1], image.shape[0]))
         if depth is not None:
@@ -79,7 +83,7 @@ class HumanMeshRecovery:
         pipeline = self._image_pipeline
         pipeline.reset()
         (result,) = pipeline.results([frame])
-        return _people(result, pipeline.body)
+        return _people(frame, result.humans, LiveWorld(pipeline.body, self.config))
 
     def track(
         self,
@@ -98,6 +102,7 @@ class HumanMeshRecovery:
         """
         from hmr_ros.io.depth import FramesWithDepth, open_depth, with_depth
         from hmr_ros.io.video import open_source
+        from hmr_ros.world.live import LiveWorld
 
         camera = _camera(K, distortion, fisheye)
         depths = None if depth is None else open_depth(depth)
@@ -106,15 +111,17 @@ class HumanMeshRecovery:
             if depths is not None:
                 frames = FramesWithDepth(frames, depths)
             pipeline = self._pipeline(live=frames.is_live)
+            world = LiveWorld(pipeline.body, self.config)
             try:
                 for result in pipeline.results(frames):
-                    yield result.frame, _people(result, pipeline.body)
+                    yield result.frame, _people(result.frame, result.humans, world)
             finally:
                 frames.close()
             return
         if not 0 < fps < np.inf:
             raise InputError(f"fps is {fps}; give the images' rate, above 0")
         pipeline = self._pipeline(live=False)
+        world = LiveWorld(pipeline.body, self.config)
         stamped: Iterable[Frame] = (
             Frame(i, round(i * 1e9 / fps), _checked(image), fit_camera(camera, image.shape[1], image.shape[0]))
             for i, image in enumerate(source)
@@ -123,7 +130,7 @@ class HumanMeshRecovery:
             depths.check_count(len(source) if isinstance(source, Sized) else None)
             stamped = with_depth(stamped, depths)
         for result in pipeline.results(stamped):
-            yield result.frame, _people(result, pipeline.body)
+            yield result.frame, _people(result.frame, result.humans, world)
 
     @cached_property
     def _image_pipeline(self) -> Pipeline:
@@ -136,9 +143,9 @@ class HumanMeshRecovery:
         return build_pipeline(with_own_detector(self.config) if live else offline(self.config))
 
 
-def _people(result: Result, body: BodyModel) -> list[Person]:
+def _people(frame: Frame, humans: list[Human], world: LiveWorld) -> list[Person]:
     names = [f.name for f in fields(Human)]
-    return [Person(**{name: getattr(h, name) for name in names}, body=body) for h in result.humans]
+    return [Person(**{name: getattr(h, name) for name in names}, body=world.body) for h in world(frame, humans)]
 
 
 def _camera(K: Any, distortion: Any, fisheye: bool) -> Camera | None:

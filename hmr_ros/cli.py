@@ -89,8 +89,11 @@ def configuration(args: argparse.Namespace) -> HmrConfig:
     options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {
         "steps": "posture.steps", "hypotheses": "hypotheses.count", "rotate": "input.rotate",
         "sonic": "stream.sonic", "vmc": "stream.vmc", "person": "stream.person",
+        "camera_pitch": "camera.pitch_deg", "camera_roll": "camera.roll_deg", "camera_height": "camera.height_m",
     }  # fmt: skip
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
+    if given["camera.pitch_deg"] is not None or given["camera.roll_deg"] is not None:
+        given["world.gravity"] = "parameter"  # also where both are 0
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
 
@@ -172,6 +175,7 @@ def _render(args: argparse.Namespace) -> int:
     return render_file(
         args.motion, args.out, args.truth, camera=args.camera, size=args.size, fps=args.fps, seed=args.seed,
         max_frames=args.max_frames, vertices=args.vertices, body=args.body, depth=args.depth, place=args.place,
+        tilt=None if args.pitch is None and args.roll is None else (args.pitch or 0.0, args.roll or 0.0),
     )  # fmt: skip
 
 

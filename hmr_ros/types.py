@@ -103,6 +103,36 @@ class ScaleSource(IntEnum):
     FLOOR = 4  # the plane that the person stands on
 
 
+class GravitySource(IntEnum):
+    """What says which way is up; values equal the constants of msg/Human.msg."""
+
+    NONE = 0  # nothing at this moment
+    LEVEL = 1  # nothing: the camera is taken for level
+    ESTIMATE = 2  # people who stand and walk
+    PARAMETER = 3  # the camera's pitch and roll
+    IMU = 4  # an accelerometer on a camera that stands still
+    TF = 5  # a frame on /tf whose z is up
+
+
+@dataclass(frozen=True)
+class WorldState:
+    """Where a person is in a world whose z is up, metres.
+
+    Its x is the camera's way forward on the ground and its origin lies on the floor below the camera, unless the world
+    is a frame on /tf.
+    """
+
+    R_world_camera: Float[Array, "3 3"]  # vectors of the optical frame -> world
+    t_world_camera: Float[Array, " 3"]  # m, the camera in the world
+    root: Float[Array, " 3"]  # m, the pelvis joint
+    velocity: Float[Array, " 3"]  # m/s, of the pelvis joint
+    contacts: Float[Array, " 4"]  # 0..1, that left heel, left ball, right heel, right ball stand on something
+    source: GravitySource
+    gravity_sigma: float  # rad, one standard deviation of the direction of up about a level axis
+    frame: str = ""  # on /tf; empty: our own world
+    body_axes: Float[Array, "3 3"] = field(default_factory=lambda: np.eye(3))  # REP-103 axes of the body -> world
+
+
 @dataclass(frozen=True)
 class PelvisState:
     """Where a person's hips are and how they move, in the frame of the answer.
@@ -161,6 +191,7 @@ class Human:
     hypotheses: Hypotheses | None = field(default=None, kw_only=True)  # where they were asked for
     scale: ScaleSource = field(default=ScaleSource.GUESS, kw_only=True)
     pelvis: PelvisState | None = field(default=None, kw_only=True)  # None: nobody followed the person over time
+    world: WorldState | None = field(default=None, kw_only=True)  # None: nobody knows which way is up
 
     @property
     def joint_sigma(self) -> Float[Array, " 24"]:

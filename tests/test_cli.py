@@ -17,6 +17,8 @@ from hmr_ros.io.results import load_humans, load_hypotheses, save_arrays
 from hmr_ros.io.video import VideoWriter, open_source
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.render import truth_arrays
+from hmr_ros.types import GravitySource
+from hmr_ros.world.gravity import rotation_of_tilt
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,39 @@ def test_run_then_evaluate(tmp_path, clip, capsys):
     result = json.loads((tmp_path / "e").read_text())
     assert result["recall"] == 1 and result["pa_mpjpe_limbs_mm"] < 90 and result["translation_mm"] < 500
     assert "pa_mpjpe_mm" in capsys.readouterr().out
+
+
+def test_a_run_with_a_tilted_camera_over_a_floor(tmp_path, clip, capsys):
+    folder, camera = clip
+    options = [
+        "--camera",
+        camera,
+        "--no-overlay",
+        "--camera-pitch",
+        "-10",
+        "--camera-roll",
+        "3",
+        "--camera-height",
+        "1.4",
+    ]
+    assert main(["run", str(folder / "clip.mp4"), "--out", str(tmp_path), *options]) == 0
+    table = load_humans(tmp_path / "humans.npz")
+    N = len(table.frame)
+    np.testing.assert_allclose(table.R_world_camera, np.tile(rotation_of_tilt(-10, 3), (N, 1, 1)), atol=1e-9)
+    np.testing.assert_allclose(table.t_world_camera, np.tile([0, 0, 1.4], (N, 1)), atol=1e-9)
+    assert table.root_world.shape == (N, 3) and table.contacts.shape == (N, 4) and table.contacts.max() > 0.5
+    assert set(table.gravity_source) == {GravitySource.PARAMETER}
+    # without these options people say which way is up, and `hmr evaluate` has no world in this truth to compare
+    assert main(["run", str(folder / "clip.mp4"), "--out", str(tmp_path), "--camera", camera, "--no-overlay"]) == 0
+    assert set(load_humans(tmp_path / "humans.npz").gravity_source) == {GravitySource.ESTIMATE}
+    assert main(["evaluate", str(tmp_path / "humans.npz"), str(folder / "truth.npz")]) == 0
+    assert "root_tilt_deg" not in capsys.readouterr().out
+
+
+def test_a_tilt_that_no_camera_has(tmp_path, clip, capsys):
+    options = ["--out", str(tmp_path), "--camera-pitch", "nan"]
+    assert main(["run", str(clip[0] / "clip.mp4"), *options]) == 1
+    assert "camera.pitch_deg" in capsys.readouterr().err
 
 
 def test_hypotheses_and_uncertainty_of_a_run(tmp_path, clip):

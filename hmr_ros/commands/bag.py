@@ -19,6 +19,8 @@ from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.bridge import convert_with_cv_bridge
 from hmr_ros.types import Camera, Frame, Human
+from hmr_ros.world.live import LiveWorld
+from hmr_ros.world.whole import DepthSamples, in_world
 
 _REASONS = 3  # that are named at the end
 
@@ -44,11 +46,11 @@ def bag(
     with bag_images as images, HumanBagWriter(target) as writer:
         total = images.count if max_frames is None else min(images.count, max_frames)
         frames = tqdm(itertools.islice(images, max_frames), total=total, unit="frame", desc="people")
-        session = Session(images, writer, tracks or TrackTable())
+        session = Session(images, writer, tracks or TrackTable(), pipeline, config)
         if whole:
             session.refine(frames, whole)
         else:
-            session.process(frames, pipeline)
+            session.process(frames)
     why = "; ".join(f"{count} images left out: {reason}" for reason, count in images.left_out.most_common(_REASONS))
     if not session.frames and not session.interrupted:
         raise InputError(f"no image on {images.topic} could be read; {why or 'the topic is empty'}")
@@ -63,36 +65,46 @@ def bag(
 class Session:
     """One bag on its way into another; counts what it writes."""
 
-    def __init__(self, images: BagImages, writer: HumanBagWriter, tracks: TrackTable) -> None:
+    def __init__(
+        self, images: BagImages, writer: HumanBagWriter, tracks: TrackTable, pipeline: Pipeline, config: HmrConfig
+    ) -> None:
+        self._pipeline, self._config = pipeline, config
         self.frames = self.humans = 0
         self.interrupted = False
         self._images, self._writer, self._tracks = images, writer, tracks
         self._follow = PelvisMemory(searching_s=-1.0)  # pelvis and velocity of those who were seen, nobody else
 
-    def process(self, frames: Iterable[Frame], pipeline: Pipeline) -> None:
+    def process(self, frames: Iterable[Frame]) -> None:
         """Write the answer to every frame; however this ends, so are those that still wait."""
+        world = LiveWorld(self._pipeline.body, self._config)
         try:
-            for result in pipeline.results(frames):
-                self._write(result.humans, result.frame.stamp_ns, result.frame.camera)
+            for result in self._pipeline.results(frames):
+                self._write(world(result.frame, result.humans), result.frame.stamp_ns, result.frame.camera)
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
-            for result in pipeline.finish():
-                self._write(result.humans, result.frame.stamp_ns, result.frame.camera)
+            for result in self._pipeline.finish():
+                self._write(world(result.frame, result.humans), result.frame.stamp_ns, result.frame.camera)
 
     def refine(self, frames: Iterable[Frame], whole: WholeTracks) -> None:
         """Observe every frame, refine everybody together, then write."""
         observed: list[Observation] = []
+        depths = DepthSamples()
         stamps: dict[int, tuple[int, Camera]] = {}  # by frame
         try:
             for frame in frames:
                 observed += whole.pipeline.observe(frame)
+                depths.add(frame)
                 stamps[frame.index] = frame.stamp_ns, frame.camera
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
             people: dict[int, list[Human]] = {index: [] for index in stamps}
-            for human in self._refined(observed, whole):
+            refined = self._refined(observed, whole)
+            if stamps:
+                camera = stamps[min(stamps)][1]
+                refined = in_world(refined, whole.pipeline.body, camera, self._config, depths)
+            for human in refined:
                 people[human.frame].append(human)
             for index, humans in people.items():
                 self._write(humans, *stamps[index])

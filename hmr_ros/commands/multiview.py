@@ -19,7 +19,7 @@ from hmr_ros.methods.scorehmr.multiview import View
 from hmr_ros.methods.scorehmr.view_check import check_views
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Camera, Floats, ScaleSource
-from hmr_ros.yaml_reader import load_yaml
+from hmr_ros.yaml_files import load_yaml
 
 _HOW = "expected 'views:', a list of entries with source, camera, depth, and R (9 numbers) and t (3) where calibrated"
 _SAME_RATE = 0.01  # relative difference of frame rates that are one

@@ -95,6 +95,10 @@ def render_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
     p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
     p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
+    p.add_argument(
+        "--pitch", type=float, metavar="DEG", help="the camera looks up by so much, down: negative (default: by seed)"
+    )
+    p.add_argument("--roll", type=float, metavar="DEG", help="the camera is turned clockwise by so much")
     p.add_argument("--size", default="640x480", metavar="WxH")
     p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
     p.add_argument("--seed", type=int, default=0)
@@ -138,5 +142,10 @@ def pipeline_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--rotate", type=int, choices=(0, 90, 180, 270), help="degrees clockwise that make the images upright"
     )
+    p.add_argument("--camera-pitch", type=float, metavar="DEG", help="the camera looks up by so much, down: negative")
+    p.add_argument(
+        "--camera-roll", type=float, metavar="DEG", help="the camera is turned clockwise, seen from behind, by so much"
+    )
+    p.add_argument("--camera-height", type=float, metavar="M", help="of the camera over the floor that people stand on")
     p.add_argument("--config", metavar="FILE", help="YAML file, see config/live.yaml")
     p.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")

@@ -25,6 +25,7 @@ from hmr_ros.methods.contract import Observation
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Frame, Human, Image, Result
 from hmr_ros.view.overlay import draw_humans
+from hmr_ros.world.whole import DepthSamples, in_world
 
 
 def run(
@@ -52,7 +53,7 @@ def run(
     whole, pipeline = built if isinstance(built, WholeTracks) else None, pipeline_of(built)
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    session = _Session(pipeline, frames, max_frames, uncertainty, with_hypotheses=config.hypotheses.count > 0)
+    session = _Session(pipeline, frames, max_frames, uncertainty, config)
     try:
         with session.interruptible("writing what is done"):
             if whole:
@@ -95,10 +96,10 @@ class _Session:
         frames: FrameSource,
         max_frames: int | None,
         uncertainty: str,
-        *,
-        with_hypotheses: bool,
+        config: HmrConfig,
     ) -> None:
-        self.interrupted, self._uncertainty, self._with_hypotheses = False, uncertainty, with_hypotheses
+        self.interrupted, self._uncertainty, self._config = False, uncertainty, config
+        self._depths, self._in_world = DepthSamples(), False
         self.recorder = ResultRecorder()
         self.observed: list[Observation] = []
         self.count = 0
@@ -145,8 +146,14 @@ class _Session:
 
     def save(self, out: Path, source: str) -> dict[str, Any]:
         """Write humans.npz, hypotheses.npz where asked for, and summary.json; the summary."""
+        if not self._in_world:
+            self._in_world = True
+            with self.interruptible("people are kept as they were found, without a world"):
+                people = self.recorder.humans
+                body, camera = self._pipeline.body, self._frames.camera
+                self.recorder = ResultRecorder(in_world(people, body, camera, self._config, self._depths))
         self.recorder.save(out / "humans.npz", K=self._frames.camera.K, body_model=self._pipeline.body.name)
-        if self._with_hypotheses:
+        if self._config.hypotheses.count:
             self.recorder.save_hypotheses(out / "hypotheses.npz")
         summary = self._summary(source)
         save_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -172,6 +179,7 @@ class _Session:
             stack.callback(self._frames.close)
             bar = stack.enter_context(tqdm(total=total, unit="frame", desc="people"))
             for frame in itertools.islice(self._frames, self._max_frames):
+                self._depths.add(frame)
                 yield frame
                 for stage, seconds in self._pipeline.stage_seconds.items():
                     self._stage_ms.setdefault(stage, []).append(1e3 * seconds)

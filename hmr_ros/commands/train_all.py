@@ -13,7 +13,7 @@ from typing import Any
 
 from hmr_ros.errors import ConfigError, HmrError, InputError
 from hmr_ros.io.results import made_folder
-from hmr_ros.yaml_reader import load_yaml
+from hmr_ros.yaml_files import load_yaml
 
 Job = Callable[[], int]
 Parse = Callable[[list[str]], Job]  # words of a command line -> what they ask for; ConfigError

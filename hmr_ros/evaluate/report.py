@@ -15,6 +15,7 @@ from hmr_ros.errors import InputError
 from hmr_ros.evaluate.crowd import crowd
 from hmr_ros.evaluate.metrics import acceleration_errors, joint_errors, pck, procrustes_errors
 from hmr_ros.evaluate.probabilistic import best_of, coverage, crps, rank
+from hmr_ros.evaluate.world import world_figures
 from hmr_ros.geometry.covariance import unpacked
 from hmr_ros.io.results import HumansTable, HypothesesTable, load_humans, load_hypotheses
 from hmr_ros.types import Floats, Ints
@@ -33,7 +34,10 @@ def evaluate(humans_path: Path, truth_path: Path) -> dict[str, Any]:
         raise InputError(f"no frame of {humans_path} has a person that {truth_path} knows; do they show one video?")
     beside = humans_path.with_name("hypotheses.npz")
     hypotheses = load_hypotheses(beside, len(humans.frame)) if beside.is_file() else None
-    return figures(humans, truth, pairs) | several | distribution(humans, hypotheses, truth, pairs)
+    return (
+        figures(humans, truth, pairs) | several | distribution(humans, hypotheses, truth, pairs)
+        | world_figures(humans, truth, pairs)
+    )  # fmt: skip
 
 
 def match(humans: HumansTable, truth: HumansTable) -> Ints:

@@ -73,7 +73,7 @@ class Fusion:
     def _as(self, person: Person, state: TrackingState) -> Human:
         return replace(
             person.now(), frame=self._frame, stamp_ns=self._stamp_ns or 0, track_id=person.id, state=state,
-            hypotheses=None,
+            hypotheses=None, world=None,
         )  # fmt: skip
 
     def _together(self, group: Group) -> Human:

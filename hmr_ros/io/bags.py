@@ -26,7 +26,7 @@ from hmr_ros.io.encodings import DEPTH_ENCODINGS, MAX_PIXELS, Fallback, decode_i
 from hmr_ros.io.model_store import share_file
 from hmr_ros.io.recordings import cure, recordings
 from hmr_ros.io.results import made_folder
-from hmr_ros.types import MESSAGE_ARRAYS, Camera, Frame, Human, Image, PelvisState
+from hmr_ros.types import MESSAGE_ARRAYS, Camera, Floats, Frame, GravitySource, Human, Image, PelvisState, WorldState
 
 _IMAGE, _COMPRESSED, _INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 _MESSAGES = ("Human", "HumanArray")
@@ -304,8 +304,29 @@ class HumanBagWriter:
         return t["hmr_ros/msg/Human"](
             track_id=human.track_id, score=float(human.score), bbox=box, body_model=human.body_model,
             tracking_state=int(human.state), id=f"p{human.track_id}", scale_source=int(human.scale),
-            k=human.K.reshape(-1), pelvis=pose, pelvis_velocity=velocity, **arrays,
+            k=human.K.reshape(-1), pelvis=pose, pelvis_velocity=velocity, **self._world(human), **arrays,
         )  # fmt: skip
+
+    def _world(self, human: Human) -> dict[str, Any]:
+        """Fields of the world; without one, no gravity source and zeros."""
+        world = human.world
+        if world is None:
+            world = WorldState(
+                np.eye(3), np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(4), GravitySource.NONE, 0.0
+            )  # fmt: skip
+        return {
+            "gravity_source": int(world.source), "gravity_sigma": float(world.gravity_sigma),
+            "world_frame": world.frame, "camera_world": self._pose(world.R_world_camera, world.t_world_camera),
+            "root_world": self._pose(world.body_axes, world.root),
+            "root_velocity": self._types.types["geometry_msgs/msg/Vector3"](*world.velocity.tolist()),
+            "contacts": np.asarray(world.contacts, np.float32),
+        }  # fmt: skip
+
+    def _pose(self, rotation: Floats, position: Floats) -> Any:
+        t = self._types.types
+        w, x, y, z = quaternion_from_matrix(rotation).tolist()
+        point = t["geometry_msgs/msg/Point"](*position.tolist())
+        return t["geometry_msgs/msg/Pose"](point, t["geometry_msgs/msg/Quaternion"](x, y, z, w))
 
     def _pelvis(self, human: Human) -> tuple[Any, Any]:
         """PoseWithCovariance and TwistWithCovariance; without a `pelvis`, which follows people over time, of zeros."""
@@ -313,8 +334,7 @@ class HumanBagWriter:
         p = human.pelvis
         if p is None:
             p = PelvisState(np.zeros(3), np.eye(3), np.zeros(6), np.zeros((6, 6)), np.zeros((6, 6)))
-        w, x, y, z = quaternion_from_matrix(p.rotation).tolist()
-        pose = t["Pose"](t["Point"](*p.position.tolist()), t["Quaternion"](x, y, z, w))
+        pose = self._pose(p.rotation, p.position)
         twist = t["Twist"](t["Vector3"](*p.velocity[:3].tolist()), t["Vector3"](*p.velocity[3:].tolist()))
         return (
             t["PoseWithCovariance"](pose, p.pose_covariance.reshape(-1)),

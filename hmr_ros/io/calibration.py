@@ -11,7 +11,7 @@ from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import check_intrinsics, scaled_camera, window_intrinsics
 from hmr_ros.geometry.plausibility import check_camera
 from hmr_ros.types import Camera, Floats
-from hmr_ros.yaml_reader import load_yaml
+from hmr_ros.yaml_files import load_yaml
 
 _HOW = "give fx,fy,cx,cy or a camera_info YAML file"
 _FISHEYE = ("equidistant", "fisheye", "kannala_brandt", "kannala_brandt4")

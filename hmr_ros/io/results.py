@@ -27,12 +27,18 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
     "joint_covariance": ((24, 6), np.float64),
     "state": ((), np.int64), "scale": ((), np.int64),
 }  # fmt: skip
+# likewise, of `Human.world`; NaN and 0 where there is none
+_WORLD = {
+    "R_world_camera": (3, 3), "t_world_camera": (3,), "root_world": (3,), "root_velocity": (3,), "contacts": (4,),
+    "gravity_sigma": (), "gravity_source": (),
+}  # fmt: skip
+_WORLD_NAMES = {"root_world": "root", "root_velocity": "velocity", "gravity_source": "source"}
 _FILE_NAMES = {"state": "tracking_state", "scale": "scale_source"}
 # the same for what a table may hold when it is read; -1 = any number
 _TABLE = {_FILE_NAMES.get(name, name): row for name, row in _ROWS.items()} | {
     "K": ((3, 3), np.float64), "vertices": ((-1, 3), np.float64), "person": ((), np.int64),
     "visible": ((24,), np.bool_), "visible_share": ((), np.float64),
-}  # fmt: skip
+} | {name: (shape, np.int64 if name == "gravity_source" else np.float64) for name, shape in _WORLD.items()}  # fmt: skip
 _FINITE = ("global_orient", "body_pose", "betas", "transl", "joints", "K")
 # what a damaged archive makes zipfile, zlib and NumPy raise
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, MemoryError, zlib.error)
@@ -60,7 +66,17 @@ class ResultRecorder:
         for name, (shape, dtype) in _ROWS.items():
             values = [getattr(h, name) for h in self.humans]
             arrays[_FILE_NAMES.get(name, name)] = np.array(values, dtype).reshape(len(values), *shape)
+        arrays |= self._world()
         save_arrays(path, K=np.asarray(K, np.float64), body_model=np.array(body_model), **arrays)
+
+    def _world(self) -> dict[str, Any]:
+        """Columns of `_WORLD`."""
+        arrays: dict[str, Any] = {name: np.full((len(self.humans), *shape), np.nan) for name, shape in _WORLD.items()}
+        arrays["gravity_source"] = np.zeros(len(self.humans), np.int64)
+        for row, human in enumerate(self.humans):
+            for name in _WORLD if human.world is not None else ():
+                arrays[name][row] = getattr(human.world, _WORLD_NAMES.get(name, name))
+        return arrays
 
     def save_hypotheses(self, path: Path) -> None:
         """Write joints [rows,S,24,3] m, rotations [rows,S,24,3,3] and weights [rows,S] of everybody's hypotheses, rows
@@ -106,6 +122,13 @@ class HumansTable:
     joint_covariance: Floats | None = None  # [N,24,6] m^2, as in `Human`
     tracking_state: Ints | None = None  # [N] values of TrackingState
     scale_source: Ints | None = None  # [N] values of ScaleSource
+    R_world_camera: Floats | None = None  # [N,3,3] vectors of the optical frame -> world, z up; NaN: unknown, as below
+    t_world_camera: Floats | None = None  # [N,3] m
+    root_world: Floats | None = None  # [N,3] m, the pelvis joint
+    root_velocity: Floats | None = None  # [N,3] m/s
+    contacts: Floats | None = None  # [N,4] 0..1, left heel and ball, right heel and ball
+    gravity_source: Ints | None = None  # [N] values of GravitySource
+    gravity_sigma: Floats | None = None  # [N] rad
     vertices: Floats | None = None  # [N,V,3] m
     person: Ints | None = None  # [N] of a truth: who it is
     visible: Bools | None = None  # [N,24] of a truth: in the image and not behind another person

@@ -13,7 +13,7 @@ from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.calibration import extrinsics_of
 from hmr_ros.ros.start_arguments import LAUNCHER_ONLY, START_ARGUMENTS, launched_node
-from hmr_ros.yaml_reader import named_yaml
+from hmr_ros.yaml_files import named_yaml
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _FOR_ALL = ("namespace", *LAUNCHER_ONLY)  # not one camera's

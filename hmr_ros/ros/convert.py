@@ -15,7 +15,15 @@ from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_quate
 from hmr_ros.io.encodings import image_bytes, stamp_ns
 from hmr_ros.msg import BodyModel, Human, HumanArray, Hypotheses, HypothesisArray
 from hmr_ros.ros.frames import PLAIN, fill_pose, person_id
-from hmr_ros.types import MESSAGE_ARRAYS, Floats, PelvisState, ScaleSource, TrackingState
+from hmr_ros.types import (
+    MESSAGE_ARRAYS,
+    Floats,
+    GravitySource,
+    PelvisState,
+    ScaleSource,
+    TrackingState,
+    WorldState,
+)
 from hmr_ros.types import Human as HumanRecord
 
 
@@ -72,6 +80,7 @@ def _human_to_msg(human: HumanRecord, prefix: str) -> Human:
     message.scale_source = int(human.scale)
     message.k = human.K.reshape(-1)
     _fill_pelvis(message, human)
+    _fill_world(message, human)
     return message
 
 
@@ -85,6 +94,40 @@ def _fill_pelvis(message: Human, human: HumanRecord) -> None:
     speed, turn = message.pelvis_velocity.twist.linear, message.pelvis_velocity.twist.angular
     speed.x, speed.y, speed.z, turn.x, turn.y, turn.z = state.velocity.tolist()
     message.pelvis_velocity.covariance = state.velocity_covariance.reshape(-1)
+
+
+def _fill_world(message: Human, human: HumanRecord) -> None:
+    """Zero, and no gravity source, where nobody knows which way is up."""
+    world = human.world
+    if world is None:
+        return
+    message.gravity_source, message.gravity_sigma = int(world.source), world.gravity_sigma
+    message.world_frame = world.frame
+    fill_pose(message.camera_world, world.R_world_camera, world.t_world_camera)
+    fill_pose(message.root_world, world.body_axes, world.root)
+    speed = message.root_velocity
+    speed.x, speed.y, speed.z = world.velocity.tolist()
+    message.contacts = np.asarray(world.contacts, np.float32)
+
+
+def _world_of(message: Human) -> WorldState | None:
+    if message.gravity_source == GravitySource.NONE:
+        return None
+    camera, root, speed = message.camera_world, message.root_world, message.root_velocity
+    return WorldState(
+        _rotation_of(camera), _position_of(camera), _position_of(root), np.array([speed.x, speed.y, speed.z]),
+        np.array(message.contacts, np.float64), GravitySource(message.gravity_source), message.gravity_sigma,
+        message.world_frame, body_axes=_rotation_of(root),
+    )  # fmt: skip
+
+
+def _position_of(pose: Any) -> Floats:
+    return np.array([pose.position.x, pose.position.y, pose.position.z])
+
+
+def _rotation_of(pose: Any) -> Floats:
+    q = pose.orientation
+    return matrix_from_quaternion(np.array([q.w, q.x, q.y, q.z]))
 
 
 def _pelvis_of(message: Human) -> PelvisState | None:
@@ -112,7 +155,7 @@ def _human_from_msg(message: Human, stamp: int, frame: int) -> HumanRecord:
         global_orient=array("global_orient", 3), body_pose=array("body_pose", 69), betas=array("betas", 10),
         transl=array("transl", 3), joints=array("joints", 24, 3), joints_2d=array("joints_2d", 24, 2),
         joint_covariance=array("joint_covariance", 24, 6), K=array("k", 3, 3), body_model=message.body_model,
-        scale=ScaleSource(message.scale_source), pelvis=_pelvis_of(message),
+        scale=ScaleSource(message.scale_source), pelvis=_pelvis_of(message), world=_world_of(message),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from hmr_ros.config import InputConfig
+from hmr_ros.config import HmrConfig, InputConfig
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.calibration import camera_of_info, info_topic, is_rectified
@@ -157,11 +157,14 @@ class Inputs:
         )
 
 
-def check_topics(node: Node, config: InputConfig) -> None:
+def check_topics(node: Node, config: HmrConfig) -> None:
     """ConfigError where a name is none that a topic can have."""
-    for name in (config.image_topic, config.camera_info_topic, config.depth_topic, config.detections_topic):
+    topics = config.input
+    for name in (topics.image_topic, topics.camera_info_topic, topics.depth_topic, topics.detections_topic):
         if name:
             resolved(node, name)
+    if config.world.imu_topic:
+        resolved(node, config.world.imu_topic, "world.imu_topic")
 
 
 def resolved(node: Node, name: str, where: str = "the input.*_topic parameters") -> str:

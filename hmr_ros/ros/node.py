@@ -6,6 +6,7 @@ configure loads and warms up, activate subscribes, deactivate stops, cleanup fre
 from __future__ import annotations
 
 import gc
+import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.detections import wants_detections
 from hmr_ros.ros.diagnostics import judge, rest
 from hmr_ros.ros.environment import give_back_memory
+from hmr_ros.ros.gravity import GravitySources, listens_to_tf
 from hmr_ros.ros.inputs import Inputs, StampCheck, check_topics, is_remapped
 from hmr_ros.ros.managed import ManagedNode
 from hmr_ros.ros.parameters import changed, declare_settings
@@ -39,13 +41,14 @@ class HmrNode(ManagedNode):
         """Unconfigured; ConfigError where a parameter is wrong."""
         super().__init__("hmr")
         self._config = declare_settings(self)
-        check_topics(self, self._config.input)
+        check_topics(self, self._config)
         self._make_pipeline = pipeline_factory
         self._statistics = LiveStatistics()
         self._pipeline: Pipeline | None = None
         self._outputs: Publishers | None = None
         self._inputs: Inputs | None = None
         self._transforms: TransformListener | None = None
+        self._gravity: GravitySources | None = None
         self._worker: Worker | None = None
         self._stream: LiveStream | None = None
         self._from_boxes = False  # people come from another detector
@@ -70,12 +73,19 @@ class HmrNode(ManagedNode):
                 self._config.stream, self._pipeline.body, self.get_logger().warning,
                 clock=self._now_s, rotate=self._config.input.rotate,
             )  # fmt: skip
-        if self._config.output.target_frame:
-            self._transforms = TransformListener(self)
+        self._transforms = self._listener()
         self._stamps = StampCheck()
         self._inputs = Inputs(self, self._config.input, self._notices, self._on_image, boxes=self._from_boxes)
+        self._gravity = GravitySources(self, self._config, self._notices, self._transforms)
         around = Surroundings(
-            self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms, self._stream
+            self,
+            self._inputs,
+            self._outputs,
+            self._statistics,
+            self._notices,
+            self._transforms,
+            self._gravity,
+            self._stream,
         )
         self._worker = Worker(self._pipeline, self._config, around)
         self._worker.start()
@@ -85,6 +95,14 @@ class HmrNode(ManagedNode):
         gc.collect()
         gc.freeze()  # what is loaded now stays: do not search it for garbage during a frame
         self.get_logger().info(f"ready: {self._inputs.image_topic} -> {self._outputs.humans.topic_name}")
+
+    def _listener(self) -> TransformListener | None:
+        """Of /tf, where somebody reads it; ConfigError where it is asked for and cannot be."""
+        if self._config.output.target_frame or self._config.world.gravity == "tf":
+            return TransformListener(self)
+        if not listens_to_tf(self._config) or importlib.util.find_spec("tf2_msgs") is None:
+            return None
+        return TransformListener(self)
 
     def _deactivate(self) -> None:
         self._watch_timer.cancel()
@@ -99,7 +117,9 @@ class HmrNode(ManagedNode):
         if self._stream is not None:
             self._stream.close()
             self.get_logger().info(f"stream: {self._stream.statistics}")
-        self._inputs = self._worker = self._transforms = self._stream = None
+        if self._gravity is not None:
+            self._gravity.close()
+        self._inputs = self._worker = self._transforms = self._gravity = self._stream = None
 
     def _now_s(self) -> float:
         return float(self.get_clock().now().nanoseconds) * 1e-9
@@ -121,7 +141,7 @@ class HmrNode(ManagedNode):
     def _on_set_parameters(self, given: list[Any]) -> SetParametersResult:
         try:
             config = changed(self._config, given, self.state)
-            check_topics(self, config.input)
+            check_topics(self, config)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._config = config

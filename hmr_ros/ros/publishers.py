@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from hmr_ros.body.axes import moved
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import OutputConfig
 from hmr_ros.msg import BodyModel as BodyModelMsg
@@ -24,6 +25,7 @@ from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers
 from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Frame, Human
 from hmr_ros.view.overlay import draw_humans
+from hmr_ros.world.live import CameraPose
 
 _DEPTH = 10
 
@@ -37,6 +39,7 @@ class Answer:
     seen: list[Human]  # in the camera's frame
     people: list[Human]  # in the header's frame; those who were seen, then those who are searched for
     header: Header  # stamp of the image; its frame, or the target frame
+    pose: CameraPose | None = None  # of the camera, where /tf or an Imu says it
 
 
 class Publishers:
@@ -68,7 +71,7 @@ class Publishers:
         people, header, config = answer.people, answer.header, self.config
         self.humans.publish(humans_to_msg(people, header, self._prefix))
         if config.tf:
-            self._frames(people, header, config.tf_joints)
+            self._frames(*_under_world(answer), config.tf_joints)
         if config.ros4hri:
             self._hri(answer.frame, people, answer.image_header)
             self._people(people, header)
@@ -106,3 +109,13 @@ class Publishers:
     def _publisher(self, kind: Any, topic: str, depth: int = _DEPTH) -> Any:
         options = QoSOverridingOptions.with_default_policies()
         return self._node.create_publisher(kind, topic, depth, qos_overriding_options=options)
+
+
+def _under_world(answer: Answer) -> tuple[list[Human], Header]:
+    """Everybody in the frame that their frames on /tf hang on: the world's where that is one on /tf, unless answers are
+    wanted in another."""
+    pose = answer.pose
+    if pose is None or pose.place is None or answer.header.frame_id != answer.image_header.frame_id:
+        return answer.people, answer.header
+    header = Header(stamp=answer.header.stamp, frame_id=pose.frame)
+    return [moved(h, pose.place) for h in answer.people], header

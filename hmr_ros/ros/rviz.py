@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from hmr_ros.yaml_reader import load_yaml
+from hmr_ros.yaml_files import load_yaml
 
 _NODE = "/hmr/"
 _FRAME = "camera_optical_frame"

@@ -10,7 +10,7 @@ from typing import Any
 
 from hmr_ros.errors import ConfigError
 from hmr_ros.ros.environment import profile_environment
-from hmr_ros.yaml_reader import load_yaml
+from hmr_ros.yaml_files import load_yaml
 
 SIM_TIME = "use_sim_time"  # a parameter that every ROS node has
 AUTOSTART = "autostart"

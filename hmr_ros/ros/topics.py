@@ -35,6 +35,7 @@ class Service:
 
 _IMAGE, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _TF = "tf2_msgs/msg/TFMessage"
+_TF_READ = "for `world.gravity` (auto, tf, imu) and `output.target_frame`, where tf2_msgs is installed"
 _WATCHED = "only while subscribed"
 TOPICS = (
     Topic("image", (_IMAGE, _COMPRESSED), IN, "`input.image_topic`, `input.transport`, `input.reliability`"),
@@ -65,8 +66,14 @@ TOPICS = (
         "where `detections` is remapped, `input.detections_topic` set or `detector.kind: external`: another detector's"
         " boxes of people in place of our own detector ([stack.md](stack.md#your-own-detector))",
     ),
-    Topic("/tf", (_TF,), IN, "where `output.target_frame` is set"),
-    Topic("/tf_static", (_TF,), IN, "where `output.target_frame` is set"),
+    Topic(
+        "imu",
+        ("sensor_msgs/msg/Imu",),
+        IN,
+        "`world.imu_topic`, where one is named: gravity, of a camera that stands still",
+    ),
+    Topic("/tf", (_TF,), IN, _TF_READ),
+    Topic("/tf_static", (_TF,), IN, _TF_READ),
     Topic("/clock", ("rosgraph_msgs/msg/Clock",), IN, "where `use_sim_time` is set"),
     Topic(
         "~/humans",
@@ -208,7 +215,8 @@ FUSION_TOPICS = (
 FRAMES = (
     (
         "body_<id>",
-        "the image's optical frame, or `output.target_frame`",
+        "`output.target_frame`; else the world's frame where it is one on /tf (`world.frame`); else the image's optical"
+        " frame",
         "a person: origin between the hips, x forward, y left, z up (REP-103); `output.tf`, `output.tf_prefix`",
     ),
     (

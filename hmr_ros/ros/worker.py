@@ -22,13 +22,15 @@ from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.bridge import convert_with_cv_bridge
 from hmr_ros.ros.frames import image_header
+from hmr_ros.ros.gravity import GravitySources
 from hmr_ros.ros.inputs import Inputs
 from hmr_ros.ros.notices import Notices
 from hmr_ros.ros.publishers import Answer, Publishers
 from hmr_ros.ros.statistics import LiveStatistics, Pace
 from hmr_ros.ros.transforms import TransformListener
-from hmr_ros.types import Floats, Frame, Human, Result
+from hmr_ros.types import Floats, Frame, Human, Result, TrackingState
 from hmr_ros.types import Image as ImageArray
+from hmr_ros.world.live import LiveWorld
 
 _WARM_UP_FRAMES = 3
 
@@ -50,7 +52,8 @@ class Surroundings:
     outputs: Publishers
     statistics: LiveStatistics
     notices: Notices
-    transforms: TransformListener | None  # where answers are wanted in another frame than the image's
+    transforms: TransformListener | None  # where answers are wanted in another frame, or the world may be one
+    gravity: GravitySources
     stream: LiveStream | None = None  # where one is wanted
 
 
@@ -60,6 +63,7 @@ class Worker:
     def __init__(self, pipeline: Pipeline, config: HmrConfig, around: Surroundings) -> None:
         self._pipeline, self._around = pipeline, around
         self._memory = PelvisMemory()
+        self._world = LiveWorld(pipeline.body, config)
         self._take(config)
         self._slot: tuple[Any, float] | None = None  # the newest image and when it came, time.monotonic()
         self._changed = threading.Condition()
@@ -113,6 +117,7 @@ class Worker:
             if reset:
                 self._pipeline.reset()
                 self._memory.reset()
+                self._world.reset()
             try:
                 self._answer(*cast("tuple[Any, float]", slot))
             except HmrError as error:
@@ -124,6 +129,7 @@ class Worker:
         self._config = config
         self._pipeline.adjust(config)
         self._memory.searching_s = config.output.searching_s
+        self._world.config = config
         self._around.outputs.config = config.output
 
     def _skip(self, reason: str) -> None:
@@ -153,22 +159,25 @@ class Worker:
     def _publish(self, result: Result) -> None:
         frame = cast(TopicFrame, result.frame)  # the pipeline gives back the frames that it got
         around = self._around
+        pose, known = around.gravity.pose(frame.header)
+        seen = self._world(frame, result.humans, pose) if known else result.humans
         if around.stream is not None:  # first: it costs nothing, and robots wait for it
-            around.stream.offer(frame.stamp_ns, result.humans)
-        people, header = self._placed(frame, result.humans)
-        around.outputs.publish(Answer(frame, frame.header, result.humans, people, header))
+            around.stream.offer(frame.stamp_ns, seen)
+        people, header = self._placed(frame, seen)
+        around.outputs.publish(Answer(frame, frame.header, seen, people, header, pose))
         latency_ns, stages = self._age_ns(frame), self._pipeline.stage_seconds
         around.statistics.published(latency_ns, len(result.humans), frame.camera_problem, stages)
 
     def _placed(self, frame: TopicFrame, humans: list[Human]) -> tuple[list[Human], Header]:
         """Everybody in the frame of the answers, followed over time, and the header that says so."""
         output, header = self._config.output, frame.header
-        if self._around.transforms is None:
-            return self._memory(frame.stamp_ns, humans, frame.camera), header
+        if self._around.transforms is None or not output.target_frame:
+            return _without_stale_world(self._memory(frame.stamp_ns, humans, frame.camera)), header
         buffer, target = self._around.transforms.buffer, output.target_frame
         view = buffer.lookup(target, header.frame_id, frame.stamp_ns, output.target_timeout_s)
         placed = [moved(h, view) for h in humans]
-        return self._memory(frame.stamp_ns, placed, frame.camera, view), Header(stamp=header.stamp, frame_id=target)
+        people = self._memory(frame.stamp_ns, placed, frame.camera, view)
+        return _without_stale_world(people), Header(stamp=header.stamp, frame_id=target)
 
     def _age_ns(self, frame: Frame) -> int:
         return int(self._around.node.get_clock().now().nanoseconds) - frame.stamp_ns
@@ -208,6 +217,11 @@ class Worker:
         if depth is None:
             self._around.statistics.without_depth()
         return depth
+
+
+def _without_stale_world(people: list[Human]) -> list[Human]:
+    """Whoever is out of sight stands nowhere."""
+    return [replace(h, world=None) if h.state == TrackingState.SEARCHING else h for h in people]
 
 
 def warm_up(pipeline: Pipeline) -> None:

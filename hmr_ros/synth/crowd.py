@@ -98,9 +98,15 @@ PLACES: dict[str, Callable[[Stage], list[Spot]] | None] = {
 
 
 def arranged(
-    motions: list[Motion], body: BodyModel, place: str, camera: Camera, seed: int
+    motions: list[Motion],
+    body: BodyModel,
+    place: str,
+    camera: Camera,
+    seed: int,
+    tilt: tuple[float, float] | None = None,
 ) -> tuple[list[Motion], View]:
-    """The motions at their places in one world, equally long, everybody on the floor at y = 0, and who sees them.
+    """The motions at their places in one world, equally long, everybody on the floor at y = 0, and who sees them; the
+    camera `tilt`ed as in `view_of_motion`.
 
     The first person keeps the shape of its motion, the others, where their motions have the mean shape, get their own.
     """
@@ -110,7 +116,10 @@ def arranged(
     motions = _alike(motions, rng)
     build = PLACES[place]
     if build is None:
-        return motions, view_of_motion(np.concatenate([m.trans for m in motions]), camera, seed)
+        floor = 0.0 if tilt is None else min(floor_height(m, body) for m in motions)
+        return motions, view_of_motion(np.concatenate([m.trans for m in motions]), camera, seed, tilt, floor)
+    if tilt is not None:
+        raise ConfigError("--pitch and --roll go with --place own; leave one of them out")
     slope = camera.width / (2 * float(camera.K[0, 0]))
     distance = float(np.clip(1.6 * camera.K[1, 1] / (0.7 * camera.height), _NEAREST_M + 0.5, _FARTHEST_M - 1.0))
     seconds = np.arange(len(motions[0].poses)) / motions[0].fps

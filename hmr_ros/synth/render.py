@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hmr_ros.body.loading import load_body
-from hmr_ros.body.model import BodyModel
+from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.errors import ConfigError
 from hmr_ros.geometry.camera import fit_camera, guess_camera, project
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
@@ -23,8 +23,14 @@ from hmr_ros.synth.depth import DepthFolder, floor_height, true_depth
 from hmr_ros.synth.scene import View, background, clothes, faces_of
 from hmr_ros.types import Bools, Camera, Floats, Image
 from hmr_ros.view.raster import draw_mesh
+from hmr_ros.world.contact import true_contacts, true_ground
+from hmr_ros.world.feet import Soles
+from hmr_ros.world.gravity import world_rotation
 
 _LIGHT = np.array([-0.5, -0.6, -0.7])  # from the upper left behind the camera
+
+_FLOOR_PERCENTILE = 10.0  # of the ground's heights under a person is the floor of the scene
+_STEEPEST_DEG = 80.0  # pitch of a camera
 
 
 @dataclass(frozen=True)
@@ -98,15 +104,42 @@ def truth_arrays(
     return arrays
 
 
+def world_arrays(arrays: dict[str, Any], view: View, body: BodyModel, fps: float) -> dict[str, Any]:
+    """What a truth.npz with `arrays` says of the world (z up, the floor of the lowest feet at 0, x the camera's way
+    forward): R_world_camera [N,3,3], t_world_camera [N,3] m, root_world [N,3] m and contacts [N,4]."""
+    R, rows = world_rotation(view.R_camera_world[:, 1]), len(arrays["frame"])
+    soles, points = Soles(body), np.zeros((rows, 4, 3))
+    for i in range(rows):
+        betas = arrays["betas"][i]
+        turned, joints = forward_kinematics(
+            pose_matrices(arrays["global_orient"][i], arrays["body_pose"][i]), body.rest_joints(betas)
+        )
+        points[i] = soles.placed(turned, joints + arrays["transl"][i], betas) @ R.T
+    contacts, floors = np.zeros((rows, 4)), []
+    for person in np.unique(arrays["person"]):
+        at = np.flatnonzero(arrays["person"] == person)
+        contacts[at] = true_contacts(points[at], fps)
+        floors.append(float(np.percentile(true_ground(points[at], fps), _FLOOR_PERCENTILE)))
+    t = np.array([0.0, 0.0, -min(floors)])
+    return {
+        "R_world_camera": np.tile(R, (rows, 1, 1)), "t_world_camera": np.tile(t, (rows, 1)),
+        "root_world": arrays["joints"][:, 0] @ R.T + t, "contacts": contacts,
+    }  # fmt: skip
+
+
 def render_file(
     motion_paths: list[Path], out: Path, truth_path: Path | None, *, camera: str | None, size: str, fps: float | None,
     seed: int, max_frames: int | None, vertices: bool, body: str | None, depth: Path | None = None, place: str = "own",
+    tilt: tuple[float, float] | None = None,
 ) -> int:  # fmt: skip
-    """`hmr render`: motion files to a video, its truth, and folders of true and noisy depth."""
+    """`hmr render`: motion files to a video, its truth, and folders of true and noisy depth; `tilt` is the camera's
+    pitch and roll in degrees, None: from a random height about the chest's, towards the middle of the motion."""
     if max_frames is not None and max_frames < 1:
         raise ConfigError(f"--max-frames {max_frames} leaves nothing to render; give 1 or more")
     if fps is not None and not 0 < fps < np.inf:
         raise ConfigError(f"--fps {fps} is not a frame rate; give a number above 0")
+    if tilt is not None and not (abs(tilt[0]) <= _STEEPEST_DEG and abs(tilt[1]) <= 180):
+        raise ConfigError(f"--pitch {tilt[0]:g} --roll {tilt[1]:g}: give a pitch of -80 to 80, a roll of -180 to 180")
     if seed < 0:
         raise ConfigError(f"--seed {seed} is negative; give 0 or more")
     model = load_body(body)
@@ -114,7 +147,7 @@ def render_file(
     intrinsics = fit_camera(read_camera(camera), width, height) if camera else guess_camera(width, height)
     motions = [load_motion(path) for path in motion_paths]
     motions = [replace(m, poses=m.poses[:max_frames], trans=m.trans[:max_frames], fps=fps or m.fps) for m in motions]
-    motions, view = arranged(motions, model, place, replace(intrinsics, guessed=False), seed)
+    motions, view = arranged(motions, model, place, replace(intrinsics, guessed=False), seed, tilt)
     made_folder(out.parent)
     if truth_path is not None:
         made_folder(truth_path.parent)
@@ -133,7 +166,8 @@ def render_file(
                 truths += people if vertices else [replace(p, vertices=np.zeros(0)) for p in people]
     finally:
         if truth_path is not None and truths:
-            save_arrays(truth_path, **truth_arrays(truths, view.camera, rate, model.name, vertices, len(motions)))
+            arrays = truth_arrays(truths, view.camera, rate, model.name, vertices, len(motions))
+            save_arrays(truth_path, **arrays, **world_arrays(arrays, view, model, rate))
     K = view.camera.K
     print(
         f"{len(truths) // len(motions)} frames -> {out}; camera {K[0, 0]:.2f},{K[1, 1]:.2f},{K[0, 2]:.2f},{K[1, 2]:.2f}"

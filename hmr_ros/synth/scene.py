@@ -10,9 +10,11 @@ import numpy as np
 from hmr_ros.body.joints import SMPL
 from hmr_ros.body.model import BodyModel
 from hmr_ros.types import Camera, Floats, Image, Ints
+from hmr_ros.world.gravity import rotation_of_tilt
 
 _SKIN_TONES = ((150, 185, 225), (120, 160, 205), (80, 115, 165), (55, 80, 120))  # BGR
 _SHOE, _HAIR = (45, 45, 50), (30, 40, 55)
+_LOWEST_M = 0.3  # of a camera above the floor
 _CLOTH = {
     "shirt": ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar", "left_shoulder", "right_shoulder"),
     "trousers": ("left_hip", "right_hip", "left_knee", "right_knee"),
@@ -38,14 +40,33 @@ def look_at(camera: Camera, eye: Floats, target: Floats) -> View:
     return View(camera, R, -R @ eye)
 
 
-def view_of_motion(trans: Floats, camera: Camera, seed: int) -> View:
-    """A camera that sees the whole of a motion [F,3] m, from a random side at about chest height."""
+def tilted_view(camera: Camera, eye: Floats, azimuth: float, pitch_deg: float, roll_deg: float) -> View:
+    """View from `eye` [3] m in the y-up world, looking away from the side `azimuth` [rad, from +z towards +x]; pitch
+    and roll as in `world.gravity.rotation_of_tilt`."""
+    forward = -np.array([np.sin(azimuth), 0.0, np.cos(azimuth)])
+    left = np.cross([0.0, 1.0, 0.0], forward)
+    axes = np.stack([forward, left, [0.0, 1.0, 0.0]], 1)  # z-up world of the camera -> y-up world
+    R = (axes @ rotation_of_tilt(pitch_deg, roll_deg)).T
+    return View(camera, R, -R @ eye)
+
+
+def view_of_motion(
+    trans: Floats, camera: Camera, seed: int, tilt: tuple[float, float] | None = None, floor_y: float = 0.0
+) -> View:
+    """A camera that sees the whole of a motion [F,3] m, from a random side at about chest height, or `tilt`ed by pitch
+    and roll in degrees and then as high above `floor_y` as it must be for that."""
     rng = np.random.default_rng(seed)
     centre = (trans.min(0) + trans.max(0)) / 2
     radius = float(np.linalg.norm(trans - centre, axis=1).max()) + 1.15  # the body around its pelvis
     half = np.arctan2(0.5 * min(camera.width / camera.K[0, 0], camera.height / camera.K[1, 1]), 1.0)
     distance = radius / np.sin(half)
     azimuth, rise = rng.uniform(-np.pi, np.pi), rng.uniform(0.0, 0.6)
+    if tilt is not None:
+        pitch = np.radians(tilt[0])
+        away = distance * np.array([np.sin(azimuth) * np.cos(pitch), -np.sin(pitch), np.cos(azimuth) * np.cos(pitch)])
+        eye = centre + away
+        eye[1] = max(eye[1], floor_y + _LOWEST_M)
+        return tilted_view(camera, eye, azimuth, *tilt)
     offset = np.array([np.sin(azimuth) * distance, rise, np.cos(azimuth) * distance])
     return look_at(camera, centre + offset, centre)
 

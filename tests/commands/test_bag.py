@@ -74,8 +74,8 @@ def test_an_interruption_keeps_what_is_done(bag, bag_stamps, tmp_path):
         raise KeyboardInterrupt
 
     with BagImages(bag) as images, HumanBagWriter(tmp_path / "out") as writer:
-        session = Session(images, writer, TrackTable())
-        session.process(interrupted(images), pipeline)
+        session = Session(images, writer, TrackTable(), pipeline, HmrConfig())
+        session.process(interrupted(images))
     assert session.interrupted and session.frames == 5
     assert [stamp for stamp, _ in read_humans(tmp_path / "out")] == bag_stamps[:5]  # those that waited for the lag, too
 

@@ -15,7 +15,7 @@ from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.io.calibration import camera_of_info
 from hmr_ros.ros.convert import body_to_msg, humans_from_msg, humans_to_msg, hypotheses_to_msg
 from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers, serialize_with_points
-from hmr_ros.types import Hypotheses, TrackingState
+from hmr_ros.types import GravitySource, Hypotheses, TrackingState, WorldState
 
 
 def header():
@@ -41,6 +41,19 @@ def test_humans_round_trip_over_the_wire(human):
         np.testing.assert_allclose(getattr(back, name), getattr(human, name), rtol=1e-6, err_msg=name)
     assert (back.stamp_ns, back.track_id, back.state) == (human.stamp_ns, 7, TrackingState.TRACKED)
     np.testing.assert_allclose(back.boxes_xyxy, human.boxes_xyxy)
+
+
+def test_the_world_comes_through(human):
+    R = matrix_from_axis_angle(np.array([0.3, -1.2, 0.7]))
+    world = WorldState(
+        R, np.array([0.1, 0.2, 1.5]), np.array([3.0, -1.0, 0.9]), np.array([0.4, 0.0, -0.1]),
+        np.array([0.9, 0.8, 0.1, 0.0]), GravitySource.TF, 0.02, "odom", R.T,
+    )  # fmt: skip
+    data = serialize_message(humans_to_msg([replace(human, world=world), human], header()))
+    placed, nowhere = humans_from_msg(deserialize_message(data, HumanArray))
+    assert nowhere.world is None and (placed.world.source, placed.world.frame) == (GravitySource.TF, "odom")
+    for name in ("R_world_camera", "t_world_camera", "root", "velocity", "contacts", "gravity_sigma", "body_axes"):
+        np.testing.assert_allclose(getattr(placed.world, name), getattr(world, name), atol=1e-6, err_msg=name)
 
 
 def test_hypotheses_come_through(human):

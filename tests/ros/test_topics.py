@@ -13,7 +13,9 @@ from hmr_ros.ros.fusion_node import FusionNode
 from hmr_ros.ros.topics import FUSION_TOPICS, ID, IN, OUT, SERVICES, TOPICS, policy, topic_page
 
 ROOT = Path(__file__).parents[2]
-EVERYTHING = ["output.target_frame:=map", "use_sim_time:=true", "detector.kind:=external"]
+EVERYTHING = [
+    "output.target_frame:=map", "world.imu_topic:=imu", "use_sim_time:=true", "detector.kind:=external",
+]  # fmt: skip
 
 
 def absolute(name, node="hmr"):

@@ -12,6 +12,7 @@ from hmr_ros.io.video import open_source
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import placed_in, render_file
 from hmr_ros.synth.scene import background, clothes, look_at, view_of_motion
+from hmr_ros.world.gravity import rotation_of_tilt
 
 
 def test_truth_is_the_body_of_its_parameters(rendered):
@@ -123,3 +124,26 @@ def test_demo_motion_stays_within_the_joints_of_a_person():
     angles = np.linalg.norm(demo_motion(30.0).poses.reshape(-1, 24, 3), axis=-1).max(0)
     for joint, limit in (("knee", 2.4), ("elbow", 1.7), ("hip", 2.0), ("ankle", 1.0), ("shoulder", 1.9)):
         assert max(angles[SMPL[f"{side}_{joint}"]] for side in ("left", "right")) < limit, joint
+
+
+def test_a_tilted_camera_and_the_truth_of_its_world(tmp_path, motion_file, open_body):
+    render_file(
+        [motion_file], tmp_path / "clip.mp4", tmp_path / "truth.npz", camera=None, size="96x72", fps=None, seed=0,
+        max_frames=40, vertices=False, body=None, tilt=(-25.0, 5.0),
+    )  # fmt: skip
+    truth = load_humans(tmp_path / "truth.npz")
+    R = truth.R_world_camera[0]
+    np.testing.assert_allclose(R, rotation_of_tilt(-25.0, 5.0), atol=1e-9)
+    np.testing.assert_allclose(truth.joints[:, 0] @ R.T + truth.t_world_camera, truth.root_world, atol=1e-9)
+    assert truth.t_world_camera[0, 2] > 1.5  # it looks down on people
+    assert 0.7 < truth.root_world[0, 2] < 1.1  # over the floor
+    assert truth.contacts.shape == (40, 4)
+
+
+@pytest.mark.parametrize("tilt", [(85.0, 0.0), (0.0, 400.0), (float("nan"), 0.0)])
+def test_tilts_that_no_camera_has(tmp_path, motion_file, tilt):
+    with pytest.raises(ConfigError, match="give a pitch of -80 to 80"):
+        render_file(
+            [motion_file], tmp_path / "clip.mp4", None, camera=None, size="96x72", fps=None, seed=0, max_frames=2,
+            vertices=False, body=None, tilt=tilt,
+        )  # fmt: skip

@@ -1,7 +1,8 @@
-"""The only reader of YAML: bounded, without aliases, errors in one line."""
+"""The only reader of YAML files, which are not trusted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from hmr_ros.errors import ConfigError
 
-_LARGEST = 4 << 20  # bytes
+_LARGEST_YAML = 4 << 20  # bytes
 
 
 def load_yaml(path: Path | str) -> Any:
@@ -19,9 +20,9 @@ def load_yaml(path: Path | str) -> Any:
     """
     try:
         with Path(path).open("rb") as file:
-            content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
+            content = file.read(_LARGEST_YAML + 1)
+        if len(content) > _LARGEST_YAML:
+            raise ValueError(f"it is larger than {_LARGEST_YAML >> 20} MiB")
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
             raise ValueError("it has aliases (*name); write the values out")
         return yaml.safe_load(content)
@@ -37,3 +38,12 @@ def named_yaml(path: Path | str, what: str, cure: str) -> Any:
         raise ConfigError(f"cannot read {what} {path}: {error.strerror}; {cure}") from error
     except ValueError as error:
         raise ConfigError(f"{what} {path} is not valid YAML: {error}") from error
+
+
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a tree of settings."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,67 @@
+"""One person over time in the world, and back: what gravity, floor and feet are worked out on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
+from hmr_ros.geometry.camera import distort_points, project
+from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.types import Camera, Floats, Human
+from hmr_ros.world.feet import Soles
+from hmr_ros.world.legs import LEGS
+
+_LEG_JOINTS = np.array(LEGS).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One person in F frames; positions in world axes (z up) with the camera at the origin."""
+
+    seconds: Floats  # [F]
+    rotations: Floats  # [F,24,3,3] local, the first body -> world
+    betas: Floats  # [F,10]
+    pelvis: Floats  # [F,3] m
+    axes: Floats  # [F,24,3,3] of the bones, in the world
+    joints: Floats  # [F,24,3] m
+    points: Floats  # [F,4,3] m, of the soles
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+
+def walk_of(humans: list[Human], R: Floats, soles: Soles) -> Walk:
+    """The frames of one person, in order, with the camera's axes turned by R [F,3,3] into the world."""
+    rotations = pose_matrices(np.array([h.global_orient for h in humans]), np.array([h.body_pose for h in humans]))
+    rotations[:, 0] = R @ rotations[:, 0]
+    pelvis = np.einsum("fab,fb->fa", R, np.array([h.joints[0] for h in humans]))
+    seconds = np.array([h.stamp_ns for h in humans]) * 1e-9
+    return posed(seconds, rotations, np.array([h.betas for h in humans]), pelvis, soles)
+
+
+def posed(seconds: Floats, rotations: Floats, betas: Floats, pelvis: Floats, soles: Soles) -> Walk:
+    """The walk with these local rotations, shapes and pelvis."""
+    rest = soles.body.rest_joints(betas)
+    axes, joints = forward_kinematics(rotations, rest)
+    joints = joints - joints[:, :1] + pelvis[:, None]
+    points = np.stack([soles.placed(a, j, b) for a, j, b in zip(axes, joints, betas, strict=True)])
+    return Walk(seconds, rotations, betas, pelvis, axes, joints, points)
+
+
+def human_at(human: Human, walk: Walk, row: int, R: Floats, body: BodyModel, camera: Camera) -> Human:
+    """`human` as it is in frame `row` of the walk, whose legs, place and shape may be others; R [3,3] as in `walk_of`,
+    `camera` that of the image."""
+    joints = walk.joints[row] @ R
+    body_pose = human.body_pose.reshape(-1, 3).copy()
+    body_pose[_LEG_JOINTS - 1] = axis_angle_from_matrix(walk.rotations[row, _LEG_JOINTS])
+    moved = replace(
+        human, betas=walk.betas[row], body_pose=body_pose.reshape(-1), joints=joints,
+        transl=joints[0] - body.rest_joints(walk.betas[row])[0],
+        joints_2d=distort_points(project(joints, camera.K), camera),
+    )  # fmt: skip
+    if human.hypotheses is None:
+        return moved
+    shift = joints[0] - human.joints[0]
+    return replace(moved, hypotheses=replace(human.hypotheses, joints=human.hypotheses.joints + shift))

@@ -1,0 +1,168 @@
+"""The world of a file: gravity, floor and feet from everything that was seen, before and after each frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hmr_ros.body.axes import body_rotation
+from hmr_ros.body.model import BodyModel
+from hmr_ros.config import HmrConfig
+from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
+from hmr_ros.world.contact import RATE_HZ, contact_rule
+from hmr_ros.world.feet import Soles
+from hmr_ros.world.floor import height_over_feet, height_over_floor, scale_of_floor, scaled_betas, scales_of_floor
+from hmr_ros.world.gravity import Gravity, gravity_of_level, gravity_of_tilt, world_rotation
+from hmr_ros.world.stand import settled
+from hmr_ros.world.upright import UpEstimate
+from hmr_ros.world.walk import Walk, human_at, posed, walk_of
+
+_LONGEST_GAP_S = 0.3  # out of sight, after which a walk begins anew
+_DEPTHS = 20  # depth images in which the floor is looked for
+_DEPTH_EVERY = 10  # frames
+_VELOCITY_S = 0.1  # over which a velocity is taken, to both sides
+
+
+@dataclass(frozen=True)
+class _Person:
+    rows: list[int]  # of the people that were given, in the order of time
+    walk: Walk
+    contacts: Floats  # [F,4]
+    scaled: bool = False  # as large as the floor says
+
+
+class DepthSamples:
+    """A few depth images of a file, in which the floor is found when it is known which way is up."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Floats, Camera]] = []
+
+    def add(self, frame: Frame) -> None:
+        """Keep every tenth, and no more than twenty."""
+        if frame.depth is not None and frame.index % _DEPTH_EVERY == 0 and len(self._kept) < _DEPTHS:
+            self._kept.append((frame.depth, frame.camera))
+
+    def height(self, up: Floats) -> float | None:
+        """Height [m] of the camera over the floor; None where no image shows one."""
+        found = [h for depth, camera in self._kept if (h := height_over_floor(depth, camera, up)) is not None]
+        return float(np.median(found)) if found else None
+
+
+def given_gravity(config: HmrConfig) -> Gravity | None:
+    """What the configuration says without /tf and Imu; None: people say it."""
+    tilt, kind = (config.camera.pitch_deg, config.camera.roll_deg), config.world.gravity
+    if kind == "parameter" or (kind not in ("estimate", "level") and any(tilt)):
+        return gravity_of_tilt(*tilt)
+    return gravity_of_level() if kind == "level" else None
+
+
+def in_world(
+    humans: list[Human], body: BodyModel, camera: Camera, config: HmrConfig, depths: DepthSamples | None = None
+) -> list[Human]:
+    """The same people with their `world`, standing feet held; in the same order. `camera` is that of all frames, which
+    stands still."""
+    if not humans or config.world.gravity == "none":
+        return humans
+    gravity = given_gravity(config) or _estimated(humans)
+    R, soles = world_rotation(gravity.up), Soles(body)
+    people = [_person(humans, rows, R, soles) for rows in tracks_of(humans)]
+    measured = config.camera.height_m or (depths.height(gravity.up) if depths else None)
+    if measured:
+        people = [_on_floor(p, humans, measured, gravity.sigma, soles) for p in people]
+    if config.world.feet:
+        people = [_settled(p, soles) for p in people]
+    height = measured or _height(people)
+    answer = list(humans)
+    for person in people:
+        velocity = _velocity(person.walk)
+        for f, row in enumerate(person.rows):
+            human = human_at(humans[row], person.walk, f, R, body, camera)
+            if person.scaled:
+                human = replace(human, scale=ScaleSource.FLOOR)
+            t = np.array([0.0, 0.0, height])
+            state = WorldState(
+                R,
+                t,
+                R @ human.joints[0] + t,
+                velocity[f],
+                person.contacts[f],
+                gravity.source,
+                gravity.sigma,
+                body_axes=R @ body_rotation(human),
+            )
+            answer[row] = replace(human, world=state)
+    return answer
+
+
+def tracks_of(humans: list[Human]) -> list[list[int]]:
+    """Rows of each person in the order of time, cut where they were out of sight."""
+    by_id: dict[int, list[int]] = {}
+    for row in sorted(range(len(humans)), key=lambda r: humans[r].stamp_ns):
+        by_id.setdefault(humans[row].track_id, []).append(row)
+    out = []
+    for rows in by_id.values():
+        seconds = np.array([humans[r].stamp_ns for r in rows]) * 1e-9
+        steps = np.diff(seconds)
+        cuts = np.flatnonzero((steps > _LONGEST_GAP_S) | (steps <= 0)) + 1
+        out += [part.tolist() for part in np.split(np.array(rows), cuts)]
+    return out
+
+
+def contacts_of(walk: Walk) -> Floats:
+    """Probabilities [F,4] that points of the soles stand, from the whole walk, measured at 30 Hz."""
+    start, end = walk.seconds[0], walk.seconds[-1]
+    grid = np.linspace(start, end, max(2, round((end - start) * RATE_HZ) + 1)) if end > start else walk.seconds
+    flat = np.concatenate([walk.points.reshape(len(walk), -1), walk.pelvis[:, :2]], 1)
+    even = np.stack([np.interp(grid, walk.seconds, column) for column in flat.T], -1)
+    found = contact_rule()(even[:, :12].reshape(-1, 4, 3), even[:, 12:])
+    return np.stack([np.interp(walk.seconds, grid, found[:, k]) for k in range(4)], -1)
+
+
+def _estimated(humans: list[Human]) -> Gravity:
+    estimate = UpEstimate()
+    for human in humans:
+        estimate.add(human)
+    return estimate.gravity()
+
+
+def _person(humans: list[Human], rows: list[int], R: Floats, soles: Soles) -> _Person:
+    walk = walk_of([humans[r] for r in rows], np.broadcast_to(R, (len(rows), 3, 3)), soles)
+    return _Person(rows, walk, contacts_of(walk))
+
+
+def _on_floor(person: _Person, humans: list[Human], height_m: float, up_sigma: float, soles: Soles) -> _Person:
+    """As large, and as far away, as the floor says; nobody moves whose distance was measured."""
+    walk = person.walk
+    if any(humans[r].scale >= ScaleSource.DEPTH for r in person.rows):
+        return person
+    scale = scale_of_floor(scales_of_floor(walk.points, person.contacts, height_m), up_sigma)
+    if scale is None:
+        return person
+    betas = np.stack([scaled_betas(soles.body, b, scale) for b in walk.betas])
+    larger = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, soles)
+    return _Person(person.rows, larger, contacts_of(larger), scaled=True)
+
+
+def _settled(person: _Person, soles: Soles) -> _Person:
+    """Twice, for a way on which feet stand says better when they do."""
+    walk = settled(person.walk, person.contacts, soles)
+    contacts = contacts_of(walk)
+    return replace(person, walk=settled(person.walk, contacts, soles), contacts=contacts)
+
+
+def _height(people: list[_Person]) -> float:
+    """Of the camera over the feet that stand, or over the lowest ones where none does."""
+    points = np.concatenate([p.walk.points for p in people])
+    found = height_over_feet(points, np.concatenate([p.contacts for p in people]))
+    return found if found is not None else -float(np.percentile(points[..., 2].min(-1), 10))
+
+
+def _velocity(walk: Walk) -> Floats:
+    """[F,3] m/s of the pelvis, over a fifth of a second."""
+    if len(walk) < 2:
+        return np.zeros((len(walk), 3))
+    before = np.maximum(walk.seconds - _VELOCITY_S, walk.seconds[0])
+    after = np.minimum(walk.seconds + _VELOCITY_S, walk.seconds[-1])
+    ends = [np.stack([np.interp(s, walk.seconds, c) for c in walk.pelvis.T], -1) for s in (after, before)]
+    return np.asarray((ends[0] - ends[1]) / (after - before)[:, None])
