@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,8 @@ from hmr_ros.config import DetectorConfig, TrackerConfig
 from hmr_ros.perception.appearance import colours
 from hmr_ros.perception.detector import Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker
-from hmr_ros.perception.likeness import covers, overlap, roi_distance, same_body
+from hmr_ros.perception.likeness import covers, is_explained, meet, overlap, roi_distance, same_body
+from hmr_ros.perception.occlusion import doubted, hidden, painted_out, shown_share
 from hmr_ros.perception.person import Person
 from hmr_ros.perception.search import Search
 from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track
@@ -28,6 +30,8 @@ _ESTABLISHED = 10  # frames after which an identity is as good as an older one
 _SURPRISE = 0.1  # by so much an older identity may fit worse before it loses a body to a younger one
 _FLEETING = 3  # frames after which somebody who was lost is waited for
 _CROWDED = 0.1  # share of a person's box in another's from which their clothes are not learned
+_LEAST_SHOWN = 0.3  # share of a person's limb joints that nobody stands before, below which nothing is seen of them
+_LEAST_NEW = 0.5  # the same of a new person
 _MIXED = 0.4  # the same, from which their place is less certain
 
 
@@ -109,22 +113,52 @@ class PersonTracker:
 
     def _follow(self, frame: Frame) -> None:
         """Landmarks of everybody who was seen in the last frame, and a second look for one who was not."""
-        looks, retried = [], False
-        for person in sorted(self._people, key=lambda p: p.unseen_s):
-            if person.unseen_s > 0:
-                if retried:
-                    continue
-                retried = True
-            keypoints = self._landmarks(frame, person.expected_roi())
-            if keypoints is not None and keypoints.score >= self._least_score(person):
-                looks.append(_Look(person, keypoints, colours(frame.image, keypoints)))
-        settled = _settled(looks, frame)
-        for look in settled:
-            others = [overlap(look.keypoints, o.keypoints, frame) for o in settled if o is not look]
+        seen = [p for p in self._people if p.unseen_s == 0]
+        lost = sorted((p for p in self._people if p.unseen_s > 0), key=lambda p: p.unseen_s)[:1]
+        looks = _settled(self._looks(frame, seen), frame)
+        beaten = [p for p in seen if all(k.person is not p for k in looks)] if len(seen) > 1 else []
+        looks = _settled(looks + self._looks(frame, beaten + lost, looks), frame)
+        for look in looks:
+            others = [overlap(look.keypoints, o.keypoints, frame) for o in looks if o is not look]
             among = max(others, default=0.0)
             look.person.observe(look.keypoints, certain=among < _MIXED)
             if among < _CROWDED:
                 look.person.wears(look.colours)
+
+    def _looks(self, frame: Frame, people: list[Person], looks: Sequence[_Look] = ()) -> list[_Look]:
+        """What is seen where `people` are expected, the nearest first: who is before others is painted out of what these
+        are looked for in, as are those of `looks`."""
+        looks, queue, yielded = list(looks), sorted(people, key=lambda p: -p.nearness), set()
+        before = len(looks)
+        while queue:
+            person = queue.pop(0)
+            look = self._look(frame, person, [k.keypoints for k in looks])
+            if look is None:
+                continue
+            rival = min(queue, key=lambda p: p.surprise(look.keypoints, look.colours), default=None)
+            if rival is not None and person not in yielded and _owns(rival, person, look):
+                yielded.add(person)  # who was thought to be behind is in front
+                queue.remove(rival)
+                queue[:0] = [rival, person]
+                yielded.add(rival)
+                continue
+            looks.append(look)
+        return looks[before:]
+
+    def _look(self, frame: Frame, person: Person, others: list[Keypoints]) -> _Look | None:
+        """What is seen where `person` is expected, without those of the `others` who are there too."""
+        roi = person.expected_roi()
+        before = [k for k in others if meet(k, person.last, roi)]
+        image = painted_out(frame.image, before, roi) if before else frame.image
+        keypoints = self._landmarks(replace(frame, image=image) if before else frame, roi)
+        if keypoints is None or keypoints.score < self._least_score(person):
+            return None
+        if before:
+            behind = hidden(keypoints, before)
+            if shown_share(keypoints, behind) < _LEAST_SHOWN:
+                return None
+            keypoints = doubted(keypoints, behind)
+        return _Look(person, keypoints, colours(frame.image, keypoints))
 
     def _least_score(self, person: Person) -> float:
         return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
@@ -172,30 +206,42 @@ class PersonTracker:
             if cost[i, j] > 1.0 or checks <= 0:
                 continue
             checks -= 1
-            keypoints = self._confirmed(frame, proposals[j])
             taken.add(j)
-            if keypoints is not None and not self._is_taken(keypoints):
+            keypoints = self._somebody(frame, proposals[j])
+            if keypoints is not None:
                 if lost[i].is_other(colours(frame.image, keypoints)):
                     taken.discard(j)  # perhaps somebody new
                 else:
                     lost[i].observe(keypoints)
         return [d for j, d in enumerate(proposals) if j not in taken], checks
 
-    def _is_taken(self, keypoints: Keypoints) -> bool:
-        """Whether this body is somebody's who is seen."""
-        return any(p.seen is not None and same_body(p.seen, keypoints) for p in self._people)
-
     def _welcome(self, frame: Frame, proposal: Detection) -> None:
-        keypoints = self._confirmed(frame, proposal)
-        if keypoints is None:
-            return
         known = [p.last for p in self._people if p.unseen_s < _STILL_THERE_S]
-        if any(covers(k, keypoints, frame) or same_body(k, keypoints) for k in known):
-            self._reject(frame, proposal)
+        keypoints = self._somebody(frame, proposal, known)
+        if keypoints is None:
             return
         self._people.append(Person(self._next_id, keypoints))
         self._people[-1].wears(colours(frame.image, keypoints))
         self._next_id += 1
+
+    def _somebody(self, frame: Frame, proposal: Detection, known: list[Keypoints] | None = None) -> Keypoints | None:
+        """Landmarks of a proposal that is none of the `known` people (those who are seen) nor a part of one; where it
+        seems to be, it may be somebody behind them."""
+        if known is None:
+            known = [p.seen for p in self._people if p.seen is not None]
+        keypoints = self._confirmed(frame, proposal)
+        if keypoints is None or not is_explained(keypoints, known, frame):
+            return keypoints
+        before = [k for k in known if meet(k, keypoints, keypoints.next_roi)]
+        image = painted_out(frame.image, before, proposal.roi)
+        keypoints = self._confirmed(replace(frame, image=image), proposal)
+        if keypoints is None:
+            return None
+        behind = hidden(keypoints, before)
+        if shown_share(keypoints, behind) < _LEAST_NEW or is_explained(keypoints, known, frame):
+            self._reject(frame, proposal)
+            return None
+        return doubted(keypoints, behind)
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
         """Landmarks of a proposal, or None for a false alarm.
@@ -228,6 +274,12 @@ class PersonTracker:
         margin = roi.size_px / 2
         x, y = roi.center_px
         return not (-margin < x < width + margin and -margin < y < height + margin)
+
+
+def _owns(rival: Person, person: Person, look: _Look) -> bool:
+    """Whether the body that was seen where `person` is expected is the rival's."""
+    surprise = [p.surprise(look.keypoints, look.colours) for p in (rival, person)]
+    return surprise[0] + _SURPRISE < surprise[1]
 
 
 def _settled(looks: list[_Look], frame: Frame) -> list[_Look]:
