@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _BONE_HISTORY = 60  # frames over which bone lengths are averaged
 _SEEN = 0.5  # confidence from which a landmark counts as seen
 _FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
 _OTHER_COLOURS = 0.75  # unlikeness from which somebody is another person
+_DOUBTFUL_COLOURS = 0.55  # from which this is possible
 _MIXED_SIGMA = 5.0  # factor of a measurement's standard deviation among others
 _LEARN = 0.1  # weight of what is seen of the clothes, and of the size, in one frame
 _LEARN_OTHER = 0.01  # the same where the clothes seem to be another person's
@@ -60,6 +62,12 @@ class Person:
             shift = shift * min(1.0, 0.25 * self.last.next_roi.size_px / max(length, 1e-9))
         return Roi(self.last.next_roi.center_px + shift, self.last.next_roi.size_px, self.last.next_roi.angle_rad)
 
+    def expected(self) -> Keypoints:
+        """The last landmarks where they should be by now."""
+        points = self.last.keypoints_2d.copy()
+        points[:, :2] += self.expected_roi().center_px - self.last.next_roi.center_px
+        return replace(self.last, keypoints_2d=points)
+
     def observe(self, keypoints: Keypoints, certain: bool = True) -> None:
         """Seen in this frame; not `certain` among others, whose limbs may have been taken for this person's."""
         if self.answered:
@@ -84,6 +92,10 @@ class Person:
         at, roi = self.motion.roi, keypoints.next_roi
         size = abs(float(np.log(roi.size_px / at.size_px)))
         return roi_distance(at, roi) + 0.5 * size + unlike(self.colours, colours)
+
+    def is_doubtful(self, colours: Floats) -> bool:
+        """Whether somebody in these clothes may be another person."""
+        return unlike(self.colours, colours) > _DOUBTFUL_COLOURS
 
     def is_other(self, colours: Floats) -> bool:
         """Whether somebody in these clothes is surely another person."""

@@ -42,6 +42,7 @@ class _Look:
     person: Person
     keypoints: Keypoints
     colours: Floats
+    beside: bool  # somebody else is known to be near
 
 
 class PersonTracker:
@@ -132,7 +133,11 @@ class PersonTracker:
         before = len(looks)
         while queue:
             person = queue.pop(0)
-            look = self._look(frame, person, [k.keypoints for k in looks])
+            front = [k.keypoints for k in looks]
+            look = self._look(frame, person, front)
+            if look is not None and look.beside and person.is_doubtful(look.colours):
+                # another's body: look for the own one without those who are expected behind
+                look = self._look(frame, person, front + [p.expected() for p in queue]) or look
             if look is None:
                 continue
             rival = min(queue, key=lambda p: p.surprise(look.keypoints, look.colours), default=None)
@@ -158,7 +163,8 @@ class PersonTracker:
             if shown_share(keypoints, behind) < _LEAST_SHOWN:
                 return None
             keypoints = doubted(keypoints, behind)
-        return _Look(person, keypoints, colours(frame.image, keypoints))
+        beside = any(p is not person and meet(keypoints, p.last, p.motion.roi) for p in self._people)
+        return _Look(person, keypoints, colours(frame.image, keypoints), beside)
 
     def _least_score(self, person: Person) -> float:
         return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
@@ -284,7 +290,7 @@ def _owns(rival: Person, person: Person, look: _Look) -> bool:
 
 def _settled(looks: list[_Look], frame: Frame) -> list[_Look]:
     """Looks that fell on different bodies: of two on one body that remains whose person was expected there."""
-    left = [k for k in looks if k.person.was_seen or not k.person.is_other(k.colours)]
+    left = [k for k in looks if not k.person.is_other(k.colours) or (k.person.was_seen and not k.beside)]
     for a, b in combinations(looks, 2):
         if not (a in left and b in left):
             continue
