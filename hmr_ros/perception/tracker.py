@@ -31,6 +31,7 @@ _SURPRISE = 0.1  # by so much an older identity may fit worse before it loses a 
 _FLEETING = 3  # frames after which somebody who was lost is waited for
 _CROWDED = 0.1  # share of a person's box in another's from which their clothes are not learned
 _LEAST_SHOWN = 0.3  # share of a person's limb joints that nobody stands before, below which nothing is seen of them
+_ASTRAY = 0.15  # crop sides from a proposal to a body from which it may be another's
 _LEAST_NEW = 0.5  # the same of a new person
 _MIXED = 0.4  # the same, from which their place is less certain
 
@@ -135,9 +136,8 @@ class PersonTracker:
             person = queue.pop(0)
             front = [k.keypoints for k in looks]
             look = self._look(frame, person, front)
-            if look is not None and look.beside and person.is_doubtful(look.colours):
-                # another's body: look for the own one without those who are expected behind
-                look = self._look(frame, person, front + [p.expected() for p in queue]) or look
+            if look is not None and person.is_doubtful(look.colours):
+                look = self._without_another(frame, look, front)
             if look is None:
                 continue
             rival = min(queue, key=lambda p: p.surprise(look.keypoints, look.colours), default=None)
@@ -149,6 +149,14 @@ class PersonTracker:
                 continue
             looks.append(look)
         return looks[before:]
+
+    def _without_another(self, frame: Frame, look: _Look, others: list[Keypoints]) -> _Look:
+        """The better of a look that seems to show another's body and of one in which that body is painted out."""
+        again = self._look(frame, look.person, [*others, look.keypoints])
+        if again is None:
+            return look
+        surprise = [look.person.surprise(k.keypoints, k.colours) for k in (look, again)]
+        return again if surprise[1] + _SURPRISE < surprise[0] else look
 
     def _look(self, frame: Frame, person: Person, others: list[Keypoints]) -> _Look | None:
         """What is seen where `person` is expected, without those of the `others` who are there too."""
@@ -233,21 +241,26 @@ class PersonTracker:
     def _somebody(self, frame: Frame, proposal: Detection, known: list[Keypoints] | None = None) -> Keypoints | None:
         """Landmarks of a proposal that is none of the `known` people (those who are seen) nor a part of one; where it
         seems to be, it may be somebody behind them."""
-        if known is None:
-            known = [p.seen for p in self._people if p.seen is not None]
+        seen = [p.seen for p in self._people if p.seen is not None]
+        known = seen if known is None else known
         keypoints = self._confirmed(frame, proposal)
-        if keypoints is None or not is_explained(keypoints, known, frame):
-            return keypoints
-        before = [k for k in known if meet(k, keypoints, keypoints.next_roi)]
-        image = painted_out(frame.image, before, proposal.roi)
-        keypoints = self._confirmed(replace(frame, image=image), proposal)
         if keypoints is None:
             return None
-        behind = hidden(keypoints, before)
-        if shown_share(keypoints, behind) < _LEAST_NEW or is_explained(keypoints, known, frame):
+        explained = is_explained(keypoints, known, frame)
+        if not explained and roi_distance(proposal.roi, keypoints.next_roi) < _ASTRAY:
+            return keypoints
+        # the crop shows somebody else, who is known or not
+        before = [k for k in seen if meet(k, keypoints, keypoints.next_roi)] or [keypoints]
+        image = painted_out(frame.image, before, proposal.roi)
+        again = self._confirmed(replace(frame, image=image), proposal)
+        if again is not None and not is_explained(again, known, frame):
+            behind = hidden(again, before)
+            if shown_share(again, behind) >= _LEAST_NEW:
+                return doubted(again, behind)
+        if explained:
             self._reject(frame, proposal)
             return None
-        return doubted(keypoints, behind)
+        return keypoints
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
         """Landmarks of a proposal, or None for a false alarm.
