@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -57,14 +58,21 @@ def shown_share(keypoints: Keypoints, behind: Bools) -> float:
     return float(1.0 - behind[BLAZEPOSE_LIMBS].mean())
 
 
-def painted_out(image: Image, bodies: list[Keypoints], roi: Roi) -> Image:
-    """The BGR image [H,W,3] as if the `bodies` were not there; only around `roi`. The image itself where they are not."""
+def painted_out(
+    image: Image, bodies: list[Keypoints], roi: Roi, behind: Sequence[Keypoints] = (), own: Keypoints | None = None
+) -> Image:
+    """The BGR image [H,W,3] as if the `bodies` were not there, and those `behind`, but not where the body `own` should
+    be; only around `roi`. The image itself where none of them are."""
     height, width = image.shape[:2]
     low = np.clip(np.floor(roi.center_px - _AROUND * roi.size_px), 0, [width, height]).astype(int)
     high = np.clip(np.ceil(roi.center_px + _AROUND * roi.size_px), 0, [width, height]).astype(int)
     if (high - low).min() < 8:
         return image
-    mask = _silhouettes(bodies, low, (int(high[0] - low[0]), int(high[1] - low[1])))
+    size = int(high[0] - low[0]), int(high[1] - low[1])
+    mask = _silhouettes(list(behind), low, size)
+    if own is not None and mask.any():
+        mask[_silhouettes([own], low, size) > 0] = 0
+    mask |= _silhouettes(bodies, low, size)
     if not mask.any():
         return image
     out = image.copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
@@ -60,6 +61,12 @@ class Person:
             length = float(np.linalg.norm(shift))
             shift = shift * min(1.0, 0.25 * self.last.next_roi.size_px / max(length, 1e-9))
         return Roi(self.last.next_roi.center_px + shift, self.last.next_roi.size_px, self.last.next_roi.angle_rad)
+
+    def expected(self) -> Keypoints:
+        """The last landmarks where they should be by now."""
+        points = self.last.keypoints_2d.copy()
+        points[:, :2] += self.expected_roi().center_px - self.last.next_roi.center_px
+        return replace(self.last, keypoints_2d=points)
 
     def observe(self, keypoints: Keypoints, certain: bool = True) -> None:
         """Seen in this frame; not `certain` among others, whose limbs may have been taken for this person's."""

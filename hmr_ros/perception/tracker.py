@@ -135,7 +135,7 @@ class PersonTracker:
         while queue:
             person = queue.pop(0)
             front = [k.keypoints for k in looks]
-            look = self._look(frame, person, front)
+            look = self._look(frame, person, front, [p.expected() for p in queue if p.unseen_s == 0])
             if look is not None and person.is_doubtful(look.colours):
                 look = self._without_another(frame, look, front)
             if look is None:
@@ -158,19 +158,25 @@ class PersonTracker:
         surprise = [look.person.surprise(k.keypoints, k.colours) for k in (look, again)]
         return again if surprise[1] + _SURPRISE < surprise[0] else look
 
-    def _look(self, frame: Frame, person: Person, others: list[Keypoints]) -> _Look | None:
-        """What is seen where `person` is expected, without those of the `others` who are there too."""
+    def _look(
+        self, frame: Frame, person: Person, others: list[Keypoints], farther: Sequence[Keypoints] = ()
+    ) -> _Look | None:
+        """What is seen where `person` is expected, without those of the `others` who are there too, and without those
+        who are expected behind."""
         roi = person.expected_roi()
-        before = [k for k in others if meet(k, person.last, roi)]
-        image = painted_out(frame.image, before, roi) if before else frame.image
-        keypoints = self._landmarks(replace(frame, image=image) if before else frame, roi)
+        before, behind = ([k for k in bodies if meet(k, person.last, roi)] for bodies in (others, farther))
+        if before or behind:
+            image = painted_out(frame.image, before, roi, behind, person.expected())
+            keypoints = self._landmarks(replace(frame, image=image), roi)
+        else:
+            keypoints = self._landmarks(frame, roi)
         if keypoints is None or keypoints.score < self._least_score(person):
             return None
         if before:
-            behind = hidden(keypoints, before)
-            if shown_share(keypoints, behind) < _LEAST_SHOWN:
+            covered = hidden(keypoints, before)
+            if shown_share(keypoints, covered) < _LEAST_SHOWN:
                 return None
-            keypoints = doubted(keypoints, behind)
+            keypoints = doubted(keypoints, covered)
         beside = any(p is not person and meet(keypoints, p.last, p.motion.roi) for p in self._people)
         return _Look(person, keypoints, colours(frame.image, keypoints), beside)
 
