@@ -106,5 +106,5 @@ def _silhouettes(bodies: list[Keypoints], origin: Floats, size: tuple[int, int])
 
 
 def _capsule(mask: Image, a: Floats, b: Floats, radius_px: float) -> None:
-    ends = [(int(round(float(x))), int(round(float(y)))) for x, y in (a, b)]
+    ends = [(round(float(x)), round(float(y))) for x, y in (a, b)]
     cv2.line(mask, ends[0], ends[1], 255, int(np.clip(round(2 * radius_px), 1, 32_000)))

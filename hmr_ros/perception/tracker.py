@@ -128,8 +128,8 @@ class PersonTracker:
                 look.person.wears(look.colours)
 
     def _looks(self, frame: Frame, people: list[Person], looks: Sequence[_Look] = ()) -> list[_Look]:
-        """What is seen where `people` are expected, the nearest first: who is before others is painted out of what these
-        are looked for in, as are those of `looks`."""
+        """What is seen where `people` are expected, the nearest first: who is before others is painted out of what
+        these are looked for in, as are those of `looks`."""
         looks, queue, yielded = list(looks), sorted(people, key=lambda p: -p.nearness), set()
         before = len(looks)
         while queue:
