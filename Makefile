@@ -9,7 +9,7 @@ PREFIX := CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) AMENT_PREFIX_PATH=$(CURDIR)/$(VENV
 
 .PHONY: help setup tf2_msgs demo test soak overload faults lint format clean
 help:
-	@echo "make demo [SOURCE=clip.mp4|0]  camera and live node on ROS 2 topics, results in demo_out/"
+	@echo "make demo [SOURCE=clip.mp4|0] [VIEW=1]  camera and live node on ROS 2 topics, results in demo_out/"
 	@echo "make test                      format, lint, types, all tests"
 	@echo "make soak [SECONDS=1800]       half an hour of the live node; make overload, make faults: docs/reliability.md"
 	@echo "make setup                     only the environment in .venv"
@@ -57,7 +57,7 @@ $(VENV)/.installed: $(VENV)/.packages $(VENV)/.tf2_msgs $(SOURCES)
 	touch $@
 
 demo: setup
-	$(RUN) -m hmr_ros demo --out demo_out --seconds $(SECONDS) $(if $(SOURCE),--source $(SOURCE))
+	$(RUN) -m hmr_ros demo --out demo_out --seconds $(SECONDS) $(if $(SOURCE),--source $(SOURCE)) $(if $(VIEW),--view)
 
 test: setup lint
 	$(RUN) -m pytest

@@ -29,7 +29,12 @@ setup(
     extras_require={
         "torch": ["safetensors>=0.4", "torch>=2.2"],  # training, --quality, multiview, other step counts and windows
         "export": ["onnx>=1.16", "safetensors>=0.4", "torch>=2.2"],
-        "tensorrt": ["tensorrt>=10,<11", "pycuda>=2024.1"],
+        "view": ["viser>=1.0"],  # hmr view
+        "ray": ["ray>=2.9"],  # hmr batch on a cluster
+        "stream": ["python-osc>=1.8", "pyzmq>=25"],  # stream.vmc, stream.sonic
+        "tensorrt": ["onnx>=1.16", "pycuda>=2024.1", "tensorrt>=10,<12"],
+        "exchange": ["pybvh>=0.9", "pygltflib>=1.16"],  # hmr convert --to bvh, glb
+        "video": ["av>=14"],  # overlay.mp4 as H.264, which browsers play; its wheels carry GPL-licensed x264
     },
     entry_points={"console_scripts": ["hmr = hmr_ros.cli:main"]},
 )  # fmt: skip

@@ -14,10 +14,22 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hmr_ros import __version__
+from hmr_ros.commands.options import (
+    bag_options,
+    batch_options,
+    convert_options,
+    multiview_options,
+    pipeline_options,
+    render_options,
+    run_options,
+    stream_options,
+    view_options,
+)
 from hmr_ros.commands.train_options import add_stages
-from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY, HmrConfig, read_config, with_values
+from hmr_ros.config import HmrConfig, read_config, with_values
 from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
+from hmr_ros.runtime.tolerances import PRECISIONS
 
 # Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
 # the cores that the networks need.
@@ -25,6 +37,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 WEIGHTS = sorted({name for network in NETWORKS.values() for name in network.weights})  # files that training writes
 Command = Callable[[argparse.Namespace], int]
+Options = Callable[[argparse.ArgumentParser], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,6 +88,7 @@ def configuration(args: argparse.Namespace) -> HmrConfig:
     config = read_config(args.config) if getattr(args, "config", None) else HmrConfig()
     options = {name: name for name in ("recover", "calibrate", "refine", "engine", "body")} | {
         "steps": "posture.steps", "hypotheses": "hypotheses.count", "rotate": "input.rotate",
+        "sonic": "stream.sonic", "vmc": "stream.vmc", "person": "stream.person",
     }  # fmt: skip
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     return with_values(config, {n: value for n, value in given.items() if value is not None})
@@ -86,7 +100,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(
         args.source, args.out, configuration(args),
         camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
-        depth=args.depth, uncertainty=args.uncertainty,
+        depth=args.depth, uncertainty=args.uncertainty, fast=args.fast,
     )  # fmt: skip
 
 
@@ -104,6 +118,39 @@ def _multiview(args: argparse.Namespace) -> int:
     from hmr_ros.commands.multiview import multiview
 
     return multiview(args.calibration, args.out, configuration(args), max_frames=args.max_frames)
+
+
+def _batch(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.batch.batch import batch
+    from hmr_ros.commands.batch.items import Options as BatchOptions
+
+    options = BatchOptions(
+        configuration(args), camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay,
+        quality=args.quality, fast=args.fast,
+    )  # fmt: skip
+    return batch(args.inputs, args.out, options, ray=args.ray, workers=args.workers, retries=args.retries)
+
+
+def _view(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.view import view, view_ros
+
+    if args.ros == (args.source is not None):
+        raise ConfigError("hmr view takes either a source or --ros")
+    if args.ros:
+        return view_ros(
+            configuration(args),
+            host=args.host, port=args.port, humans_topic=args.humans_topic, image_topic=args.image_topic,
+        )  # fmt: skip
+    return view(
+        args.source, configuration(args),
+        host=args.host, port=args.port, camera_text=args.camera, video=args.video, max_frames=args.max_frames,
+    )  # fmt: skip
+
+
+def _stream(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.stream import stream
+
+    return stream(args.source, configuration(args), camera_text=args.camera, max_frames=args.max_frames)
 
 
 def _live(args: argparse.Namespace) -> int:
@@ -135,6 +182,15 @@ def _evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _convert(args: argparse.Namespace) -> int:
+    from hmr_ros.commands.convert import convert
+
+    return convert(
+        args.humans, args.to, args.out,
+        ids=args.id, gaps=args.gaps, max_gap=args.max_gap, fps=args.fps, body=args.body,
+    )  # fmt: skip
+
+
 def _doctor(_: argparse.Namespace) -> int:
     from hmr_ros.commands.doctor import doctor
 
@@ -150,7 +206,7 @@ def _models(args: argparse.Namespace) -> int:
 def _demo(args: argparse.Namespace) -> int:
     from hmr_ros.ros.demo.run import demo
 
-    return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera)
+    return demo(args.out, source=args.source, seconds=args.seconds, camera_text=args.camera, view=args.view)
 
 
 def _train_all(args: argparse.Namespace) -> int:
@@ -182,7 +238,7 @@ def _export(args: argparse.Namespace) -> int:
     baked = {"posture.steps": args.steps, "temporal.window": args.window, "hmdiff.samples": args.samples}
     config = with_values(HmrConfig(), {name: value for name, value in baked.items() if value is not None})
     weights = {name: getattr(args, name) for name in WEIGHTS if getattr(args, name)}
-    return export_networks(args.networks, args.out, config, weights)
+    return export_networks(args.networks, args.out, config, weights, args.precision)
 
 
 def _build_engine(args: argparse.Namespace) -> int:
@@ -211,7 +267,9 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     )
     p.set_defaults(command=_fuse)
 
-    _render_command(commands)
+    p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
+    render_options(p)
+    p.set_defaults(command=_render)
     p = commands.add_parser(
         "evaluate", help="humans.npz against truth.npz: MPJPE, PA-MPJPE, PVE, acceleration, PCK, 2D"
     )
@@ -219,6 +277,12 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("truth", type=Path)
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     p.set_defaults(command=_evaluate)
+
+    p = commands.add_parser(
+        "convert", help="humans.npz -> BVH, glTF, AMASS, SMPL-X, HoloSMPL or CSV, one file a person"
+    )
+    convert_options(p)
+    p.set_defaults(command=_convert)
 
     add_stages(
         commands.add_parser("train", help="retrain the shipped networks, all at once or stage by stage"), _train_all
@@ -233,7 +297,7 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("--engines", nargs="*", metavar="NAME", help="compare the posture stage on these engines (or all)")
     p.add_argument("--roofline", action="store_true", help="each network compared with the measured roofline (torch)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
-    _pipeline_options(p)
+    pipeline_options(p)
     p.set_defaults(command=_bench)
 
     p = commands.add_parser("doctor", help="what of the environment is there, and what to do about what is not")
@@ -246,47 +310,31 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     p.add_argument("--source", help="video file or camera index instead of the rendered person")
     p.add_argument("--camera", metavar="K", help="intrinsics of --source")
     p.add_argument("--seconds", type=float, default=20.0, help="how long the camera publishes")
+    p.add_argument("--view", action="store_true", help="serve the web page of `hmr view` meanwhile")
     p.set_defaults(command=_demo)
     return parser
 
 
 def _pipeline_commands(commands: Any) -> None:
-    """`hmr run | bag | multiview`."""
-    p = commands.add_parser("run", help="video, image, folder of images or camera -> humans.npz, overlay, summary")
-    p.add_argument("source", help="video file, image, folder of images, camera index (0) or device, or URL of a stream")
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    p.add_argument("--camera", metavar="K", help="intrinsics: camera_info YAML file or fx,fy,cx,cy (default: a guess)")
-    p.add_argument(
-        "--depth", type=Path, metavar="DIR",
-        help="registered depth, one image a frame: folder of 16 bit .png (mm) or .npy (m), a single one, or FFV1 video",
-    )  # fmt: skip
-    p.add_argument("--no-overlay", action="store_true", help="do not draw and write the overlay")
-    p.add_argument("--hypotheses", type=int, metavar="N", help="write N poses that the evidence allows: hypotheses.npz")
-    p.add_argument(
-        "--uncertainty", choices=UNCERTAINTY, default="none",
-        help="draw the ellipses that hold each joint with 95 %%, or the hypotheses as faint skeletons",
-    )  # fmt: skip
-    p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
-    _pipeline_options(p)
-    p.set_defaults(command=_run)
-
-    p = commands.add_parser("bag", help="rosbag with images -> rosbag with the result topics")
-    p.add_argument("input", type=Path, help="rosbag2 folder (sqlite3 or MCAP), .mcap or ROS 1 .bag")
-    p.add_argument("output", type=Path, help="folder of the new bag")
-    p.add_argument("--topic", help="image topic (needed only where the bag has several)")
-    p.add_argument(
-        "--depth-topic", metavar="TOPIC", help="depth registered to the images: 16UC1, 32FC1, compressedDepth"
+    """Those that take the options of the pipeline."""
+    table: tuple[tuple[str, str, Options, Command], ...] = (
+        ("run", "video, image, folder of images or camera -> humans.npz, overlay, summary", run_options, _run),
+        ("batch", "many videos, folders and bags, resumable, on processes or Ray", batch_options, _batch),
+        ("view", "web page with the bodies in the world: of a source or of results", view_options, _view),
+        ("stream", "video at its own pace, or camera -> live stream for robots and avatars", stream_options, _stream),
+        ("bag", "rosbag with images -> rosbag with the result topics", bag_options, _bag),
+        (
+            "multiview",
+            "synchronised videos of one person -> one pose, humans.npz a view",
+            multiview_options,
+            _multiview,
+        ),
     )
-    p.add_argument("--camera", metavar="K", help="intrinsics instead of the bag's CameraInfo: YAML file or fx,fy,cx,cy")
-    p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
-    _pipeline_options(p)
-    p.set_defaults(command=_bag)
-
-    p = commands.add_parser("multiview", help="synchronised videos of one person -> one pose, humans.npz a view")
-    p.add_argument("calibration", type=Path, help="YAML: views, each with source, camera and, if calibrated, R and t")
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    _pipeline_options(p)
-    p.set_defaults(command=_multiview)
+    for name, text, add_options, command in table:
+        p = commands.add_parser(name, help=text)
+        add_options(p)
+        pipeline_options(p)
+        p.set_defaults(command=command)
 
 
 def _model_commands(parser: argparse.ArgumentParser) -> None:
@@ -304,25 +352,6 @@ def _model_commands(parser: argparse.ArgumentParser) -> None:
     p.set_defaults(command=_models, fetch=True)
 
 
-def _render_command(commands: Any) -> None:
-    p = commands.add_parser("render", help="SMPL motion -> video of the open body with its truth")
-    p.add_argument(
-        "motion", type=Path, nargs="+", help=".npz with poses [F,72], trans [F,3] (y up); several: people in one scene"
-    )
-    p.add_argument("--out", type=Path, required=True, metavar="CLIP", help="video file to write")
-    p.add_argument("--place", default="own", help="own (as in the files), crossing, side-by-side, crowd or following")
-    p.add_argument("--truth", type=Path, metavar="NPZ", help="truth.npz to write")
-    p.add_argument("--depth", type=Path, metavar="DIR", help="folder for 16 bit .png (mm): true/ and noisy/")
-    p.add_argument("--camera", metavar="K", help="fx,fy,cx,cy or camera_info YAML (default: random by seed)")
-    p.add_argument("--size", default="640x480", metavar="WxH")
-    p.add_argument("--fps", type=float, help="frames per second (default: what the file says, else 30)")
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--max-frames", type=int)
-    p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")
-    p.add_argument("--body", help="SMPL file to render instead of the open body")
-    p.set_defaults(command=_render)
-
-
 def _engine_commands(commands: Any) -> None:
     """`hmr export | build-engine`."""
     p = commands.add_parser("export", help="networks -> ONNX files, compared with torch")
@@ -336,6 +365,7 @@ def _engine_commands(commands: Any) -> None:
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.add_argument("--window", type=int, metavar="W", help="frames refined together")
     p.add_argument("--samples", type=int, metavar="S", help="samples a person of hmdiff")
+    p.add_argument("--precision", choices=PRECISIONS, default="fp32", help="fp16: layers in float16, for TensorRT")
     for name in WEIGHTS:
         p.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"weights of {name} (default: the shipped ones)")
     p.set_defaults(command=_export)
@@ -348,30 +378,7 @@ def _engine_commands(commands: Any) -> None:
         choices=tuple(NETWORKS),
         help="what the file holds",
     )
-    p.add_argument("--precision", choices=("fp16", "fp32"), default="fp16")
+    p.add_argument("--precision", choices=PRECISIONS, default="fp16", help="of the file, where none is given")
     p.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the engine, in the cache)")
     p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder")
     p.set_defaults(command=_build_engine)
-
-
-def _positive(text: str) -> int:
-    """A count of an option; argparse says what is wrong with another text."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1")
-    return value
-
-
-def _pipeline_options(p: argparse.ArgumentParser) -> None:
-    """Options that stay stable for every command that runs the pipeline."""
-    p.add_argument("--recover", choices=RECOVER)
-    p.add_argument("--calibrate", choices=CALIBRATE, help="with depth: where the joints are measured to be")
-    p.add_argument("--refine", choices=REFINE)
-    p.add_argument("--engine", choices=ENGINES)
-    p.add_argument("--steps", type=int, metavar="K", help="steps of the posture decoder (recover: posture)")
-    p.add_argument("--body", metavar="FILE", help="SMPL file (.npz, .pkl) instead of the open body")
-    p.add_argument(
-        "--rotate", type=int, choices=(0, 90, 180, 270), help="degrees clockwise that make the images upright"
-    )
-    p.add_argument("--config", metavar="FILE", help="YAML file, see config/live.yaml")
-    p.add_argument("--max-frames", type=_positive, metavar="N", help="stop after N frames")

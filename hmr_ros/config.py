@@ -13,30 +13,11 @@ from typing import Any, TypeVar
 
 import yaml
 
+from hmr_ros.config_groups import ACTIVATE, LIVE, StreamConfig, option
 from hmr_ros.errors import ConfigError
 from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEMENTS
 
 T = TypeVar("T")
-
-
-# when the node takes a changed value: at once, when it is activated, or when it is configured
-LIVE, ACTIVATE, CONFIGURE = "live", "activate", "configure"
-
-
-def option(
-    default: T,
-    doc: str,
-    choices: tuple[str, ...] = (),
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    when: str = CONFIGURE,
-) -> T:
-    """A dataclass field with its description, the names that exist where the value is a name, its range (both ends
-    included) where it is a number, and when the node takes a changed value."""
-    metadata = {"doc": doc, "choices": choices, "at_least": at_least, "at_most": at_most, "when": when}
-    value: T = field(default=default, metadata=metadata)
-    return value
 
 
 RECOVER = tuple(RECOVERIES)
@@ -176,7 +157,7 @@ class TrackerConfig:
     """How people are followed."""
 
     min_landmark_score: float = option(
-        0.6, "a new person needs this score of the landmark network", at_least=0, at_most=1, when=LIVE
+        0.6, "a new person needs this score: how likely their landmarks are right", at_least=0, at_most=1, when=LIVE
     )
     keep_landmark_score: float = option(
         0.5, "a tracked person is lost in this frame below this score", at_least=0, at_most=1, when=LIVE
@@ -277,6 +258,7 @@ class HmrConfig:
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     input: InputConfig = field(default_factory=InputConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 

@@ -131,14 +131,18 @@ def choose_engine(config: HmrConfig, network: str = "posture") -> EngineSelectio
     return select(config.engine, engine_request(config, network))
 
 
-def engine_request(config: HmrConfig, network: str, weights: dict[str, Path] | None = None) -> EngineRequest:
-    """Exported files may lie in the package or in the cache; `weights` = files other than the shipped ones."""
+def engine_request(
+    config: HmrConfig, network: str, weights: dict[str, Path] | None = None, half: bool = False
+) -> EngineRequest:
+    """Exported files may lie in the package or in the cache; `weights` = files other than the shipped ones; `half`: the
+    file with products in float16."""
     entry = NETWORKS[network]
     setting = next((int(s.default) for s in settings(config) if s.name == entry.setting), entry.default)
     return EngineRequest(
-        network=network, settings={entry.baked: setting}, file=entry.file(network, setting),
-        command=entry.command(network, setting), folders=(asset(""), model_folder()), weights=asset(""),
-        threads=config.threads, graph=lambda: load(entry.graph)(setting, weights or {}), make_inputs=make_inputs,
+        network=network, settings={entry.baked: setting}, file=entry.file(network, setting, half),
+        half_file=entry.file(network, setting, half=True), command=entry.command(network, setting, half),
+        folders=(asset(""), model_folder()), weights=asset(""), threads=config.threads,
+        graph=lambda: load(entry.graph)(setting, weights or {}), make_inputs=make_inputs,
     )  # fmt: skip
 
 
@@ -180,6 +184,21 @@ def build_quality(config: HmrConfig) -> WholeTracks:
         return [pipeline.humans([p], [e])[0] for p, e in zip(people, estimates, strict=True)]
 
     return WholeTracks(pipeline, refine)
+
+
+Built = Pipeline | WholeTracks
+
+
+def build_for_files(config: HmrConfig, *, quality: bool, as_live: bool = False) -> Built:
+    """What runs files: `build_quality`, or the pipeline; as often as wanted, see `pipeline_of`."""
+    return build_quality(config) if quality else build_pipeline(offline(config, as_live))
+
+
+def pipeline_of(built: Built) -> Pipeline:
+    """The pipeline of either, ready for another source: as if it had just been built."""
+    pipeline = built.pipeline if isinstance(built, WholeTracks) else built
+    pipeline.restart()
+    return pipeline
 
 
 def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]], list[View]]]:

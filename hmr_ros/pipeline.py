@@ -38,6 +38,10 @@ class Tracker(Protocol):
         """Forget everybody."""
         ...
 
+    def restart(self) -> None:
+        """Forget everybody, and begin with the first id."""
+        ...
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -121,6 +125,11 @@ class Pipeline:
         if self.stages.conversion:
             self.stages.conversion.reset()
         self._waiting.clear()
+
+    def restart(self) -> None:
+        """As if it had just been built: nobody is remembered, and ids begin anew."""
+        self.tracker.restart()
+        self.reset()
 
     def adjust(self, config: HmrConfig) -> None:
         """Take the settings that can change while it runs (`config.LIVE`); nobody is forgotten."""

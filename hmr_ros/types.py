@@ -64,6 +64,8 @@ class Detection:
 
     roi: Roi
     score: float  # 0..1
+    # COCO's key points px, px and how certainly each is seen, 0..1; None where the detector knows none
+    points: Float[Array, "17 3"] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Keypoints:
     next_roi: Roi  # where to look for the person in the next frame
     # of the heat around each landmark: mean px, px; covariance xx, xy, yy px^2; mass. None where no heat map tells
     heat: Float[Array, "33 6"] | None = field(default=None, kw_only=True)
+    # how far apart several networks see the limbs, median, in sides of the crop; 0 where one network looks
+    disagreement: float = field(default=0.0, kw_only=True)
 
 
 class TrackingState(IntEnum):

@@ -9,9 +9,9 @@ import hmr_ros.types
 PACKAGE = Path(hmr_ros.types.__file__).parent
 # what may be imported from: everything to the left; methods/registry.py holds names alone and stands with types
 ORDER = [
-    "types", "errors", "methods.registry", "config", "geometry", "io", "body", "diffusion", "networks", "runtime",
-    "evidence", "perception", "methods", "fusion", "pipeline", "factory", "api", "view", "synth", "evaluate", "train",
-    "commands", "ros", "cli", "__main__",
+    "types", "errors", "methods.registry", "config_groups", "config", "geometry", "io", "body", "diffusion",
+    "networks", "runtime", "evidence", "perception", "methods", "fusion", "pipeline", "factory", "api", "view",
+    "synth", "evaluate", "train", "exchange", "commands", "ros", "cli", "__main__",
 ]  # fmt: skip
 # wanted although it points down: doctor asks ros/doctor.py, which imports rclpy only inside its checks
 ALLOWED = {("commands", "ros")}

@@ -76,7 +76,7 @@ def test_our_commands_of_the_stack_page_are_taken(words):
 
 def test_parameters_and_scripts_of_the_stack_page_exist():
     text = (ROOT / "docs/stack.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(?:-p )?((?:input|output|tracker|temporal|detector)\.\w+)(?::=\w+)?`", text)
+    named = re.findall(r"`(?:-p )?((?:input|output|stream|tracker|temporal|detector)\.\w+)(?::=\w+)?`", text)
     assert named and not set(named) - {s.name for s in settings()}
     scripts = [w[1] for w in blocks("docs/stack.md") if w[0] == "python"]
     assert scripts and all((ROOT / s).is_file() for s in scripts)

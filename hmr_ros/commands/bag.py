@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from hmr_ros.commands.tracks import TrackTable
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
-from hmr_ros.factory import WholeTracks, build_pipeline, build_quality, offline
+from hmr_ros.factory import Built, WholeTracks, build_for_files, pipeline_of
 from hmr_ros.io.bags import BagImages, HumanBagWriter
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.methods.contract import Observation
@@ -24,16 +25,18 @@ _REASONS = 3  # that are named at the end
 
 def bag(
     source: Path, target: Path, config: HmrConfig, *, topic: str | None, max_frames: int | None,
-    camera_text: str | None = None, quality: bool = False, depth_topic: str | None = None,
+    camera_text: str | None = None, quality: bool = False, depth_topic: str | None = None, built: Built | None = None,
+    tracks: TrackTable | None = None,
 ) -> int:  # fmt: skip
     """Process every image of `source`: nothing is dropped, stamps are kept, Ctrl-C keeps what is done.
 
     `depth_topic`: depth that is registered to the images.
     `quality`: people are found in a first pass and refined with the frames before and after them.
+    `built`: what the factory made of the same configuration for another source; `tracks` gets everybody who was found.
     """
     camera = read_camera(camera_text) if camera_text else None
-    whole = build_quality(config) if quality else None
-    pipeline = whole.pipeline if whole else build_pipeline(offline(config))
+    built = built or build_for_files(config, quality=quality)
+    whole, pipeline = built if isinstance(built, WholeTracks) else None, pipeline_of(built)
     bag_images = BagImages(
         source, topic, camera=camera, rectified=config.input.rectified, fallback=convert_with_cv_bridge,
         depth_topic=depth_topic, max_pixels=config.input.max_pixels,
@@ -41,7 +44,7 @@ def bag(
     with bag_images as images, HumanBagWriter(target) as writer:
         total = images.count if max_frames is None else min(images.count, max_frames)
         frames = tqdm(itertools.islice(images, max_frames), total=total, unit="frame", desc="people")
-        session = Session(images, writer)
+        session = Session(images, writer, tracks or TrackTable())
         if whole:
             session.refine(frames, whole)
         else:
@@ -60,10 +63,10 @@ def bag(
 class Session:
     """One bag on its way into another; counts what it writes."""
 
-    def __init__(self, images: BagImages, writer: HumanBagWriter) -> None:
+    def __init__(self, images: BagImages, writer: HumanBagWriter, tracks: TrackTable) -> None:
         self.frames = self.humans = 0
         self.interrupted = False
-        self._images, self._writer = images, writer
+        self._images, self._writer, self._tracks = images, writer, tracks
         self._follow = PelvisMemory(searching_s=-1.0)  # pelvis and velocity of those who were seen, nobody else
 
     def process(self, frames: Iterable[Frame], pipeline: Pipeline) -> None:
@@ -106,3 +109,5 @@ class Session:
         self._writer.write(self._follow(stamp_ns, humans, camera), stamp_ns, self._images.frame_id)
         self.frames += 1
         self.humans += len(humans)
+        self._tracks.frames += 1
+        self._tracks.add(humans)

@@ -136,6 +136,9 @@ class _NoTracker:
     def reset(self) -> None:
         """Nothing to forget."""
 
+    def restart(self) -> None:
+        """Nothing to begin anew."""
+
 
 def compare_engines(
     config: HmrConfig, names: list[str], frame: Frame, track: Track, people: list[int], repeats: int

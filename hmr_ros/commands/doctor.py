@@ -22,7 +22,10 @@ _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "safetensors": ("safetensors", "--quality, multiview, training, engine: torch", "pip install safetensors"),
     "onnxruntime": ("onnxruntime", "engine: onnxruntime, which auto prefers", "pip install onnxruntime"),
     "onnx": ("onnx", "hmr export", "pip install onnx"),
-    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install 'tensorrt>=10,<11' pycuda"),
+    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install 'tensorrt>=10,<12' pycuda"),
+    "av": ("av", "overlay.mp4 that browsers play", "pip install av"),
+    "pygltflib": ("pygltflib", "hmr convert --to glb", "pip install pygltflib"),
+    "pybvh": ("pybvh", "hmr convert --to bvh", "pip install pybvh"),
     "rosbags": ("rosbags", "hmr bag", "pip install rosbags"),
     "smplx": ("smplx", "development only: the body model compared with it; no commercial use", "pip install smplx"),
 }

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from hmr_ros.commands.tracks import TrackTable
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
-from hmr_ros.factory import WholeTracks, build_pipeline, build_quality, offline
+from hmr_ros.factory import Built, WholeTracks, build_for_files, build_pipeline, pipeline_of
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.depth import FramesWithDepth, open_depth
 from hmr_ros.io.results import ResultRecorder, made_folder, save_text
@@ -28,7 +29,8 @@ from hmr_ros.view.overlay import draw_humans
 
 def run(
     source: str, out: Path, config: HmrConfig, *, camera_text: str | None, max_frames: int | None, overlay: bool,
-    quality: bool = False, depth: Path | None = None, uncertainty: str = "none",
+    quality: bool = False, depth: Path | None = None, uncertainty: str = "none", built: Built | None = None,
+    tracks: TrackTable | None = None, fast: bool = False,
 ) -> int:  # fmt: skip
     """Write humans.npz, overlay.mp4 (or .png) and summary.json to `out`; Ctrl-C and SIGTERM keep what is done.
 
@@ -36,6 +38,8 @@ def run(
     they are written too, to hypotheses.npz.
     `depth`: folder, file or 16 bit video with one registered depth image for each frame.
     `quality`: people are found in a first pass, refined with the frames before and after them, and drawn in a second.
+    `fast`: a file with the networks and the lag of the live node.
+    `built`: what the factory made of the same configuration for another source; `tracks` gets everybody who was found.
     """
     camera = read_camera(camera_text) if camera_text else None
     frames = open_source(source, camera, config.input.max_pixels)
@@ -44,8 +48,9 @@ def run(
     if quality and frames.is_live:
         raise InputError("--quality needs a file: it reads the frames to come; leave it out for a camera")
     made_folder(out)
-    whole = build_quality(config) if quality else None
-    pipeline = whole.pipeline if whole else build_pipeline(config if frames.is_live else offline(config))
+    if built is None:
+        built = build_pipeline(config) if frames.is_live else build_for_files(config, quality=quality, as_live=fast)
+    whole, pipeline = built if isinstance(built, WholeTracks) else None, pipeline_of(built)
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
     session = _Session(pipeline, frames, max_frames, uncertainty, with_hypotheses=config.hypotheses.count > 0)
@@ -61,6 +66,9 @@ def run(
                 session.refine(whole)
         finally:
             summary = session.save(out, source)
+    if tracks is not None:
+        tracks.frames = session.count
+        tracks.add(session.recorder.humans)
     if whole and overlay:
         with session.interruptible("the overlay ends here, humans.npz is complete"):
             _draw(open_source(source, camera, config.input.max_pixels), session, out)
@@ -189,7 +197,7 @@ class _Drawing:
 
     def __init__(self, out: Path, frames: FrameSource) -> None:
         self._out = out
-        self._video = None if frames.is_image else VideoWriter(out / "overlay.mp4", frames.fps)
+        self._video = None if frames.is_image else VideoWriter(out / "overlay.mp4", frames.fps, for_browsers=True)
 
     def write(self, image: Image, stamp_ns: int) -> None:
         """The next frame with the people drawn on it."""
@@ -202,6 +210,8 @@ class _Drawing:
         """Finish the file."""
         if self._video is not None:
             self._video.close()
+            if self._video.conversion:
+                print(self._video.conversion)
 
 
 def _draw(frames: FrameSource, session: _Session, out: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hmr_ros.config import ACTIVATE, LIVE, OutputConfig, option
+from hmr_ros.config import OutputConfig
+from hmr_ros.config_groups import ACTIVATE, LIVE, option
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.camera import fit_camera
+from hmr_ros.io.encoders import Encoder, open_encoder, writable_fps
 from hmr_ros.io.encodings import MAX_PIXELS, check_size, quiet_opencv, to_8_bits, uncompressed
 from hmr_ros.io.native_paths import native_path
 from hmr_ros.types import Camera, Frame, Image
@@ -24,11 +25,9 @@ _FOLDER_FPS = 30.0
 _RETRIES = 3  # a camera may miss a frame
 _CAMERA_INDEX = re.compile(r"\d{1,4}")
 _MIN_FPS, _MAX_FPS = 0.1, 1000.0
-_CODECS = ("avc1", "mp4v")
 _LONGEST_GAP_S = 10.0  # that a video shows of a source that stands still
 _STREAMS = {"http": False, "https": False, "rtsp": True, "rtsps": True, "rtmp": True, "udp": True, "srt": True}  # live
 _log = logging.getLogger(__name__)
-_MAX_TIMEBASE = 65535  # MPEG-4 counts time in fractions with at most this denominator
 
 
 class FrameSource:
@@ -200,17 +199,18 @@ class _CaptureSource(FrameSource):
 
 
 class VideoWriter:
-    """mp4 file, sized by its first image: H.264, which browsers play, where OpenCV can write it, else MPEG-4."""
+    """Video file, sized by its first image: what OpenCV writes fastest, or what browsers play (`io/encoders.py`)."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, *, for_browsers: bool = False) -> None:
         if not _MIN_FPS <= fps <= _MAX_FPS:
             raise InputError(
                 f"cannot write a video at {fps} frames per second; give a rate from {_MIN_FPS} to {_MAX_FPS:.0f}"
             )
-        self._path, self._fps = path, _writable_fps(fps)
-        self._writer: cv2.VideoWriter | None = None
+        self._path, self._fps, self._for_browsers = path, writable_fps(fps), for_browsers
+        self._encoder: Encoder | None = None
         self._size = (0, 0)
-        self._first_ns, self._written, self._last = 0, 0, np.zeros((0, 0, 3), np.uint8)
+        self._first_ns, self._written, self._last_s = 0, 0, 0.0
+        self.conversion = ""  # what makes it play in browsers, in words; empty: it does
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -221,51 +221,40 @@ class VideoWriter:
         self.close()
 
     def write_at(self, image: Image, stamp_ns: int) -> None:
-        """Append an image at its time, for sources whose rate varies: the one before it is shown until then.
-
-        Images that come faster than the video's rate share its places, the last one stays.
-        """
+        """Append an image at its time, for sources whose rate varies: the one before it is shown until then."""
         if not self._written:
             self._first_ns = stamp_ns
-        place = round((stamp_ns - self._first_ns) * 1e-9 * self._fps)
-        if place - self._written > _LONGEST_GAP_S * self._fps or place < self._written - 1:  # a jump of the clock
-            self._first_ns = stamp_ns - round(self._written / self._fps * 1e9)
-            place = self._written
-        while self._written < place:
-            self.write(self._last)
-        if place == self._written:
-            self.write(image)
-        self._last = image
+        time_s = (stamp_ns - self._first_ns) * 1e-9
+        gap = time_s - self._last_s
+        if gap > _LONGEST_GAP_S or gap * self._fps < -0.5:  # a jump of the clock
+            time_s = self._last_s + 1 / self._fps
+            self._first_ns = stamp_ns - round(time_s * 1e9)
+        self._append(image, max(time_s, self._last_s))
 
     def write(self, image: Image) -> None:
-        """Append a BGR image [H,W,3]; images of another size are fitted to the first one's."""
-        if self._writer is None:
+        """Append a BGR image [H,W,3] one frame after the last; images of another size are fitted to the first one's."""
+        self._append(image, self._written / self._fps)
+
+    def _append(self, image: Image, time_s: float) -> None:
+        if self._encoder is None:
             self._size = (image.shape[1], image.shape[0])
-            self._writer = self._opened()
+            self._encoder = open_encoder(self._path, self._fps, self._size, for_browsers=self._for_browsers)
+            if self._for_browsers and not self._encoder.in_browsers:
+                self.conversion = (
+                    f"{self._path.name} is {self._encoder.codec}, which browsers do not play: "
+                    "pip install 'hmr_ros[video]' for H.264, or convert it: "
+                    f"ffmpeg -i {self._path} -c:v libx264 -pix_fmt yuv420p -movflags +faststart web.mp4"
+                )
         if (image.shape[1], image.shape[0]) != self._size:
             image = np.asarray(cv2.resize(image, self._size), np.uint8)
-        self._written += 1  # first: what Ctrl-C breaks off between the two is missing, and not there twice
-        self._writer.write(image)
-
-    def _opened(self) -> cv2.VideoWriter:
-        quiet_opencv()
-        for code in _CODECS if self._path.suffix.lower() == ".mp4" else _CODECS[-1:]:
-            writer = cv2.VideoWriter(native_path(self._path), cv2.VideoWriter.fourcc(*code), self._fps, self._size)
-            if writer.isOpened():
-                return writer
-        raise InputError(f"cannot write video {self._path}; is the folder writable and the disk not full?")
+        self._written, self._last_s = self._written + 1, time_s
+        self._encoder.write(image, time_s)
 
     def close(self) -> None:
         """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-
-
-def _writable_fps(fps: float) -> float:
-    """The rate with as many decimals as MPEG-4's time base can hold: 119.873 would be refused, 119.87 is not."""
-    decimals = max(d for d in range(4) if d == 0 or fps * 10**d <= _MAX_TIMEBASE)
-    return round(fps, decimals)
+        if self._encoder is not None:
+            encoder, self._encoder = self._encoder, None
+            encoder.close()
 
 
 def files_in(folder: Path, suffixes: Collection[str]) -> list[Path]:

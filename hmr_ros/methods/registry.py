@@ -37,13 +37,14 @@ class Network:
     default: int = 0
     option: str = ""  # of `hmr export`
 
-    def file(self, name: str, setting: int) -> str:
-        """Name of the exported graph."""
-        return f"{name}_{setting}.onnx"
+    def file(self, name: str, setting: int, half: bool = False) -> str:
+        """Name of the exported graph; `half`: with products in float16."""
+        return f"{name}_{setting}{'_fp16' if half else ''}.onnx"
 
-    def command(self, name: str, setting: int) -> str:
+    def command(self, name: str, setting: int, half: bool = False) -> str:
         """What exports it."""
-        return f"hmr export {name} {self.option} {setting}" if self.option else f"hmr export {name}"
+        options = f" {self.option} {setting}" if self.option else ""
+        return f"hmr export {name}{options}{' --precision fp16' if half else ''}"
 
 
 _POSTURE, _SCORE = "hmr_ros.methods.posturehmr", "hmr_ros.methods.scorehmr"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_MIRRORED
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.perception.detector import BODY_SCALE
 from hmr_ros.perception.heatmaps import HEATMAP_PX, moments, moved, refine, sigmoid
@@ -21,6 +21,12 @@ INPUT_PX = 256
 NUM_LANDMARKS = 33
 _CELLS_PER_PX = HEATMAP_PX / INPUT_PX
 _SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here reads it
+_NOISE, _MORE_LOOKS = 0.04, 2  # disagreement of networks that see the same body, and looks spent on a larger one
+_SAME_PERSON, _MAX_GROWTH = 0.3, 2.0  # how far, and how much larger, another crop of the same person may be
+_MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
+_MAX_ROI = 20  # sides of the image
+_LIMBS = np.asarray(BLAZEPOSE_LIMBS)
+_SURE, _LEAST_SURE = 0.5, 4  # confidence of a limb joint that networks are compared by, and how many there must be
 _MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
 
 
@@ -29,6 +35,8 @@ class Landmarker:
 
     Every network of `models` sees the crop, with `flip_test` its mirror image too (test-time augmentation), and the
     answers are averaged landmark by landmark; the confidences, the score and the next crop are the first network's.
+    Networks that disagree by more than their noise are not averaged: they look again in the crops that they ask for.
+    Should they disagree there too, the one that changes its mind less is believed, and confidences fall.
     """
 
     def __init__(self, models: Sequence[Path], threads: int, flip_test: bool = False) -> None:
@@ -37,27 +45,62 @@ class Landmarker:
 
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
         """Landmarks of the person in `roi` of the BGR image [H,W,3]; check `score` before trusting them."""
+        look = self._look(image, roi)
+        looks = [look]
+        # where networks disagree the crop is wrong more often than one of them
+        while look.disagreement > _NOISE and len(looks) <= _MORE_LOOKS:
+            own = _keypoints(image, look.roi, look.mean).next_roi
+            if not _near(own, roi):
+                break
+            look = self._look(image, own)
+            looks.append(look)
+        best = min(looks, key=lambda k: k.disagreement)
+        if best.disagreement <= _NOISE:
+            return _keypoints(image, best.roi, best.mean)
+        return _doubted(_keypoints(image, best.roi, best.steadiest(looks)), _NOISE / best.disagreement)
+
+    def _look(self, image: Image, roi: Roi) -> _Look:
+        answers = self._answers(image, roi, self._models)
+        return _Look(roi, answers, _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0])
+
+    def first(self, image: Image, roi: Roi) -> Keypoints:
+        """The same by the first network alone: enough to see where the next crop lies."""
+        return _keypoints(image, roi, self._answers(image, roi, self._models[:1])[0])
+
+    def _answers(self, image: Image, roi: Roi, models: list[LiteRtModel]) -> list[_Answer]:
         rgb = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
-        answers = [_answer(model(rgb)) for model in self._models]
+        answers = [_answer(model(rgb)) for model in models]
         if self._flip_test:
-            answers += [_mirrored(_answer(model(rgb[:, :, ::-1]))) for model in self._models]
-        seen = _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0]
-        raw = seen.landmarks
-        # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
-        own = seen.heatmaps[..., :NUM_LANDMARKS]
-        refined = refine(raw[:NUM_LANDMARKS, :2], own, _CELLS_PER_PX)
-        in_crop = np.concatenate([refined, raw[NUM_LANDMARKS:, :2]])
-        to_image = invert_affine(crop_matrix(roi, INPUT_PX))
-        points = transform_points(to_image, in_crop)
-        confidence = sigmoid(raw[:NUM_LANDMARKS, 3]) * sigmoid(raw[:NUM_LANDMARKS, 4])
-        confidence = confidence * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
-        return Keypoints(
-            keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
-            keypoints_3d=_camera_axes(seen.world[:NUM_LANDMARKS], roi.angle_rad),
-            score=seen.score,
-            next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
-            heat=moved(moments(in_crop[:NUM_LANDMARKS], own, _CELLS_PER_PX), to_image),
-        )
+            answers += [_mirrored(_answer(model(rgb[:, :, ::-1]))) for model in models]
+        return answers
+
+
+def looked(look: Callable[[Image, Roi], Keypoints], image: Image, roi: Roi) -> Keypoints | None:
+    """What `look` sees in `roi`, or None where a crop of that size shows nothing or the answer is no body."""
+    if not _MIN_ROI_PX <= roi.size_px <= _MAX_ROI * max(image.shape[:2]):
+        return None
+    keypoints = look(image, roi)
+    usable = np.isfinite(keypoints.keypoints_2d).all() and keypoints.next_roi.size_px >= _MIN_ROI_PX
+    return keypoints if usable else None
+
+
+def _keypoints(image: Image, roi: Roi, seen: _Answer) -> Keypoints:
+    raw = seen.landmarks
+    # the two points that place the next crop stay as they are: refined, they made the world landmarks worse
+    own = seen.heatmaps[..., :NUM_LANDMARKS]
+    refined = refine(raw[:NUM_LANDMARKS, :2], own, _CELLS_PER_PX)
+    in_crop = np.concatenate([refined, raw[NUM_LANDMARKS:, :2]])
+    to_image = invert_affine(crop_matrix(roi, INPUT_PX))
+    points = transform_points(to_image, in_crop)
+    confidence = _confidence(raw) * _inside(points[:NUM_LANDMARKS], image.shape[1], image.shape[0])
+    return Keypoints(
+        keypoints_2d=np.c_[points[:NUM_LANDMARKS], confidence],
+        keypoints_3d=_camera_axes(seen.world[:NUM_LANDMARKS], roi.angle_rad),
+        score=seen.score,
+        next_roi=roi_from_points(points[33], points[34], BODY_SCALE),
+        heat=moved(moments(in_crop[:NUM_LANDMARKS], own, _CELLS_PER_PX), to_image),
+        disagreement=seen.disagreement,
+    )
 
 
 @dataclass(frozen=True)
@@ -68,6 +111,49 @@ class _Answer:
     score: float
     heatmaps: Floats  # [64,64,39] logits
     world: Floats  # [39,3] m
+    disagreement: float = 0.0  # of several networks, see `Keypoints`
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What all networks say of one crop."""
+
+    roi: Roi
+    answers: list[_Answer]  # of each network in turn, then, with a flip test, of each again
+    mean: _Answer
+
+    @property
+    def disagreement(self) -> float:
+        """Of the networks, see `Keypoints`."""
+        return self.mean.disagreement
+
+    def steadiest(self, looks: list[_Look]) -> _Answer:
+        """The answer of the network whose limbs keep their place best from crop to crop. Where the next crop lies, and
+        who is there, remains the first one's to say."""
+        networks = range(len(self.answers)) if len(looks) > 1 else range(1)
+        places = [np.stack([_limbs_in_image(k.roi, k.answers[n]) for k in looks]) for n in networks]
+        moved = [np.linalg.norm(p - p.mean(0), axis=-1).mean() for p in places]
+        chosen, first = self.answers[int(np.argmin(moved))], self.answers[0].landmarks
+        rows = chosen.landmarks.copy()
+        rows[:, 3:], rows[NUM_LANDMARKS:] = first[:, 3:], first[NUM_LANDMARKS:]
+        return replace(chosen, landmarks=rows, score=self.answers[0].score, disagreement=self.disagreement)
+
+
+def _limbs_in_image(roi: Roi, answer: _Answer) -> Floats:
+    return transform_points(invert_affine(crop_matrix(roi, INPUT_PX)), answer.landmarks[_LIMBS, :2])
+
+
+def _near(crop: Roi, other: Roi) -> bool:
+    """Whether two crops show the same person, as far as they can tell."""
+    side = min(crop.size_px, other.size_px)
+    apart = float(np.linalg.norm(crop.center_px - other.center_px))
+    return side >= _MIN_ROI_PX and apart < _SAME_PERSON * side and crop.size_px < _MAX_GROWTH * other.size_px
+
+
+def _doubted(keypoints: Keypoints, trust: float) -> Keypoints:
+    """The same, less certain: confidences times `trust` (0..1), the score half as much less."""
+    points = keypoints.keypoints_2d * [1.0, 1.0, trust]
+    return replace(keypoints, keypoints_2d=points, score=keypoints.score * (1.0 + trust) / 2)
 
 
 def _answer(outputs: dict[str, Floats]) -> _Answer:
@@ -107,7 +193,23 @@ def _averaged(answers: list[_Answer], networks: int) -> _Answer:
     landmarks[:, 3:] = np.mean([a.landmarks[:, 3:] for a in answers[::networks]], 0)
     landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
     heatmaps = np.mean([a.heatmaps for a in answers], 0)
-    return _Answer(landmarks, first.score, heatmaps, np.mean([a.world for a in answers], 0))
+    world = np.mean([a.world for a in answers], 0)
+    return _Answer(landmarks, first.score, heatmaps, world, _disagreement(answers[:networks]))
+
+
+def _disagreement(answers: list[_Answer]) -> float:
+    """Median distance, in sides of the crop, of the limbs that the first answer is sure of in the others."""
+    first = answers[0].landmarks
+    sure = _LIMBS[_confidence(first)[_LIMBS] > _SURE]
+    limbs = sure if len(sure) >= _LEAST_SURE else _LIMBS
+    apart = [np.linalg.norm(a.landmarks[limbs, :2] - first[limbs, :2], axis=-1) for a in answers[1:]]
+    return float(np.median(apart)) / INPUT_PX if apart else 0.0
+
+
+def _confidence(landmarks: Floats) -> Floats:
+    """[33] of the network's rows [39,5]."""
+    confidence: Floats = sigmoid(landmarks[:NUM_LANDMARKS, 3]) * sigmoid(landmarks[:NUM_LANDMARKS, 4])
+    return confidence
 
 
 def _order(other: _Answer, first: _Answer) -> Ints:

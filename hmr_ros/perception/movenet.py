@@ -51,12 +51,14 @@ class MoveNetDetector:
         outputs = self._model(window_pixels(image, window, self._input_px))
         maps = outputs[_CENTRES][0, :, :, 0], outputs[_POINTS][0], outputs[_HEAT][0]
         scores, points = people(*maps, self.min_score)
-        points = points * (window.size_px * _CELL_PX / self._input_px) + [window.left_px, window.top_px]
+        points[..., :2] *= window.size_px * _CELL_PX / self._input_px
+        points[..., :2] += [window.left_px, window.top_px]
         return without_duplicates([_detection(p, float(s)) for p, s in zip(points, scores, strict=True)])
 
 
 def people(centres: Floats, points: Floats, heat: Floats, min_score: float) -> tuple[Floats, Floats]:
-    """Scores [P] and key points [P,17,2] (x, y in cells) of the peaks of `centres` [S,S] above `min_score`.
+    """Scores [P] and key points [P,17,3] (x, y in cells, how certainly seen) of the peaks of `centres` [S,S] above
+    `min_score`.
 
     `points` [S,S,34]: where the key points (y, x) of somebody centred in a cell lie from there; `heat` [S,S,17]: where
     key points are seen, whoever's they are.
@@ -66,9 +68,15 @@ def people(centres: Floats, points: Floats, heat: Floats, min_score: float) -> t
     rows, columns = np.nonzero(alone & (scores >= min_score))
     relative = points[rows, columns].astype(np.float64).reshape(-1, NUM_KEYPOINTS, 2)
     found = (relative + np.stack([rows, columns], -1)[:, None])[..., ::-1]
-    best = np.sort(_seen(found, heat), axis=-1)[:, -_SEEN_POINTS:]
-    real = best.mean(-1) >= _LEAST_SEEN
-    return scores[rows, columns][real], found[real]
+    seen = _seen(found, heat)
+    real = best_seen(seen) >= _LEAST_SEEN
+    return scores[rows, columns][real], np.concatenate([found, seen[..., None]], -1)[real]
+
+
+def best_seen(seen: Floats) -> Floats:
+    """[...] how certainly the best half of somebody's key points [...,17] is seen: people show no more than that."""
+    best: Floats = np.sort(seen, axis=-1)[..., -_SEEN_POINTS:].mean(-1)
+    return best
 
 
 def _seen(points: Floats, heat: Floats) -> Floats:
@@ -90,9 +98,10 @@ def _comparable(scores: Floats) -> Floats:
 
 
 def _detection(points: Floats, score: float) -> Detection:
-    """The crop that the landmark network expects of somebody with these key points [17,2] px."""
+    """The crop that the landmark network expects of somebody with these key points [17,3] px, px, certainty."""
+    seen, points = points, points[:, :2]
     hip, neck = points[_HIPS].mean(0), points[_SHOULDERS].mean(0)
     trunk = max(float(np.linalg.norm(neck - hip)), 1e-6)
     reach = float(np.linalg.norm(points - hip, axis=-1).max())
     radius = max(_RADIUS_PER_TRUNK * trunk, _RADIUS_PER_REACH * reach)
-    return Detection(roi_from_points(hip, hip + (neck - hip) * (radius / trunk), BODY_SCALE), score)
+    return Detection(roi_from_points(hip, hip + (neck - hip) * (radius / trunk), BODY_SCALE), score, points=seen)

@@ -11,21 +11,21 @@ from scipy.optimize import linear_sum_assignment
 
 from hmr_ros.config import DetectorConfig, TrackerConfig
 from hmr_ros.perception.appearance import colours
+from hmr_ros.perception.crop_check import CropCheck
 from hmr_ros.perception.detector import Finder, without_duplicates
-from hmr_ros.perception.landmarks import Landmarker
+from hmr_ros.perception.landmarks import Landmarker, looked
 from hmr_ros.perception.likeness import covers, is_explained, meet, overlap, roi_distance, same_body
 from hmr_ros.perception.occlusion import doubted, hidden, painted_out, shown_share
 from hmr_ros.perception.person import Person
+from hmr_ros.perception.scene import SceneMemory
 from hmr_ros.perception.search import Search
 from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track
 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
-_FIRST_LOOK = 0.3  # landmark score in the detector's own crop that is worth a second look
 _REJECTED_FOR_S = 0.5  # a proposal that was no person is not checked again for this long
 _STILL_THERE_S = 0.5  # for this long a person out of sight still explains what seems to be a part of them
 _MAX_PUT_OFF = 10  # frames a search may be put off
-_MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _ESTABLISHED = 10  # frames after which an identity is as good as an older one
 _SURPRISE = 0.1  # by so much an older identity may fit worse before it loses a body to a younger one
 _FLEETING = 3  # frames after which somebody who was lost is waited for
@@ -51,8 +51,10 @@ class PersonTracker:
 
     def __init__(self, detector: Finder, landmarker: Landmarker, config: TrackerConfig, search: DetectorConfig) -> None:
         self._detector, self._landmarker, self._config = detector, landmarker, config
+        self._check = CropCheck(detector, landmarker)
         self._search_first = search.before_answer
         self._search = Search(search)
+        self._scene = SceneMemory()
         self.adjust(config, search)
         self._next_id = 0
         self.reset()
@@ -64,6 +66,11 @@ class PersonTracker:
         self._stamp_ns: int | None = None
         self._put_off = 0  # frames since the last search, when images come faster than they can be answered
         self._search.reset()
+
+    def restart(self) -> None:
+        """Forget everybody, and begin with the first id."""
+        self._next_id = 0
+        self.reset()
 
     def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
         """Take scores, times and numbers that changed; networks and tiles stay."""
@@ -77,6 +84,8 @@ class PersonTracker:
         height, width = frame.image.shape[:2]
         if min(height, width) < 2:
             return []
+        if self._search_first and self._scene.changed(frame.image):  # photos; a live camera shows one scene
+            self.reset()
         self._advance(frame.stamp_ns)
         self._follow(frame)
         if self._search_first:
@@ -184,30 +193,34 @@ class PersonTracker:
         return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
 
     def _landmarks(self, frame: Frame, roi: Roi) -> Keypoints | None:
-        if not _MIN_ROI_PX <= roi.size_px <= 20 * max(frame.image.shape[:2]):
-            return None
-        keypoints = self._landmarker(frame.image, roi)
-        usable = np.isfinite(keypoints.keypoints_2d).all() and keypoints.next_roi.size_px >= _MIN_ROI_PX
-        return keypoints if usable else None
+        return looked(self._landmarker, frame.image, roi)
 
     def _look_for_people(self, frame: Frame) -> None:
-        height, width = frame.image.shape[:2]
         seen = [p for p in self._people if p.seen is not None]
         if len(seen) >= self._config.max_people:
             return
-        found: list[Detection] = []
-        for window in self._search.windows(width, height, frame.stamp_ns, idle=not seen):
-            found += self._detector(frame.image, window)
-        proposals = [d for d in without_duplicates(found) if not self._is_known(d)]
+        proposals = [d for d in self._proposals(frame, idle=not seen) if not self._is_known(d)]
         checks = self._max_checks
         proposals, checks = self._recover(frame, proposals, checks)
-        # a tile that shows part of a near person makes up a small one: the large ones come first and keep it out
-        proposals.sort(key=lambda d: -d.roi.size_px)
         for proposal in proposals:
             if checks <= 0 or sum(p.seen is not None for p in self._people) >= self._config.max_people:
                 break
+            if self._is_known(proposal):  # by now: whoever was found before is proposed by several windows
+                continue
             checks -= 1
             self._welcome(frame, proposal)
+
+    def _proposals(self, frame: Frame, idle: bool) -> list[Detection]:
+        """Who is proposed in this frame, those of the whole image before those of tiles: a tile shows a part of near
+        people, and is asked for who is not seen as a whole. Then the large before the small, for the same reason."""
+        height, width = frame.image.shape[:2]
+        whole: list[Detection] = []
+        parts: list[Detection] = []
+        for window in self._search.windows(width, height, frame.stamp_ns, idle):
+            proposed = whole if window.size_px >= max(width, height) else parts
+            proposed += self._detector(frame.image, window)
+        found = [sorted(without_duplicates(d), key=lambda d: -d.roi.size_px) for d in (whole, parts)]
+        return found[0] + found[1]
 
     def _is_known(self, d: Detection) -> bool:
         for person in self._people:
@@ -269,17 +282,11 @@ class PersonTracker:
         return keypoints
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
-        """Landmarks of a proposal, or None for a false alarm.
-
-        The detector's crop is rough, so they must hold in their own, better one; live, the next frame is that look.
-        """
-        roi, keypoints = proposal.roi, None
-        for least in (_FIRST_LOOK, self._config.min_landmark_score) if self._search_first else (_FIRST_LOOK,):
-            keypoints = self._landmarks(frame, roi)
-            if keypoints is None or keypoints.score < least:
-                self._reject(frame, proposal)
-                return None
-            roi = keypoints.next_roi
+        """Landmarks of a proposal in the crop that they give themselves, or None for a false alarm."""
+        keypoints = self._check(frame.image, proposal, thorough=self._search_first)
+        if keypoints is None or keypoints.score < self._config.min_landmark_score:
+            self._reject(frame, proposal)
+            return None
         return keypoints
 
     def _reject(self, frame: Frame, proposal: Detection) -> None:

@@ -14,6 +14,7 @@ from std_srvs.srv import Trigger
 
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError
+from hmr_ros.exchange.stream import LiveStream, is_wanted
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.diagnostics import judge, rest
@@ -44,6 +45,7 @@ class HmrNode(ManagedNode):
         self._inputs: Inputs | None = None
         self._transforms: TransformListener | None = None
         self._worker: Worker | None = None
+        self._stream: LiveStream | None = None
         self._silence = ""
         self._begin(self._config.autostart, self._config.output.diagnostics_period_s)
         self._watch_timer = self.create_timer(_WATCH_S, self._watch, clock=self._steady)
@@ -56,11 +58,18 @@ class HmrNode(ManagedNode):
 
     def _activate(self) -> None:
         assert self._pipeline is not None and self._outputs is not None
+        if is_wanted(self._config.stream):
+            self._stream = LiveStream(
+                self._config.stream, self._pipeline.body, self.get_logger().warning,
+                clock=self._now_s, rotate=self._config.input.rotate,
+            )  # fmt: skip
         if self._config.output.target_frame:
             self._transforms = TransformListener(self)
         self._stamps = StampCheck()
         self._inputs = Inputs(self, self._config.input, self._notices, self._on_image)
-        around = Surroundings(self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms)
+        around = Surroundings(
+            self, self._inputs, self._outputs, self._statistics, self._notices, self._transforms, self._stream
+        )
         self._worker = Worker(self._pipeline, self._config, around)
         self._worker.start()
         self._statistics.restart()
@@ -80,7 +89,13 @@ class HmrNode(ManagedNode):
                 self._outputs.clear()
         if self._transforms is not None:
             self._transforms.close()
-        self._inputs = self._worker = self._transforms = None
+        if self._stream is not None:
+            self._stream.close()
+            self.get_logger().info(f"stream: {self._stream.statistics}")
+        self._inputs = self._worker = self._transforms = self._stream = None
+
+    def _now_s(self) -> float:
+        return float(self.get_clock().now().nanoseconds) * 1e-9
 
     def _cleanup(self) -> None:
         if self._outputs is not None:

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from hmr_ros.config import ACTIVATE, CONFIGURE, LIVE, HmrConfig, Setting, settings, with_values
+from hmr_ros.config import HmrConfig, Setting, settings, with_values
+from hmr_ros.config_groups import ACTIVATE, CONFIGURE, LIVE
 from hmr_ros.errors import ConfigError
 from hmr_ros.fusion.settings import FusionConfig
 

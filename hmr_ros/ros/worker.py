@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from hmr_ros.body.axes import moved
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import HmrError
+from hmr_ros.exchange.stream import LiveStream
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.io.encodings import decode_image, stamp_ns
 from hmr_ros.perception.pelvis import PelvisMemory
@@ -49,6 +50,7 @@ class Surroundings:
     statistics: LiveStatistics
     notices: Notices
     transforms: TransformListener | None  # where answers are wanted in another frame than the image's
+    stream: LiveStream | None = None  # where one is wanted
 
 
 class Worker:
@@ -143,6 +145,8 @@ class Worker:
     def _publish(self, result: Result) -> None:
         frame = cast(TopicFrame, result.frame)  # the pipeline gives back the frames that it got
         around = self._around
+        if around.stream is not None:  # first: it costs nothing, and robots wait for it
+            around.stream.offer(frame.stamp_ns, result.humans)
         people, header = self._placed(frame, result.humans)
         around.outputs.publish(Answer(frame, frame.header, result.humans, people, header))
         latency_ns, stages = self._age_ns(frame), self._pipeline.stage_seconds

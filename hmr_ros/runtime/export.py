@@ -7,51 +7,50 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from hmr_ros.errors import AssetError
-from hmr_ros.runtime.contract import Arrays, Graph, MakeInputs
+from hmr_ros.networks.halved import halved
+from hmr_ros.runtime.contract import Graph, MakeInputs
 from hmr_ros.runtime.model_card import KEY, ModelCard, hashes
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+from hmr_ros.runtime.tolerances import FLOAT16, FLOAT32, allowed, differences
 from hmr_ros.runtime.torch import TorchEngine
+from hmr_ros.runtime.weight_types import fold_halves, load_onnx, store_halves
 
 OPSET = 17  # the first with LayerNormalization, which TensorRT must recognise to keep it in float32
-TOLERANCE = 1e-4  # relative to the largest value of an output
 _BATCHES = (1, 3, 8)
-_SMALL = 256  # numbers; smaller tensors stay as they are
 
 
-def export(graph: Graph, target: Path, make_inputs: MakeInputs) -> ModelCard:
-    """Write `graph` to the file `target`; AssetError if ONNX Runtime does not say what torch says."""
-    onnx = _onnx()
+def export(graph: Graph, target: Path, make_inputs: MakeInputs, precision: str = FLOAT32) -> ModelCard:
+    """Write `graph` to the file `target`; AssetError if ONNX Runtime does not say what torch says in float32.
+
+    With float16 the graph is strongly typed: layers with weights run in it, by casts, and everything else in float32.
+    """
+    onnx = load_onnx()
     folder, partial = target.parent, target.with_name(f".{target.name}")  # nobody ever sees half a file
     made_with = {"torch": torch.__version__.split("+")[0], "onnx": onnx.__version__}
-    card = ModelCard(graph.signature, graph.settings, OPSET, hashes(graph.sources), {}, made_with)
+    card = ModelCard(graph.signature, graph.settings, OPSET, hashes(graph.sources), {}, made_with, precision)
+    typed = replace(graph, module=halved(graph.module)) if precision == FLOAT16 else graph
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial.touch()
     except OSError as error:
         raise AssetError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
     try:
-        _trace(graph, partial, make_inputs)
+        _trace(typed, partial, make_inputs)
         model = onnx.load(str(partial))
-        _store_halves(onnx, model)
+        if precision == FLOAT16:
+            fold_halves(onnx, model)
+        else:
+            store_halves(onnx, model)
         _save(onnx, model, card, partial)
-        card = replace(card, max_error=_errors(graph, partial, make_inputs))
+        card = replace(card, max_error=_errors(graph, partial, make_inputs, precision))
         _save(onnx, model, card, partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
     return card
-
-
-def _onnx() -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise AssetError("hmr export needs onnx: pip install onnx") from error
-    return onnx
 
 
 def _trace(graph: Graph, path: Path, make_inputs: MakeInputs) -> None:
@@ -67,23 +66,6 @@ def _trace(graph: Graph, path: Path, make_inputs: MakeInputs) -> None:
         )  # fmt: skip
 
 
-def _store_halves(onnx: Any, model: Any) -> None:
-    """Keep in float16 what loses nothing by it, which are the weights: they are float16 on disk already."""
-    casts = []
-    for tensor in model.graph.initializer:
-        array = onnx.numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            half = array.astype(np.float16)
-        if array.dtype != np.float32 or array.size < _SMALL or not np.array_equal(half.astype(np.float32), array):
-            continue
-        name = tensor.name
-        tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
 def _save(onnx: Any, model: Any, card: ModelCard, path: Path) -> None:
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {KEY: card.to_json()})
@@ -91,28 +73,23 @@ def _save(onnx: Any, model: Any, card: ModelCard, path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _errors(graph: Graph, path: Path, make_inputs: MakeInputs) -> dict[str, float]:
-    """Largest difference to torch for each output, over several batch sizes."""
-    exported = OnnxRuntimeEngine(path, graph.signature.network, threads=1, cpu_only=True)
+def _errors(graph: Graph, path: Path, make_inputs: MakeInputs, precision: str) -> dict[str, float]:
+    """Largest difference to torch in float32 for each output, over several batch sizes."""
+    exported = OnnxRuntimeEngine(
+        path, graph.signature.network, threads=1, cpu_only=True, as_written=precision == FLOAT16
+    )
     original = TorchEngine(graph)
     worst = dict.fromkeys(graph.signature.outputs, 0.0)
     for seed, count in enumerate(_BATCHES):
         given = make_inputs(graph.signature, count, seed)
         expected, found = original(given), exported(given)
-        for name, relative in relative_errors(expected, found).items():
-            if not relative <= TOLERANCE:
+        for name, error in differences(expected, found).items():
+            limit = allowed(name, expected, precision)
+            if not error <= limit:
                 raise AssetError(
-                    f"the exported '{graph.signature.network}' differs from torch by {relative:.1e} in {name} (batch"
-                    f" {count}); use the versions of torch and onnxruntime in requirements.txt"
+                    f"the exported '{graph.signature.network}' ({precision}) differs from torch by {error:.1e} in"
+                    f" {name} (batch {count}, allowed {limit:.1e}); use the versions of torch and onnxruntime in"
+                    " requirements.txt, or --precision fp32"
                 )
-            worst[name] = max(worst[name], float(np.abs(expected[name] - found[name]).max()))
+            worst[name] = max(worst[name], error)
     return worst
-
-
-def relative_errors(expected: Arrays, found: Arrays) -> dict[str, float]:
-    """Largest difference of each output over its largest value; infinite where something is not finite."""
-    errors = {}
-    for name, array in expected.items():
-        difference = np.abs(array - found[name]).max() / max(float(np.abs(array).max()), 1e-9)
-        errors[name] = float(difference) if np.isfinite(difference) else float("inf")
-    return errors

@@ -25,6 +25,7 @@ class ModelCard:
     sources: dict[str, str]  # file name -> sha256 of everything the graph was made from
     max_error: dict[str, float]  # of each output against torch, in its own unit
     made_with: dict[str, str]
+    precision: str = "fp32"  # fp16: the products with weights are float16, by the types of the graph's tensors
 
     def to_json(self) -> str:
         """One line."""

@@ -18,16 +18,22 @@ class OnnxRuntimeEngine(Engine):
 
     kind = "onnxruntime"
 
-    def __init__(self, path: Path, network: str, threads: int, *, cpu_only: bool = False) -> None:
-        """AssetError where the package or the file is missing or the file is another network's."""
+    def __init__(
+        self, path: Path, network: str, threads: int, *, cpu_only: bool = False, as_written: bool = False
+    ) -> None:
+        """`as_written`: no node is fused or left out, so that casts round as the graph says. AssetError where the
+        package or the file is missing or the file is another network's."""
         runtime = _runtime()
         self.path = path
         if not path.is_file():
             raise AssetError(f"no ONNX file {path.name}; make it with: hmr export {network}")
         wanted = ["CPUExecutionProvider"] if cpu_only else list(_PROVIDERS)
         providers = [p for p in wanted if p in runtime.get_available_providers()]
+        options = _options(runtime, threads)
+        if as_written:
+            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            self._session = runtime.InferenceSession(str(path), _options(runtime, threads), providers=providers)
+            self._session = runtime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # the runtime's exceptions have no common base
             said = " ".join(str(error).split())[:120]
             raise AssetError(f"cannot read {path.name} ({said}); make it again with: hmr export {network}") from error

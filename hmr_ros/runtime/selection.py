@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hmr_ros.errors import AssetError
@@ -18,6 +19,7 @@ class EngineRequest:
     network: str
     settings: dict[str, int]  # baked into the graph, e.g. steps
     file: str  # name of the exported graph
+    half_file: str  # the same with products in float16, which TensorRT prefers
     command: str  # that makes this file
     folders: tuple[Path, ...]  # of exported graphs, in order of preference; TensorRT plans lie in the last one
     weights: Path  # folder of the installed weights
@@ -88,8 +90,10 @@ def _tensorrt(request: EngineRequest) -> Engine:
     from hmr_ros.runtime.tensorrt import TensorRtEngine, find_plan, open_gpu
 
     gpu = open_gpu()
-    onnx = exported(request, cpu_only=True).path  # the plan's name has its hash
-    return TensorRtEngine(find_plan(onnx, request.folders[-1], gpu), request.network, gpu)
+    graphs = [exported(request, cpu_only=True).path]  # a plan's name has the hash of its graph
+    with contextlib.suppress(AssetError):
+        graphs.insert(0, exported(replace(request, file=request.half_file), cpu_only=True).path)
+    return TensorRtEngine(find_plan(graphs, request.folders[-1], gpu), request.network, gpu)
 
 
 _ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {

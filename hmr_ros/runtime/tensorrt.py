@@ -1,6 +1,6 @@
 """TensorRT plans on an NVIDIA GPU, with pycuda; `hmr build-engine` makes them (runtime/tensorrt_build.py).
 
-Written against the Python interface of TensorRT 10. It has not run on a GPU yet.
+Written against the Python interfaces of TensorRT 10 and 11. It has not run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine
 from hmr_ros.runtime.model_card import KEY, ModelCard, file_hash, read_card
+from hmr_ros.runtime.tolerances import FLOAT16
 from hmr_ros.types import Floats
 
 MAX_PEOPLE = 8  # of the optimisation profile; more are answered in several runs
-_VERSION = 10
+_VERSIONS = (10, 11)
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class Gpu:
 
 
 def open_gpu() -> Gpu:
-    """AssetError with the cure where TensorRT 10, pycuda or the GPU is missing."""
+    """AssetError with the cure where TensorRT 10 or 11, pycuda or the GPU is missing."""
     try:
         import tensorrt
     except ImportError as error:
-        raise AssetError("engine 'tensorrt' needs tensorrt: pip install 'tensorrt>=10,<11', or use 'auto'") from error
+        raise AssetError("engine 'tensorrt' needs tensorrt: pip install 'tensorrt>=10,<12', or use 'auto'") from error
     version = str(tensorrt.__version__)
-    if int(version.split(".", maxsplit=1)[0]) != _VERSION:
-        raise AssetError(f"engine 'tensorrt' needs TensorRT 10, not {version}: pip install 'tensorrt>=10,<11'")
+    if int(version.split(".", maxsplit=1)[0]) not in _VERSIONS:
+        raise AssetError(f"engine 'tensorrt' needs TensorRT 10 or 11, not {version}: pip install 'tensorrt>=10,<12'")
     try:
         import pycuda.driver as cuda
     except ImportError as error:
@@ -67,19 +68,19 @@ def open_gpu() -> Gpu:
         raise AssetError(f"engine 'tensorrt' finds no usable NVIDIA GPU ({error}); use 'auto'") from error
 
 
-def plan_file(onnx: Path, precision: str, trt_version: str, gpu: str) -> str:
+def plan_file(onnx: Path, trt_version: str, gpu: str) -> str:
     """Name of the plan: a plan runs only for the graph, TensorRT and GPU that it was built for."""
     where = re.sub(r"[^A-Za-z0-9]+", "-", gpu).strip("-").lower()
-    return f"{onnx.stem}.{file_hash(onnx)[:12]}.trt{trt_version}.{where}.{precision}.plan"
+    return f"{onnx.stem}.{file_hash(onnx)[:12]}.trt{trt_version}.{where}.plan"
 
 
-def find_plan(onnx: Path, folder: Path, gpu: Gpu) -> Path:
-    """The plan of `onnx` for this machine, float16 first; AssetError if there is none."""
-    names = [plan_file(onnx, precision, gpu.trt.__version__, gpu.name) for precision in ("fp16", "fp32")]
+def find_plan(graphs: list[Path], folder: Path, gpu: Gpu) -> Path:
+    """The plan of the first of these exported graphs that has one for this machine; AssetError if none has."""
+    names = [plan_file(onnx, gpu.trt.__version__, gpu.name) for onnx in graphs]
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise AssetError(f"no TensorRT plan {names[0]}; build it on this machine with: hmr build-engine {onnx}")
+    raise AssetError(f"no TensorRT plan {names[0]}; build it on this machine with: hmr build-engine {graphs[0]}")
 
 
 class TensorRtEngine(Engine):
@@ -99,9 +100,13 @@ class TensorRtEngine(Engine):
             if self._engine is None:
                 raise AssetError(f"TensorRT cannot read {plan.name}; delete it and build it again: hmr build-engine")
             self._context = self._engine.create_execution_context()
+            if self._context is None:
+                raise AssetError(f"the GPU {gpu.name} has no memory for {plan.name}; free some, or use engine 'auto'")
             self._stream = gpu.cuda.Stream()
             self._host, self._device = self._buffers()
-        super().__init__(self.card.signature, f"cuda ({gpu.name})", "float16" if ".fp16." in plan.name else "float32")
+        super().__init__(
+            self.card.signature, f"cuda ({gpu.name})", "float16" if self.card.precision == FLOAT16 else "float32"
+        )
 
     def _buffers(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Page-locked and device memory of every input and output, for the most people."""
@@ -124,7 +129,8 @@ class TensorRtEngine(Engine):
         with self._gpu.current():
             for name, array in inputs.items():
                 self._host[name][:count] = array
-                self._context.set_input_shape(name, array.shape)
+                if not self._context.set_input_shape(name, array.shape):
+                    raise AssetError(f"the plan refuses {name} of {array.shape}; build it again: hmr build-engine")
                 cuda.memcpy_htod_async(self._device[name], self._host[name][:count], stream)
             if not self._context.execute_async_v3(stream_handle=stream.handle):
                 raise AssetError(f"TensorRT failed on {count} people; build the plan again: hmr build-engine")

@@ -1,6 +1,7 @@
 """ONNX file -> TensorRT plan for this machine's GPU, refused where it says something else than the ONNX file.
 
-Written against the Python interface of TensorRT 10. It has not run on a GPU yet.
+The types of the graph decide the precision (strong typing), which TensorRT 10 can and 11 always does. Written against
+their Python interfaces. It has not run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -9,37 +10,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hmr_ros.errors import AssetError
-from hmr_ros.runtime.contract import Arrays, Engine, MakeInputs
+from hmr_ros.runtime.contract import Engine, MakeInputs
 from hmr_ros.runtime.model_card import ModelCard
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.tensorrt import MAX_PEOPLE, Gpu, TensorRtEngine, card_file, open_gpu, plan_file, write_plan
+from hmr_ros.runtime.tolerances import FLOAT16, allowed, differences
+from hmr_ros.runtime.weight_types import plain
 
 _USUAL_PEOPLE = 2  # what the kernels are chosen for; every number up to MAX_PEOPLE runs
 _WORKSPACE_BYTES = 1 << 30
-# Largest difference to ONNX Runtime in float32, in each output's unit. The landmarks are 20 times less exact.
-_TOLERANCE = {"points_2d": 5e-3, "sigma_2d": 5e-3, "points_3d": 2e-3, "sigma_3d": 2e-3}
-_TOLERANCE_RELATIVE = 1e-2  # of the largest value, for outputs that the table does not name
 _CHECKED_BATCHES = (1, 2, 5, MAX_PEOPLE)
 
 
-def build_plan(
-    onnx: Path, network: str, folder: Path, precision: str, make_inputs: MakeInputs
-) -> tuple[Path, dict[str, float]]:
+def build_plan(onnx: Path, network: str, folder: Path, make_inputs: MakeInputs) -> tuple[Path, dict[str, float]]:
     """Build, check and write the plan; returns it with the largest difference of each output. AssetError if refused."""
     gpu = open_gpu()
     reference = OnnxRuntimeEngine(onnx, network, threads=1, cpu_only=True)
-    plan = folder / plan_file(onnx, precision, gpu.trt.__version__, gpu.name)
+    plan = folder / plan_file(onnx, gpu.trt.__version__, gpu.name)
     unchecked = folder / f"unchecked-{plan.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with gpu.current():
-            content = _serialized(gpu, onnx, reference.card, folder / "timing.cache", precision)
+            content = _serialized(gpu, onnx, reference.card, folder / "timing.cache")
         made_with = reference.card.made_with | {"tensorrt": gpu.trt.__version__, "gpu": gpu.name}
         write_plan(unchecked, content, replace(reference.card, made_with=made_with))
-        differences = check_plan(TensorRtEngine(unchecked, network, gpu), reference, precision, make_inputs)
+        differences = check_plan(TensorRtEngine(unchecked, network, gpu), reference, make_inputs)
         card_file(unchecked).replace(card_file(plan))
         unchecked.replace(plan)  # only now an engine finds it
     except OSError as error:
@@ -50,21 +46,18 @@ def build_plan(
     return plan, differences
 
 
-def _serialized(gpu: Gpu, onnx: Path, card: ModelCard, timing_cache: Path, precision: str) -> bytes:
+def _serialized(gpu: Gpu, onnx: Path, card: ModelCard, timing_cache: Path) -> bytes:
     trt = gpu.trt
     logger = trt.Logger(trt.Logger.WARNING)
     builder = trt.Builder(logger)
-    network = builder.create_network(0)
+    network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse(onnx.read_bytes()):
+    if not parser.parse(plain(onnx)):
         said = "; ".join(str(parser.get_error(i).desc()) for i in range(parser.num_errors))
         raise AssetError(f"TensorRT {trt.__version__} cannot read {onnx.name} ({said}); export it again: hmr export")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
     config.clear_flag(trt.BuilderFlag.TF32)  # fp32 means float32
-    if precision == "fp16":
-        # LayerNormalization arrives as one layer (opset 17) which TensorRT computes in float32 by default
-        config.set_flag(trt.BuilderFlag.FP16)
     config.add_optimization_profile(_profile(builder, card))
     known = timing_cache.read_bytes() if timing_cache.is_file() else b""
     if not config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False):  # of another GPU
@@ -76,6 +69,12 @@ def _serialized(gpu: Gpu, onnx: Path, card: ModelCard, timing_cache: Path, preci
     return bytes(plan)
 
 
+def _strongly_typed(trt: Any) -> int:
+    """Creation flags of a network whose tensors keep the types of the graph; from TensorRT 11 on there is no other."""
+    flag = getattr(getattr(trt, "NetworkDefinitionCreationFlag", None), "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
 def _profile(builder: Any, card: ModelCard) -> Any:
     """One profile for 1 to MAX_PEOPLE people."""
     profile = builder.create_optimization_profile()
@@ -84,24 +83,20 @@ def _profile(builder: Any, card: ModelCard) -> Any:
     return profile
 
 
-def check_plan(engine: Engine, reference: Engine, precision: str, make_inputs: MakeInputs) -> dict[str, float]:
-    """Largest difference of each output over several batches; AssetError beyond the tolerance."""
+def check_plan(engine: Engine, reference: OnnxRuntimeEngine, make_inputs: MakeInputs) -> dict[str, float]:
+    """Largest difference of each output over several batches; AssetError beyond the tolerance of the precision."""
+    precision = reference.card.precision
     worst = dict.fromkeys(reference.signature.outputs, 0.0)
     for seed, count in enumerate(_CHECKED_BATCHES):
         given = make_inputs(reference.signature, count, seed)
         expected = reference(given)
-        for name, error in _differences(expected, engine(given)).items():
-            limit = _TOLERANCE.get(name, _TOLERANCE_RELATIVE * float(np.abs(expected[name]).max()))
+        for name, error in differences(expected, engine(given)).items():
+            limit = allowed(name, expected, precision)
             if not error <= limit:
-                cure = "build it with --precision fp32" if precision == "fp16" else "use engine 'auto'"
+                cure = "build it with --precision fp32" if precision == FLOAT16 else "use engine 'auto'"
                 raise AssetError(
                     f"the {precision} plan of '{reference.signature.network}' differs from ONNX Runtime by {error:.1e}"
                     f" in {name} for {count} people (allowed {limit:.1e}); {cure}"
                 )
             worst[name] = max(worst[name], error)
     return worst
-
-
-def _differences(expected: Arrays, found: Arrays) -> dict[str, float]:
-    """Largest absolute difference of each output; not a number where something is not finite."""
-    return {name: float(np.abs(array - found[name]).max()) for name, array in expected.items()}

@@ -2,7 +2,6 @@
 
 import itertools
 
-import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
@@ -11,41 +10,16 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hmr_ros.cli import main
 from hmr_ros.commands.bag import Session
+from hmr_ros.commands.tracks import TrackTable
 from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.bags import BagImages, HumanBagWriter
 from hmr_ros.io.model_store import share_file
 from hmr_ros.pipeline import Pipeline
 
-STAMPS = [100 * 10**9 + i * 66_000_000 for i in range(8)]
-
-
-def header(t, stamp):
-    return t["std_msgs/msg/Header"](t["builtin_interfaces/msg/Time"](stamp // 10**9, stamp % 10**9), "optical")
-
-
-def write_bag(path, images, depth_topic=None):
-    """A bag of the walking person without CameraInfo; with depth, there is some beside every second image."""
-    types = get_typestore(Stores.ROS2_JAZZY)
-    t = types.types
-    kind, depth_kind = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-    with Writer(path, version=8) as writer:
-        connection = writer.add_connection("/cam/image", kind, typestore=types)
-        depths = writer.add_connection(depth_topic, depth_kind, typestore=types) if depth_topic else None
-        for i, (stamp, image) in enumerate(zip(STAMPS, images, strict=False)):
-            message = t[kind](header(t, stamp), 360, 480, "bgr8", 0, 3 * 480, image.reshape(-1))
-            writer.write(connection, stamp, types.serialize_cdr(message, kind))
-            if depths and i % 2 == 0:
-                png = cv2.imencode(".png", np.full((360, 480), 3000 + i, np.uint16))[1].tobytes()
-                data = np.frombuffer(bytes(12) + png, np.uint8)
-                late = header(t, stamp + 30_000_000)  # less than half of the 66 ms of a frame
-                message = t[depth_kind](late, "16UC1; compressedDepth png", data)
-                writer.write(depths, stamp + 31_000_000, types.serialize_cdr(message, depth_kind))
-    return path
-
 
 @pytest.fixture
-def bag(tmp_path, rendered):
+def bag(tmp_path, rendered, write_bag):
     """A bag of the walking person."""
     return write_bag(tmp_path / "in", rendered[0])
 
@@ -59,12 +33,12 @@ def read_humans(path):
 
 
 @pytest.mark.parametrize("extra", [[], ["--quality"]])
-def test_every_frame_is_answered_with_its_stamp(bag, tmp_path, capsys, caplog, extra):
+def test_every_frame_is_answered_with_its_stamp(bag, bag_stamps, tmp_path, capsys, caplog, extra):
     assert main(["bag", str(bag), str(tmp_path / "out"), *extra]) == 0
     assert "8 frames, 8 people found ->" in capsys.readouterr().out
     found = read_humans(tmp_path / "out")
-    assert [stamp for stamp, _ in found] == STAMPS
-    assert [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for _, m in found] == STAMPS
+    assert [stamp for stamp, _ in found] == bag_stamps
+    assert [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for _, m in found] == bag_stamps
     assert {m.humans[0].track_id for _, m in found} == {0} and found[0][1].header.frame_id == "optical"
     assert "has no /cam/camera_info; the focal length is guessed; give --camera" in caplog.text
 
@@ -79,7 +53,7 @@ def test_a_given_camera_is_used(bag, tmp_path, rendered, caplog):
     assert far > 1.1 * near  # the same image through a longer lens
 
 
-def test_depth_reaches_the_frames_beside_it(tmp_path, rendered, monkeypatch, capsys):
+def test_depth_reaches_the_frames_beside_it(tmp_path, rendered, write_bag, monkeypatch, capsys):
     topic, seen, step = "/cam/depth/compressedDepth", [], Pipeline.step
     monkeypatch.setattr(Pipeline, "step", lambda self, frame: seen.append(frame.depth) or step(self, frame))
     path = write_bag(tmp_path / "in", rendered[0], topic)
@@ -92,7 +66,7 @@ def test_depth_reaches_the_frames_beside_it(tmp_path, rendered, monkeypatch, cap
     assert "has no depth topic /cam/no_depth; it has /cam/depth/compressedDepth, /cam/image" in capsys.readouterr().err
 
 
-def test_an_interruption_keeps_what_is_done(bag, tmp_path):
+def test_an_interruption_keeps_what_is_done(bag, bag_stamps, tmp_path):
     pipeline = build_pipeline(offline(with_values(HmrConfig(), {"temporal.lag": 3})))
 
     def interrupted(images):
@@ -100,10 +74,10 @@ def test_an_interruption_keeps_what_is_done(bag, tmp_path):
         raise KeyboardInterrupt
 
     with BagImages(bag) as images, HumanBagWriter(tmp_path / "out") as writer:
-        session = Session(images, writer)
+        session = Session(images, writer, TrackTable())
         session.process(interrupted(images), pipeline)
     assert session.interrupted and session.frames == 5
-    assert [stamp for stamp, _ in read_humans(tmp_path / "out")] == STAMPS[:5]  # those that waited for the lag, too
+    assert [stamp for stamp, _ in read_humans(tmp_path / "out")] == bag_stamps[:5]  # those that waited for the lag, too
 
 
 def write_encodings(path, encodings):
@@ -113,7 +87,8 @@ def write_encodings(path, encodings):
         kind = "sensor_msgs/msg/Image"
         connection = writer.add_connection("/cam/image", kind, typestore=types)
         for i, encoding in enumerate(encodings, 1):
-            message = t[kind](header(t, i * 10**9), 48, 64, encoding, 0, 64, np.zeros(48 * 64, np.uint8))
+            header = t["std_msgs/msg/Header"](t["builtin_interfaces/msg/Time"](i, 0), "optical")
+            message = t[kind](header, 48, 64, encoding, 0, 64, np.zeros(48 * 64, np.uint8))
             writer.write(connection, i * 10**9, types.serialize_cdr(message, kind))
     return path
 

@@ -1,9 +1,10 @@
 """Landmarks of one crop."""
 
+import cv2
 import numpy as np
 import pytest
 
-from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED, SMPL_LIMBS
 from hmr_ros.errors import AssetError
 from hmr_ros.geometry.crops import crop
 from hmr_ros.io.model_store import blazepose_models, landmark_models
@@ -52,3 +53,41 @@ def test_two_networks_say_their_mean(person):
     np.testing.assert_allclose(seen[2].keypoints_3d, mean, atol=1e-6)
     assert np.abs(seen[0].keypoints_3d - mean).max() > 1e-3
     np.testing.assert_array_equal(seen[2].next_roi.center_px, seen[0].next_roi.center_px)
+
+
+@pytest.fixture(scope="module")
+def full_and_heavy():
+    try:
+        return landmark_models("both")
+    except AssetError as error:
+        pytest.skip(str(error))
+
+
+def test_networks_that_disagree_are_less_sure(full_and_heavy):
+    """Of noise, two networks make two different bodies."""
+    alone, both = Landmarker(full_and_heavy[:1], 1), Landmarker(full_and_heavy, 1)
+    doubted = 0
+    for seed in range(6):
+        noise = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 255, (256, 256, 3), np.uint8), (0, 0), 4)
+        one, two = alone(noise, _WHOLE), both(noise, _WHOLE)
+        assert one.disagreement == 0.0
+        if two.disagreement > 0.04:
+            doubted += 1
+            sure = [k.keypoints_2d[:, 2].max() for k in (one, two)]
+            assert sure[1] <= sure[0] or two.score < one.score
+    assert doubted >= 3
+
+
+def test_a_crop_in_which_they_disagree_is_left_for_a_better_one(full_and_heavy, rendered):
+    """Looked at askew, they see the person where both agree, not the mean of two wrong answers."""
+    images, truths, _ = rendered
+    joints = truths[0].joints_2d
+    middle, side = joints[:3].mean(0), 1.4 * float(np.ptp(joints[:, 1]))
+    good, bad = Landmarker(full_and_heavy, 1), Landmarker(full_and_heavy[:1], 1)
+    off = [[], []]
+    for angle in (-1.1, -0.9, 0.9, 1.1):
+        roi = Roi(middle + 0.15 * side, side, angle)
+        for errors, landmarker in zip(off, (bad, good), strict=True):
+            seen = landmarker(images[0], roi).keypoints_2d[BLAZEPOSE_LIMBS, :2]
+            errors.append(np.linalg.norm(seen - joints[SMPL_LIMBS], axis=-1).mean() / side)
+    assert np.mean(off[1]) < np.mean(off[0])

@@ -32,9 +32,9 @@ def test_people_are_the_peaks_of_the_map():
     centres[5, 7], centres[5, 9], centres[15, 3], centres[12, 12] = 0.9, 0.8, 0.6, 0.2
     points[5, 7, :2] = 2, -3  # y, x from the centre to the nose
     scores, found = people(centres, points, heat, 0.5)
-    assert found.shape == (2, NUM_KEYPOINTS, 2) and scores[0] > scores[1] > 0.5  # the near one is part of the first
-    np.testing.assert_allclose(found[0, 0], [7 - 3, 5 + 2])
-    np.testing.assert_allclose(found[1], np.broadcast_to([3.0, 15.0], (NUM_KEYPOINTS, 2)))
+    assert found.shape == (2, NUM_KEYPOINTS, 3) and scores[0] > scores[1] > 0.5  # the near one is part of the first
+    np.testing.assert_allclose(found[0, 0], [7 - 3, 5 + 2, 1.0])  # seen for certain
+    np.testing.assert_allclose(found[1], np.broadcast_to([3.0, 15.0, 1.0], (NUM_KEYPOINTS, 3)))
 
 
 def test_who_shows_no_key_point_is_nobody():
@@ -42,7 +42,7 @@ def test_who_shows_no_key_point_is_nobody():
     centres[4, 4] = centres[4, 14] = 0.9
     heat[:, 8:] = 0.05
     _, found = people(centres, points, heat, 0.5)
-    np.testing.assert_allclose(found[:, 0], [[4.0, 4.0]])
+    np.testing.assert_allclose(found[:, 0], [[4.0, 4.0, 1.0]])
 
 
 @pytest.mark.parametrize("score", [0.2, 0.5, 0.8])

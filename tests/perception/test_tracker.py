@@ -11,8 +11,12 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.geometry.camera import project
+from hmr_ros.io.model_store import landmark_models
 from hmr_ros.io.video import open_source
-from hmr_ros.types import Camera, Frame, TrackingState
+from hmr_ros.perception.finders import build_finder
+from hmr_ros.perception.landmarks import Landmarker
+from hmr_ros.perception.tracker import PersonTracker
+from hmr_ros.types import Camera, Frame, Roi, TrackingState
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,56 @@ def test_live_search_finds_the_person_one_frame_later(rendered):
         found.append(len(live.step(frame).humans))
         live.search(frame)
     assert found == [0, 1, 1, 1]
+
+
+def test_live_nobody_is_answered_who_is_seen_in_one_frame_only(rendered):
+    live = build_pipeline(HmrConfig(refine="none"))
+    shown = frames(rendered, range(8))
+    for i in (0, 1, 3, 4):
+        shown[i] = replace(shown[i], image=np.full_like(shown[i].image, 128))
+    answers = []
+    for frame in shown:
+        answers.append(live.step(frame).humans)
+        live.search(frame)
+    assert [len(a) for a in answers] == [0, 0, 0, 0, 0, 0, 1, 1]
+    assert answers[6][0].state is TrackingState.NEW
+
+
+class Fooled:
+    """A finder that sees a body three times as large, and very certain of it, in every tile beside what it finds."""
+
+    def __init__(self, finder):
+        self._finder, self.min_score = finder, finder.min_score
+
+    def __call__(self, image, window):
+        found = self._finder(image, window)
+        if window.size_px >= max(image.shape[:2]) or len(found) == 0:
+            return found
+        large = Roi(found[0].roi.center_px, 3 * found[0].roi.size_px, found[0].roi.angle_rad + 1.0)
+        return [replace(found[0], roi=large, score=0.99), *found]
+
+
+def test_what_a_tile_proposes_never_comes_before_the_whole_image(rendered):
+    config = offline(HmrConfig(), as_live=True)
+    found = []
+    for fractions, wrap in (("", lambda f: f), ("0.6", Fooled)):
+        search = replace(config.detector, tile_fractions=fractions)
+        tracker = PersonTracker(
+            wrap(build_finder(search, 1)), Landmarker(landmark_models("full"), 1), config.tracker, search
+        )
+        found.append(tracker.step(frames(rendered, [0])[0]))
+    (one,), (other,) = found
+    np.testing.assert_array_equal(one.keypoints.keypoints_2d, other.keypoints.keypoints_2d)
+
+
+def test_photos_of_a_folder_are_strangers_to_each_other(pipeline, shared, tmp_path):
+    """Nobody is followed from one photo into the next, and every photo is searched as the first."""
+    names = ["squat", "jockey", "tree_pose"]
+    for i, name in enumerate(names):
+        (tmp_path / f"{i}.jpg").write_bytes((shared / f"photos/{name}.jpg").read_bytes())
+    rows = follow(pipeline, open_source(str(tmp_path), None))
+    assert [i for i, _, _ in rows] == [0, 1, 2] and len({t for _, t, _ in rows}) == 3  # and nobody on the horse
+    assert all(h.state is TrackingState.NEW for _, _, h in rows)
 
 
 def test_time_running_backwards_starts_over(pipeline, rendered):

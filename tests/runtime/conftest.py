@@ -5,6 +5,7 @@ import torch
 
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.posturehmr.graphs import posture_graph
+from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.methods.scorehmr.prior import Prior, PriorSize
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.runtime.export import export
@@ -12,14 +13,14 @@ from hmr_ros.runtime.export import export
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """steps -> exported posture graph of the shipped weights."""
+    """steps, precision -> exported posture graph of the shipped weights."""
     folder, done = tmp_path_factory.mktemp("onnx"), {}
 
-    def give(steps):
-        if steps not in done:
-            done[steps] = folder / f"posture_{steps}.onnx"
-            export(posture_graph(steps, {}), done[steps], make_inputs)
-        return done[steps]
+    def give(steps, precision="fp32"):
+        if (steps, precision) not in done:
+            path = done[steps, precision] = folder / NETWORKS["posture"].file("posture", steps, precision == "fp16")
+            export(posture_graph(steps, {}), path, make_inputs, precision)
+        return done[steps, precision]
 
     return give
 

@@ -12,8 +12,9 @@ from hmr_ros.methods.posturehmr.graphs import decoder_graph, image_graph, postur
 from hmr_ros.methods.posturehmr.sources import POSTURE, PostureNetwork
 from hmr_ros.methods.scorehmr.guided_frame import refine_graph
 from hmr_ros.runtime.contract import Engine
-from hmr_ros.runtime.export import export, relative_errors
+from hmr_ros.runtime.export import export
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+from hmr_ros.runtime.tolerances import relative_errors
 from hmr_ros.runtime.torch import TorchEngine
 
 

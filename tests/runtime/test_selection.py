@@ -18,10 +18,10 @@ from hmr_ros.io.model_store import asset
 from hmr_ros.io.results import load_humans
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.registry import NETWORKS
-from hmr_ros.runtime.export import relative_errors
 from hmr_ros.runtime.model_card import KEY
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.selection import select
+from hmr_ros.runtime.tolerances import relative_errors
 
 # argv: modules that cannot be imported, then the options of hmr
 _WITHOUT = """

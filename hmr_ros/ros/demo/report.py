@@ -69,7 +69,7 @@ def _write_overlay(out: Path, clip: DemoClip, people: list[list[Human]]) -> None
     frames = np.load(clip.frames_file, mmap_mode="r")
     body = load_body()
     count = min(len(people), round(_OVERLAY_S * clip.fps))
-    with VideoWriter(out / "overlay.mp4", clip.fps) as video:
+    with VideoWriter(out / "overlay.mp4", clip.fps, for_browsers=True) as video:
         for i in tqdm(range(count), unit="frame", desc="draw the overlay"):
             video.write(draw_humans(np.array(frames[i % len(clip)]), people[i], body))
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hmr_ros.errors import HmrError
@@ -23,8 +23,11 @@ from hmr_ros.ros.environment import prepare_environment
 TOPIC = "/camera/image_raw"  # of the virtual camera
 
 
-def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | None) -> int:
-    """Run the demo into the folder `out`: overlay.mp4, humans.npz, truth.npz (rendered person), summary.json."""
+def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | None, view: bool = False) -> int:
+    """Run the demo into the folder `out`: overlay.mp4, humans.npz, truth.npz (rendered person), summary.json.
+
+    `view`: serve the web page of `hmr view` meanwhile.
+    """
     made_folder(out)
     os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))  # leave other robots on this network alone
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -33,7 +36,7 @@ def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | No
     clip = prepare_clip(out, source, camera_text)
     if source is not None:
         seconds = min(seconds, len(clip) / clip.fps)
-    recording = play(clip, out, seconds)
+    recording = play(clip, out, seconds, view)
     if not recording.latency_s:
         raise HmrError("no answer arrived from the node; run `hmr doctor` and look at the lines above")
     write_report(out, clip, recording)
@@ -41,7 +44,7 @@ def demo(out: Path, *, source: str | None, seconds: float, camera_text: str | No
     return 0
 
 
-def play(clip: DemoClip, out: Path, seconds: float) -> Recording:
+def play(clip: DemoClip, out: Path, seconds: float, view: bool = False) -> Recording:
     """Start node and camera as processes of their own and record until the camera ends."""
     import rclpy
 
@@ -50,7 +53,9 @@ def play(clip: DemoClip, out: Path, seconds: float) -> Recording:
     log = out / "camera.json"
     log.unlink(missing_ok=True)
     try:
-        with _process("live", ["-m", "hmr_ros", "live", f"image_topic:={TOPIC}"]) as node:
+        with ExitStack() as beside, _process("live", ["-m", "hmr_ros", "live", f"image_topic:={TOPIC}"]) as node:
+            if view:
+                beside.enter_context(_process("page", ["-m", "hmr_ros", "view", "--ros", "--image-topic", TOPIC]))
             recorder.wait_until_ready(node)
             fx, fy, cx, cy = clip.intrinsics
             camera = ["-m", "hmr_ros.ros.virtual_camera", "--frames", str(clip.frames_file), "--log", str(log)]

@@ -15,7 +15,7 @@ from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.hmdiff.graphs import hmdiff_graph, torch_pullback
 from hmr_ros.methods.hmdiff.prior import depths, joints
 from hmr_ros.methods.hmdiff.source import hmdiff_signature, size
-from hmr_ros.runtime.export import relative_errors
+from hmr_ros.runtime.tolerances import relative_errors
 from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.types import Frame
 from hmr_ros.view.raster import mesh_depth

@@ -1,0 +1,1 @@
+"""Many videos, folders and bags through the pipeline, on processes or on Ray."""

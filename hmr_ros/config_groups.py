@@ -1,0 +1,77 @@
+"""What a setting is, and the groups of settings that belong to no method; `config.py` joins them into the tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# when the node takes a changed value: at once, when it is activated, or when it is configured
+LIVE, ACTIVATE, CONFIGURE = "live", "activate", "configure"
+PERSONS = ("nearest", "largest", "first")  # whom a live stream is about
+SKELETONS = ("own", "mean")
+
+
+def option(
+    default: T,
+    doc: str,
+    choices: tuple[str, ...] = (),
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    when: str = CONFIGURE,
+) -> T:
+    """A dataclass field with its description, the names that exist where the value is a name, its range (both ends
+    included) where it is a number, and when the node takes a changed value."""
+    metadata = {"doc": doc, "choices": choices, "at_least": at_least, "at_most": at_most, "when": when}
+    value: T = field(default=default, metadata=metadata)
+    return value
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """Live streams of one person for robots and avatars, 50 times a second."""
+
+    sonic: str = option(
+        "",
+        "address at which SONIC's controller of humanoid robots finds the person (ZeroMQ, protocol v3), such as"
+        " tcp://127.0.0.1:5556; empty: none",
+        when=ACTIVATE,
+    )
+    vmc: str = option(
+        "",
+        "host:port of a program that shows the person as an avatar (VMC), such as 127.0.0.1:39539; empty: none",
+        when=ACTIVATE,
+    )
+    person: str = option(
+        "nearest",
+        "whom the streams are about, until that person has been out of sight for stream.hold_s: the nearest to the"
+        " camera, the largest in the image, or the first id",
+        PERSONS,
+        when=ACTIVATE,
+    )
+    hold_s: float = option(
+        1.0,
+        "seconds for which the last pose is repeated when the person is out of sight; then nothing is sent",
+        at_least=0.1,
+        at_most=60,
+        when=ACTIVATE,
+    )
+    blend_s: float = option(
+        0.5,
+        "seconds in which the last pose that was sent goes over into that of somebody who is seen again",
+        at_least=0,
+        at_most=10,
+        when=ACTIVATE,
+    )
+    frames: int = option(
+        1, "frames in one message of stream.sonic; each beyond the first is 20 ms late", at_least=1, at_most=50,
+        when=ACTIVATE,
+    )  # fmt: skip
+    skeleton: str = option(
+        "own",
+        "whose bones stream.sonic has: the person's, or those of the body's mean shape, for children and the very tall",
+        SKELETONS,
+        when=ACTIVATE,
+    )

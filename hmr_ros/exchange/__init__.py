@@ -1,0 +1,1 @@
+"""Results for other programs: files and live streams in their own formats."""

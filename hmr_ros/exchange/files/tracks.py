@@ -1,0 +1,129 @@
+"""People of a humans.npz as motion in a z-up world: one skeleton and one track a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hmr_ros.body.joints import SMPL
+from hmr_ros.body.loading import load_body
+from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
+from hmr_ros.errors import BodyModelError, InputError
+from hmr_ros.io.results import HumansTable, load_arrays, load_humans
+from hmr_ros.types import Bools, Floats
+
+Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # from z up: x stays, z becomes y
+# rows: forward, left and up of a camera that looks along the horizon, in its optical axes (x right, y down, z forward)
+_LEVEL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+_FEET = [SMPL[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
+_ON_FLOOR = 5.0  # percent of the frames in which a foot may be below the floor
+_FALLBACK_FPS = 30.0  # of a single image
+_REGULAR = 0.25  # of a frame that stamps may be off and still belong to a constant rate
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person over time in a z-up world, with one shape."""
+
+    track_id: int
+    fps: float  # frames a second of the source
+    times: Floats  # [F] s, rising, from the start of the source
+    rotations: Floats  # [F,24,3,3] in the parent's axes, the pelvis' in the world; SMPL's rest axes (y up, facing z)
+    root: Floats  # [F,3] m, pelvis
+    betas: Floats  # [10] mean of the track
+    body: BodyModel
+    measured: Bools  # [F] False: between two frames in which the person was seen
+
+    @property
+    def rest(self) -> Floats:
+        """Joints [24,3] m of the T-pose."""
+        return self.body.rest_joints(self.betas)
+
+    @property
+    def joints(self) -> Floats:
+        """Joints [F,24,3] m in the world."""
+        rest = self.rest
+        posed: Floats = forward_kinematics(self.rotations, rest)[1] - rest[0] + self.root[:, None]
+        return posed
+
+
+def load_tracks(path: Path, body_file: str | None = None) -> tuple[list[Track], int]:
+    """Everybody in a humans.npz by id, and how many rows were left out because their place in the world is not known.
+
+    `body_file`: the SMPL file whose body the rows belong to, where it is not the open body. InputError where the file
+    holds nobody or cannot be read, BodyModelError where it belongs to another body.
+    """
+    table = load_humans(path)
+    if not len(table.frame):
+        raise InputError(f"{path} holds nobody: 0 rows; nothing to convert")
+    body = load_body(body_file)
+    if body.name != table.body_model:
+        raise BodyModelError(f"{path} belongs to body {table.body_model}, not {body.name}; name its file with --body")
+    R, root = world_of(path, table, body)
+    known = np.isfinite(R).all((1, 2)) & np.isfinite(root).all(1)
+    if not known.any():
+        raise InputError(f"{path}: R_world_camera and root_world hold no finite row; nothing to convert")
+    fps, times = _times(table)
+    rotations = pose_matrices(table.global_orient, table.body_pose)
+    rotations[:, 0] = R @ rotations[:, 0]
+    tracks = []
+    for track_id in np.unique(table.track_id[known]):
+        rows = np.flatnonzero(known & (table.track_id == track_id))
+        rows = rows[np.unique(times[rows], return_index=True)[1]]  # in order of time, and once
+        tracks.append(
+            Track(
+                int(track_id), fps, times[rows], rotations[rows], root[rows], table.betas[rows].mean(0), body,
+                np.ones(len(rows), np.bool_),
+            )
+        )  # fmt: skip
+    return tracks, int((~known).sum())
+
+
+def world_of(path: Path, table: HumansTable, body: BodyModel) -> tuple[Floats, Floats]:
+    """Rotation camera -> z-up world [N,3,3] and pelvis in the world [N,3] m of every row.
+
+    As the file says (`R_world_camera`, `root_world`); without them the camera is taken as level (x its way forward) and
+    the floor (z = 0) as where the lowest feet of the recording stand.
+    """
+    arrays = load_arrays(path)
+    rows = len(table.frame)
+    if "R_world_camera" not in arrays:
+        R = np.broadcast_to(_LEVEL, (rows, 3, 3))
+        root = table.joints[:, 0] @ _LEVEL.T
+        return R, root - [0.0, 0.0, _floor(table, body)]
+    R = _array(path, arrays, "R_world_camera", (rows, 3, 3))
+    if "root_world" in arrays:
+        return R, _array(path, arrays, "root_world", (rows, 3))
+    return R, np.einsum("nij,nj->ni", R, table.joints[:, 0])
+
+
+def _floor(table: HumansTable, body: BodyModel) -> float:
+    """Height [m] under which the feet seldom are, in the axes of a level camera."""
+    sole = body.rest_joints(np.zeros(10))[SMPL["left_foot"], 1] - body.v_template[:, 1].min()
+    lowest = (table.joints[:, _FEET] @ _LEVEL[2]).min(1) - sole
+    return float(np.percentile(lowest, _ON_FLOOR))
+
+
+def _times(table: HumansTable) -> tuple[float, Floats]:
+    """Frames a second, and time [N] s of every row: by its number where the rate is constant, else by its stamp."""
+    frame, first = np.unique(table.frame, return_index=True)
+    stamp = (table.stamp_ns[first] - table.stamp_ns[first[0]]) * 1e-9
+    if len(frame) < 2 or stamp[-1] <= 0:
+        return _FALLBACK_FPS, (table.frame - frame[0]) / _FALLBACK_FPS
+    period = stamp[-1] / (frame[-1] - frame[0])
+    fps = round(float(1 / period), 3)
+    if np.abs(stamp - (frame - frame[0]) * period).max() < _REGULAR * period and fps > 0:
+        return fps, table.frame / fps
+    steps = np.diff(stamp) / np.diff(frame)
+    usual = float(np.median(steps[steps > 0]))
+    return round(float(1 / usual), 3) or _FALLBACK_FPS, (table.stamp_ns - table.stamp_ns.min()) * 1e-9
+
+
+def _array(path: Path, arrays: dict[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
+    value = arrays[name]
+    if value.shape != shape or value.dtype.kind not in "iuf":
+        raise InputError(f"{path}: {name} is {value.dtype} {value.shape}, expected numbers {shape}")
+    return np.asarray(value, np.float64)

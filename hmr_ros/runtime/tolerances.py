@@ -1,0 +1,40 @@
+"""How far a network may be from its original in float32, by output and precision."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hmr_ros.runtime.contract import Arrays
+
+FLOAT32, FLOAT16 = "fp32", "fp16"
+PRECISIONS = (FLOAT32, FLOAT16)
+RELATIVE = {FLOAT32: 1e-4, FLOAT16: 1e-2}  # of the largest value, for outputs that the table does not name
+# with products in float16, in each output's unit: points in sizes of the person (about 0.5 m), rotations as entries of
+# matrices, pelvis in m. Together they move no joint by a millimetre (tests/runtime/test_half_graphs.py)
+_HALF = {
+    "points_2d": 2e-3, "sigma_2d": 5e-3, "points_3d": 2e-3, "rotations": 1e-3, "pelvis": 1e-3, "mean": 2e-3,
+    "samples": 3e-3, "clean": 1e-2, "mesh": 2e-3,
+}  # fmt: skip
+_HALF_RELATIVE = {"sigma": 0.1}  # an exponential of what a network says
+
+
+def allowed(name: str, expected: Arrays, precision: str) -> float:
+    """Largest difference that the output `name` may have, in its unit."""
+    largest = float(np.abs(expected[name]).max())
+    if precision == FLOAT16:
+        if name in _HALF:
+            return _HALF[name]
+        return _HALF_RELATIVE.get(name, RELATIVE[FLOAT16]) * largest
+    return RELATIVE[FLOAT32] * max(largest, 1e-9)
+
+
+def differences(expected: Arrays, found: Arrays) -> dict[str, float]:
+    """Largest difference of each output; infinite where something is not finite."""
+    worst = {name: float(np.abs(array - found[name]).max()) for name, array in expected.items()}
+    return {name: error if np.isfinite(error) else float("inf") for name, error in worst.items()}
+
+
+def relative_errors(expected: Arrays, found: Arrays) -> dict[str, float]:
+    """The same over the largest value of each output."""
+    largest = {name: max(float(np.abs(array).max()), 1e-9) for name, array in expected.items()}
+    return {name: error / largest[name] for name, error in differences(expected, found).items()}

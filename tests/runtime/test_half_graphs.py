@@ -1,0 +1,119 @@
+"""Strongly typed graphs: products in float16, all else in float32, and no joint moves by a millimetre for it."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from hmr_ros.body.model import forward_kinematics
+from hmr_ros.cli import main
+from hmr_ros.config import HmrConfig
+from hmr_ros.factory import engine_request
+from hmr_ros.methods.dummy_inputs import make_inputs
+from hmr_ros.methods.registry import NETWORKS
+from hmr_ros.runtime.export import export
+from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+from hmr_ros.runtime.tolerances import allowed, differences
+from hmr_ros.runtime.weight_types import plain
+
+PRODUCTS = ("MatMul", "Gemm", "Conv")
+
+
+@pytest.fixture(scope="module", params=list(NETWORKS))
+def graphs(request, tmp_path_factory):
+    """Name and files of a network in float32 and float16."""
+    folder = tmp_path_factory.mktemp("half")
+    paths = []
+    for precision in ("fp32", "fp16"):
+        wanted = engine_request(HmrConfig(), request.param, half=precision == "fp16")
+        export(wanted.graph(), folder / wanted.file, make_inputs, precision)
+        paths.append(folder / wanted.file)
+    return request.param, *paths
+
+
+def types_of(model):
+    """Type of every tensor of a graph."""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    known = [*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output]
+    return {v.name: v.type.tensor_type.elem_type for v in known} | {
+        t.name: t.data_type for t in inferred.graph.initializer
+    }
+
+
+def test_layers_are_float16_and_everything_else_float32(graphs):
+    model = onnx.load(str(graphs[2]))
+    types = types_of(model)
+    halves = 0
+    for node in model.graph.node:
+        kinds = {types[i] for i in node.input if i in types} & {TensorProto.FLOAT, TensorProto.FLOAT16}
+        assert len(kinds) <= 1, f"{node.name} mixes types"
+        if node.op_type == "Cast" or TensorProto.FLOAT16 not in kinds:
+            continue
+        assert node.op_type in (*PRODUCTS, "Add", "Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze"), node.name
+        halves += node.op_type in PRODUCTS
+    assert halves >= 10
+    norms = [node for node in model.graph.node if node.op_type in ("LayerNormalization", "Softmax", "Exp")]
+    assert all(types[node.input[0]] == TensorProto.FLOAT for node in norms)
+    signature = [*model.graph.input, *model.graph.output]
+    assert {v.type.tensor_type.elem_type for v in signature} == {TensorProto.FLOAT}
+
+
+def test_no_weight_is_infinite(graphs):
+    for path in graphs[1:]:
+        for tensor in onnx.load(str(path)).graph.initializer:
+            array = numpy_helper.to_array(tensor)
+            assert array.dtype.kind != "f" or np.isfinite(array).all(), f"{path.name}: {tensor.name}"
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_they_agree_within_the_bounds_of_each_output(graphs, count):
+    name, full, half = graphs
+    reference = OnnxRuntimeEngine(full, name, 1, cpu_only=True)
+    typed = OnnxRuntimeEngine(half, name, 1, cpu_only=True, as_written=True)
+    given = make_inputs(reference.signature, count, 10 + count)
+    expected, found = reference(given), typed(given)
+    for output, error in differences(expected, found).items():
+        assert error <= allowed(output, expected, "fp16"), output
+
+
+def test_the_guided_frame_moves_no_joint_by_a_millimetre(graphs):
+    """With frame gaps of 10 to 100 ms and windows that begin to fill."""
+    name, full, half = graphs
+    if name != "refine":
+        pytest.skip("of the guided frame")
+    reference = OnnxRuntimeEngine(full, name, 1, cpu_only=True)
+    typed = OnnxRuntimeEngine(half, name, 1, cpu_only=True, as_written=True)
+    frames = reference.signature.inputs["present"][0]
+    for seed, gap in enumerate((0.01, 0.033, 0.1)):
+        for filled in (1, 2, frames // 2, frames):
+            given = make_inputs(reference.signature, 3, seed)
+            given["seconds"] = np.full_like(given["seconds"], gap)
+            given["present"] = np.broadcast_to(np.arange(frames) >= frames - filled, (3, frames)).astype(np.float32)
+            expected, found = reference(given), typed(given)
+            rest = np.cumsum(given["bones"], axis=1)  # any skeleton will do: the same for both
+            joints = [forward_kinematics(e["rotations"].astype(float), rest)[1] + e["pelvis"][:, None]
+                      for e in (expected, found)]  # fmt: skip
+            assert np.linalg.norm(joints[0] - joints[1], axis=-1).max() < 1e-3
+            for output, error in differences(expected, found).items():
+                assert error <= allowed(output, expected, "fp16"), (output, gap, filled)
+
+
+def test_plain_files_hold_weights_in_the_type_of_their_use(graphs, tmp_path):
+    name, full, half = graphs
+    for path, kind in ((full, TensorProto.FLOAT), (half, None)):
+        model = onnx.load_from_string(plain(path))
+        stored = {t.name: t for t in model.graph.initializer}
+        assert not [n for n in model.graph.node if n.op_type == "Cast" and n.input[0] in stored]
+        if kind is not None:
+            assert TensorProto.FLOAT16 not in {t.data_type for t in stored.values()}
+        (tmp_path / "plain.onnx").write_bytes(model.SerializeToString())
+        expected = OnnxRuntimeEngine(path, name, 1, cpu_only=True)
+        found = OnnxRuntimeEngine(tmp_path / "plain.onnx", name, 1, cpu_only=True)
+        given = make_inputs(expected.signature, 2, 0)
+        assert max(differences(expected(given), found(given)).values()) < 1e-4
+
+
+def test_export_says_what_it_wrote(tmp_path, capsys):
+    assert main(["export", "posture", "--precision", "fp16", "--out", str(tmp_path)]) == 0
+    assert "posture_2_fp16.onnx" in capsys.readouterr().out
+    assert OnnxRuntimeEngine(tmp_path / "posture_2_fp16.onnx", "posture", 1).card.precision == "fp16"
