@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED
 from hmr_ros.perception.detector import BODY_SCALE
 from hmr_ros.types import Floats, Frame, Keypoints, Roi
 
 _SAME_BODY = 0.15  # mean landmark distance, as a share of the crop's side, below which two bodies are one
 _COVERED = 0.6  # share of a new person's box inside a known person's that makes it a part of that person
 _TRUNCATED = 1.5  # crop sides per image side from which a person is near and largely out of sight
+_MARGIN = 0.05  # crop sides around landmarks, for flesh and hair
+_SEEN = 0.5  # confidence from which a landmark counts as seen
+_LARGER = 2.2  # times the size of a new person from which a body that holds theirs owns them
+_ON_JOINT = 0.06  # crop sides within which a joint lies on a known person's
+_EXPLAINED = 0.5  # share of such joints from which a new person is made up of known ones
+_OTHER_SIDE = np.array(BLAZEPOSE_MIRRORED)[BLAZEPOSE_LIMBS]
 _OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
 
 
@@ -36,11 +42,39 @@ def covers(known: Keypoints, other: Keypoints, frame: Frame, near_only: bool = F
     return not near_only and bool(common > _COVERED * np.prod(np.maximum(b[2:] - b[:2], 1)))
 
 
+def is_explained(new: Keypoints, known: list[Keypoints], frame: Frame) -> bool:
+    """Whether somebody new is made up of people who are known: of one so near that only parts are seen, as a small body
+    within a larger one, or because the joints lie on theirs, left or right, one's or several people's."""
+    if any(same_body(k, new) or covers(k, new, frame, near_only=True) for k in known):
+        return True
+    if any(_LARGER * new.next_roi.size_px < k.next_roi.size_px and covers(k, new, frame) for k in known):
+        return True
+    if not known:
+        return False
+    limbs = new.keypoints_2d[BLAZEPOSE_LIMBS]
+    rows = limbs[:, 2] > _SEEN if (limbs[:, 2] > _SEEN).sum() >= 4 else np.ones(len(limbs), np.bool_)
+    near = np.zeros(len(limbs), np.bool_)
+    for body in known:
+        for names in (BLAZEPOSE_LIMBS, _OTHER_SIDE):
+            apart = np.linalg.norm(limbs[:, :2] - body.keypoints_2d[names, :2], axis=-1)
+            near |= apart < _ON_JOINT * min(new.next_roi.size_px, body.next_roi.size_px)
+    return float(near[rows].mean()) > _EXPLAINED
+
+
 def overlap(a: Keypoints, b: Keypoints, frame: Frame) -> float:
     """Share of the box of `a` that lies in that of `b`."""
     height, width = frame.image.shape[:2]
     own = box(a, width, height)
     return _common(own, box(b, width, height)) / max(float(np.prod(own[2:] - own[:2])), 1.0)
+
+
+def meet(body: Keypoints, last: Keypoints, roi: Roi) -> bool:
+    """Whether a body may be before somebody who is expected in `roi`, and who looked like `last`."""
+    shift = roi.center_px - last.next_roi.center_px
+    a, b = (k.keypoints_2d[:, :2] for k in (body, last))
+    low, high = np.maximum(a.min(0), b.min(0) + shift), np.minimum(a.max(0), b.max(0) + shift)
+    margin = _MARGIN * min(body.next_roi.size_px, roi.size_px)
+    return bool((high - low > -margin).all())
 
 
 def _common(a: Floats, b: Floats) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from hmr_ros.body.joints import MEASURED_BONES_BLAZEPOSE
 from hmr_ros.perception.appearance import unlike
 from hmr_ros.perception.likeness import box, roi_distance
 from hmr_ros.perception.motion import RoiMotion
+from hmr_ros.perception.occlusion import px_per_metre
 from hmr_ros.perception.sides import SideMemory
 from hmr_ros.types import Floats, Keypoints, Roi, Track, TrackingState
 
@@ -17,8 +19,10 @@ _BONE_HISTORY = 60  # frames over which bone lengths are averaged
 _SEEN = 0.5  # confidence from which a landmark counts as seen
 _FIRST_GATE, _GATE_SPEED = 0.35, 2.5  # how far (crop sides, and sides/s) a lost person may reappear
 _OTHER_COLOURS = 0.75  # unlikeness from which somebody is another person
+_DOUBTFUL_COLOURS = 0.55  # from which this is possible
 _MIXED_SIGMA = 5.0  # factor of a measurement's standard deviation among others
-_LEARN = 0.1  # weight of what is seen of the clothes in one frame
+_LEARN = 0.1  # weight of what is seen of the clothes, and of the size, in one frame
+_LEARN_OTHER = 0.01  # the same where the clothes seem to be another person's
 
 
 class Person:
@@ -40,6 +44,7 @@ class Person:
         self._bones: deque[Floats] = deque(maxlen=_BONE_HISTORY)
         self._remember_bones(keypoints)
         self.colours: Floats = np.full((2, 3), np.nan)  # of the clothes, see `appearance.colours`
+        self.nearness = float(np.log(px_per_metre(keypoints)))  # the larger the nearer to the camera
 
     def advance(self, dt_s: float) -> None:
         """So much later; not seen yet."""
@@ -63,6 +68,12 @@ class Person:
             shift = shift * min(1.0, 0.25 * self.last.next_roi.size_px / max(length, 1e-9))
         return Roi(self.last.next_roi.center_px + shift, self.last.next_roi.size_px, self.last.next_roi.angle_rad)
 
+    def expected(self) -> Keypoints:
+        """The last landmarks where they should be by now."""
+        points = self.last.keypoints_2d.copy()
+        points[:, :2] += self.expected_roi().center_px - self.last.next_roi.center_px
+        return replace(self.last, keypoints_2d=points)
+
     def observe(self, keypoints: Keypoints, certain: bool = True) -> None:
         """Seen in this frame; not `certain` among others, whose limbs may have been taken for this person's."""
         if self.answered:
@@ -72,19 +83,25 @@ class Person:
         self.seen = self.last = keypoints
         self.unseen_s = 0.0
         self.age += 1
+        if certain:
+            self.nearness += _LEARN * (float(np.log(px_per_metre(keypoints))) - self.nearness)
         self._remember_bones(keypoints)
 
     def wears(self, colours: Floats) -> None:
         """What was seen of the clothes in a frame in which nobody stood before them."""
         known = np.where(np.isfinite(colours), colours, self.colours)
         old = np.where(np.isfinite(self.colours), self.colours, known)
-        self.colours = old + _LEARN * (known - old)
+        self.colours = old + (_LEARN_OTHER if self.is_other(colours) else _LEARN) * (known - old)
 
     def surprise(self, keypoints: Keypoints, colours: Floats) -> float:
         """How badly a look fits what was expected of this person: place and size (crop sides), clothes."""
         at, roi = self.motion.roi, keypoints.next_roi
         size = abs(float(np.log(roi.size_px / at.size_px)))
         return roi_distance(at, roi) + 0.5 * size + unlike(self.colours, colours)
+
+    def is_doubtful(self, colours: Floats) -> bool:
+        """Whether somebody in these clothes may be another person."""
+        return unlike(self.colours, colours) > _DOUBTFUL_COLOURS
 
     def is_other(self, colours: Floats) -> bool:
         """Whether somebody in these clothes is surely another person."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -13,7 +14,8 @@ from hmr_ros.perception.appearance import colours
 from hmr_ros.perception.crop_check import CropCheck
 from hmr_ros.perception.detector import Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker, looked
-from hmr_ros.perception.likeness import covers, overlap, roi_distance, same_body
+from hmr_ros.perception.likeness import covers, is_explained, meet, overlap, roi_distance, same_body
+from hmr_ros.perception.occlusion import doubted, hidden, painted_out, shown_share
 from hmr_ros.perception.person import Person
 from hmr_ros.perception.scene import SceneMemory
 from hmr_ros.perception.search import Search
@@ -29,6 +31,9 @@ _SURPRISE = 0.1  # by so much an older identity may fit worse before it loses a 
 _NEAR_PEOPLE = 3  # who are followed in every frame, however late it is
 _FLEETING = 3  # frames after which somebody who was lost is waited for
 _CROWDED = 0.1  # share of a person's box in another's from which their clothes are not learned
+_LEAST_SHOWN = 0.3  # share of a person's limb joints that nobody stands before, below which nothing is seen of them
+_ASTRAY = 0.15  # crop sides from a proposal to a body from which it may be another's
+_LEAST_NEW = 0.5  # the same of a new person
 _MIXED = 0.4  # the same, from which their place is less certain
 
 
@@ -39,6 +44,7 @@ class _Look:
     person: Person
     keypoints: Keypoints
     colours: Floats
+    beside: bool  # somebody else is known to be near
 
 
 class PersonTracker:
@@ -124,21 +130,15 @@ class PersonTracker:
 
     def _follow(self, frame: Frame) -> None:
         """Landmarks of everybody who was seen in the last frame, and a second look for one who was not."""
-        looks, retried = [], False
         self._leave_out_far_people()
-        for person in sorted(self._people, key=lambda p: p.unseen_s):
-            if person.rests:
-                continue
-            if person.unseen_s > 0:
-                if retried:
-                    continue
-                retried = True
-            keypoints = self._landmarks(frame, person.expected_roi())
-            if keypoints is not None and keypoints.score >= self._least_score(person):
-                looks.append(_Look(person, keypoints, colours(frame.image, keypoints)))
-        settled = _settled(looks, frame)
-        for look in settled:
-            others = [overlap(look.keypoints, o.keypoints, frame) for o in settled if o is not look]
+        followed = [p for p in self._people if not p.rests]
+        seen = [p for p in followed if p.unseen_s == 0]
+        lost = sorted((p for p in followed if p.unseen_s > 0), key=lambda p: p.unseen_s)[:1]
+        looks = _settled(self._looks(frame, seen), frame)
+        beaten = [p for p in seen if all(k.person is not p for k in looks)] if len(seen) > 1 else []
+        looks = _settled(looks + self._looks(frame, beaten + lost, looks), frame)
+        for look in looks:
+            others = [overlap(look.keypoints, o.keypoints, frame) for o in looks if o is not look]
             among = max(others, default=0.0)
             look.person.observe(look.keypoints, certain=among < _MIXED)
             if among < _CROWDED:
@@ -154,6 +154,59 @@ class PersonTracker:
         followed.sort(key=lambda p: (-round(4 * np.log2(p.last.next_roi.size_px)), p.track_id))
         for person in followed[_NEAR_PEOPLE:]:
             person.rests = (person.track_id + self._frames) % 2 == 0
+
+    def _looks(self, frame: Frame, people: list[Person], looks: Sequence[_Look] = ()) -> list[_Look]:
+        """What is seen where `people` are expected, the nearest first: who is before others is painted out of what
+        these are looked for in, as are those of `looks`."""
+        looks, queue, yielded = list(looks), sorted(people, key=lambda p: -p.nearness), set()
+        before = len(looks)
+        while queue:
+            person = queue.pop(0)
+            front = [k.keypoints for k in looks]
+            look = self._look(frame, person, front, [p.expected() for p in queue if p.unseen_s == 0])
+            if look is not None and len(self._people) > 1 and person.is_doubtful(look.colours):
+                look = self._without_another(frame, look, front)
+            if look is None:
+                continue
+            rival = min(queue, key=lambda p: p.surprise(look.keypoints, look.colours), default=None)
+            if rival is not None and person not in yielded and _owns(rival, person, look):
+                yielded.add(person)  # who was thought to be behind is in front
+                queue.remove(rival)
+                queue[:0] = [rival, person]
+                yielded.add(rival)
+                continue
+            looks.append(look)
+        return looks[before:]
+
+    def _without_another(self, frame: Frame, look: _Look, others: list[Keypoints]) -> _Look:
+        """The better of a look that seems to show another's body and of one in which that body is painted out."""
+        again = self._look(frame, look.person, [*others, look.keypoints])
+        if again is None:
+            return look
+        surprise = [look.person.surprise(k.keypoints, k.colours) for k in (look, again)]
+        return again if surprise[1] + _SURPRISE < surprise[0] else look
+
+    def _look(
+        self, frame: Frame, person: Person, others: list[Keypoints], farther: Sequence[Keypoints] = ()
+    ) -> _Look | None:
+        """What is seen where `person` is expected, without those of the `others` who are there too, and without those
+        who are expected behind."""
+        roi = person.expected_roi()
+        before, behind = ([k for k in bodies if meet(k, person.last, roi)] for bodies in (others, farther))
+        if before or behind:
+            image = painted_out(frame.image, before, roi, behind, person.expected())
+            keypoints = self._landmarks(replace(frame, image=image), roi)
+        else:
+            keypoints = self._landmarks(frame, roi)
+        if keypoints is None or keypoints.score < self._least_score(person):
+            return None
+        if before:
+            covered = hidden(keypoints, before)
+            if shown_share(keypoints, covered) < _LEAST_SHOWN:
+                return None
+            keypoints = doubted(keypoints, covered)
+        beside = any(p is not person and meet(keypoints, p.last, p.motion.roi) for p in self._people)
+        return _Look(person, keypoints, colours(frame.image, keypoints), beside)
 
     def _least_score(self, person: Person) -> float:
         return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
@@ -205,30 +258,47 @@ class PersonTracker:
             if cost[i, j] > 1.0 or checks <= 0:
                 continue
             checks -= 1
-            keypoints = self._confirmed(frame, proposals[j])
             taken.add(j)
-            if keypoints is not None and not self._is_taken(keypoints):
+            keypoints = self._somebody(frame, proposals[j])
+            if keypoints is not None:
                 if lost[i].is_other(colours(frame.image, keypoints)):
                     taken.discard(j)  # perhaps somebody new
                 else:
                     lost[i].observe(keypoints)
         return [d for j, d in enumerate(proposals) if j not in taken], checks
 
-    def _is_taken(self, keypoints: Keypoints) -> bool:
-        """Whether this body is somebody's who is seen."""
-        return any(p.seen is not None and same_body(p.seen, keypoints) for p in self._people)
-
     def _welcome(self, frame: Frame, proposal: Detection) -> None:
-        keypoints = self._confirmed(frame, proposal)
-        if keypoints is None:
-            return
         known = [p.last for p in self._people if p.unseen_s < _STILL_THERE_S]
-        if any(covers(k, keypoints, frame) or same_body(k, keypoints) for k in known):
-            self._reject(frame, proposal)
+        keypoints = self._somebody(frame, proposal, known)
+        if keypoints is None:
             return
         self._people.append(Person(self._next_id, keypoints))
         self._people[-1].wears(colours(frame.image, keypoints))
         self._next_id += 1
+
+    def _somebody(self, frame: Frame, proposal: Detection, known: list[Keypoints] | None = None) -> Keypoints | None:
+        """Landmarks of a proposal that is none of the `known` people (those who are seen) nor a part of one; where it
+        seems to be, it may be somebody behind them."""
+        seen = [p.seen for p in self._people if p.seen is not None]
+        known = seen if known is None else known
+        keypoints = self._confirmed(frame, proposal)
+        if keypoints is None:
+            return None
+        explained = is_explained(keypoints, known, frame)
+        if not explained and (not seen or roi_distance(proposal.roi, keypoints.next_roi) < _ASTRAY):
+            return keypoints
+        # the crop shows somebody else, who is known or not
+        before = [k for k in seen if meet(k, keypoints, keypoints.next_roi)] or [keypoints]
+        image = painted_out(frame.image, before, proposal.roi)
+        again = self._confirmed(replace(frame, image=image), proposal)
+        if again is not None and not is_explained(again, known, frame):
+            behind = hidden(again, before)
+            if shown_share(again, behind) >= _LEAST_NEW:
+                return doubted(again, behind)
+        if explained:
+            self._reject(frame, proposal)
+            return None
+        return keypoints
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
         """Landmarks of a proposal in the crop that they give themselves, or None for a false alarm."""
@@ -257,9 +327,15 @@ class PersonTracker:
         return not (-margin < x < width + margin and -margin < y < height + margin)
 
 
+def _owns(rival: Person, person: Person, look: _Look) -> bool:
+    """Whether the body that was seen where `person` is expected is the rival's."""
+    surprise = [p.surprise(look.keypoints, look.colours) for p in (rival, person)]
+    return surprise[0] + _SURPRISE < surprise[1]
+
+
 def _settled(looks: list[_Look], frame: Frame) -> list[_Look]:
     """Looks that fell on different bodies: of two on one body that remains whose person was expected there."""
-    left = [k for k in looks if k.person.was_seen or not k.person.is_other(k.colours)]
+    left = [k for k in looks if not k.person.is_other(k.colours) or (k.person.was_seen and not k.beside)]
     for a, b in combinations(looks, 2):
         if not (a in left and b in left):
             continue

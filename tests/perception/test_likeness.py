@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.geometry.camera import guess_camera
-from hmr_ros.perception.likeness import box, covers, overlap, roi_distance, same_body
+from hmr_ros.perception.likeness import box, covers, is_explained, meet, overlap, roi_distance, same_body
 from hmr_ros.types import Frame, Keypoints, Roi
 
 FRAME = Frame(0, 0, np.zeros((480, 640, 3), np.uint8), guess_camera(640, 480))
@@ -51,3 +51,19 @@ def test_boxes_stay_in_the_image_and_distances_are_in_sides_of_the_smaller():
     assert 0 <= x0 <= x1 <= 639 and 0 <= y0 <= y1 <= 479
     a, b = Roi(np.zeros(2), 100.0, 0.0), Roi(np.array([30.0, 40.0]), 200.0, 0.0)
     assert roi_distance(a, b) == roi_distance(b, a) == pytest.approx(0.5)
+
+
+def test_somebody_new_is_explained_by_their_own_joints_alone():
+    known = body(300, 240, 300)
+    assert is_explained(shaken(known, 8.0), [known], FRAME)
+    assert is_explained(body(310, 250, 100, seed=3), [known], FRAME)  # a small one within
+    other = body(330, 240, 280, seed=3)  # as large, in the same place, with other joints
+    assert overlap(other, known, FRAME) > 0.6 and not is_explained(other, [known], FRAME)
+    assert not is_explained(known, [], FRAME)
+
+
+def test_bodies_meet_where_their_landmarks_would():
+    known = body(300, 240, 200)
+    assert meet(body(320, 240, 200), known, known.next_roi)
+    assert not meet(body(600, 240, 200), known, known.next_roi)
+    assert meet(body(600, 240, 200), known, Roi(np.array([580.0, 240.0]), 250.0, 0.0))
