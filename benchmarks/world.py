@@ -49,12 +49,12 @@ def live(humans: list[Human], config: HmrConfig) -> list[Human]:
     return out
 
 
-WAYS: dict[str, tuple[Way, bool, bool, dict[str, bool]]] = {  # how, tilt given, height given, settings
-    "feet as recovered": (files, True, False, {"world.feet": False}),
+WAYS: dict[str, tuple[Way, bool, bool, dict[str, str]]] = {  # how, tilt given, height given, settings
+    "feet as recovered": (files, True, False, {"world.feet": "never"}),
     "gravity given": (files, True, False, {}),
     "gravity and floor given": (files, True, True, {}),
     "gravity from people": (files, False, False, {}),
-    "live, gravity given": (live, True, False, {}),
+    "live, gravity given": (live, True, False, {"world.feet": "always"}),
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hmr_ros.config_groups import ACTIVATE, LIVE, StreamConfig, option
+from hmr_ros.config_groups import ACTIVATE, LIVE, CameraConfig, StreamConfig, WorldConfig, option
 from hmr_ros.errors import ConfigError
 from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEMENTS
 from hmr_ros.yaml_files import flattened, named_yaml
@@ -29,7 +29,6 @@ UNCERTAINTY = ("none", "ellipses", "hypotheses")  # what an overlay shows of it
 TRANSPORTS = ("auto", "raw", "compressed")
 RECTIFIED = ("auto", "always", "never")
 ENGINES = ("auto", "torch", "onnxruntime", "tensorrt")
-GRAVITY = ("auto", "tf", "imu", "parameter", "estimate", "level", "none")
 _LONGEST_S = 3600.0
 
 
@@ -249,41 +248,6 @@ class TemporalConfig:
         at_most=10,
         when=LIVE,
     )
-
-
-@dataclass(frozen=True)
-class CameraConfig:
-    """How the camera stands in the world."""
-
-    pitch_deg: float = option(0.0, "degrees that it looks up; negative: down", at_least=-90, at_most=90, when=LIVE)
-    roll_deg: float = option(
-        0.0, "degrees that it is turned clockwise, seen from behind it", at_least=-180, at_most=180, when=LIVE
-    )
-    height_m: float = option(
-        0.0,
-        "metres over the floor; gives people's distance and size; 0: unknown",
-        at_least=0,
-        at_most=100,
-        when=LIVE,
-    )
-
-
-@dataclass(frozen=True)
-class WorldConfig:
-    """The world whose z is up, and feet that stand in it."""
-
-    gravity: str = option(
-        "auto",
-        "which way is up; auto: the first of tf, imu (where world.imu_topic names one), parameter (where"
-        " camera.pitch_deg or roll_deg is not 0) and estimate (from people who stand and walk); none: no world",
-        GRAVITY,
-        when=ACTIVATE,
-    )
-    frame: str = option(
-        "", "frame on /tf whose z is up; empty: the first of odom, map, base_footprint, base_link there", when=ACTIVATE
-    )
-    imu_topic: str = option("", "sensor_msgs/Imu of a camera that stands still; empty: none", when=ACTIVATE)
-    feet: bool = option(True, "feet that stand are kept where they stand", when=LIVE)
 
 
 @dataclass(frozen=True)

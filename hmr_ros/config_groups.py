@@ -11,6 +11,8 @@ T = TypeVar("T")
 LIVE, ACTIVATE, CONFIGURE = "live", "activate", "configure"
 PERSONS = ("nearest", "largest", "first")  # whom a live stream is about
 SKELETONS = ("own", "mean")
+GRAVITY = ("auto", "tf", "imu", "parameter", "estimate", "level", "none")
+FEET = ("files", "always", "never")
 
 
 def option(
@@ -74,4 +76,45 @@ class StreamConfig:
         "whose bones stream.sonic has: the person's, or those of the body's mean shape, for children and the very tall",
         SKELETONS,
         when=ACTIVATE,
+    )
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """How the camera stands in the world."""
+
+    pitch_deg: float = option(0.0, "degrees that it looks up; negative: down", at_least=-90, at_most=90, when=LIVE)
+    roll_deg: float = option(
+        0.0, "degrees that it is turned clockwise, seen from behind it", at_least=-180, at_most=180, when=LIVE
+    )
+    height_m: float = option(
+        0.0,
+        "metres over the floor; gives people's distance and size; 0: unknown",
+        at_least=0,
+        at_most=100,
+        when=LIVE,
+    )
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """The world whose z is up, and feet that stand in it."""
+
+    gravity: str = option(
+        "auto",
+        "which way is up; auto: the first of tf, imu (where world.imu_topic names one), parameter (where"
+        " camera.pitch_deg or roll_deg is not 0) and estimate (from people who stand and walk); none: no world",
+        GRAVITY,
+        when=ACTIVATE,
+    )
+    frame: str = option(
+        "", "frame on /tf whose z is up; empty: the first of odom, map, base_footprint, base_link there", when=ACTIVATE
+    )
+    imu_topic: str = option("", "sensor_msgs/Imu of a camera that stands still; empty: none", when=ACTIVATE)
+    feet: str = option(
+        "files",
+        "where feet that stand are kept where they stand: in files, that know what follows; always: live too, where"
+        " they slide less and people are placed less exactly; never",
+        FEET,
+        when=LIVE,
     )

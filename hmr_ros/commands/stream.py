@@ -18,6 +18,7 @@ from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.video import FrameSource, open_source
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Frame, Result
+from hmr_ros.world.live import LiveWorld
 
 
 def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frames: int | None) -> int:
@@ -40,14 +41,15 @@ def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frame
         stack.callback(live.close)
         pipeline = build_pipeline(config)
         _warm(pipeline, paced.first)
+        world = LiveWorld(pipeline.body, config)
         answered, interrupted = 0, False
         try:
             for frame in itertools.islice(paced, max_frames):
-                _offer(live, pipeline.step(frame))
+                _offer(live, world, pipeline.step(frame))
                 pipeline.search(frame, defer=paced.has_next)
                 answered += 1
             for result in pipeline.finish():
-                _offer(live, result)
+                _offer(live, world, result)
         except KeyboardInterrupt:
             interrupted = True
         live.close(drain=not interrupted)
@@ -55,9 +57,9 @@ def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frame
     return 130 if interrupted else 0
 
 
-def _offer(live: LiveStream, result: Result | None) -> None:
+def _offer(live: LiveStream, world: LiveWorld, result: Result | None) -> None:
     if result is not None:
-        live.offer(result.frame.stamp_ns, result.humans)
+        live.offer(result.frame.stamp_ns, world(result.frame, result.humans))
 
 
 def _warm(pipeline: Pipeline, frame: Frame) -> None:

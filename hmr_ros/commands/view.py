@@ -21,6 +21,7 @@ from hmr_ros.view.browser.page import Page
 from hmr_ros.view.browser.playback import Moment, Playback
 from hmr_ros.view.browser.scene import LEVEL
 from hmr_ros.view.browser.viewer import Viewer, moment_of, playback_of, small_jpeg, smaller
+from hmr_ros.world.live import LiveWorld
 
 _RESULTS = "humans.npz"
 
@@ -78,10 +79,22 @@ def moments_of(table: HumansTable, size: tuple[int, int] | None) -> list[Moment]
         by_frame.setdefault(frame, []).append(row)
     return [
         Moment(
-            int(table.stamp_ns[rows[0]]), [_human(table, row, shapes) for row in rows], table.K, width, height, LEVEL
+            int(table.stamp_ns[rows[0]]),
+            [_human(table, row, shapes) for row in rows],
+            table.K,
+            width,
+            height,
+            _axes(table, rows[0]),
         )
         for _, rows in sorted(by_frame.items())
     ]
+
+
+def _axes(table: HumansTable, row: int) -> Floats:
+    """R_world_camera of a row, of a level camera where nobody said it."""
+    if table.R_world_camera is None or not np.isfinite(table.R_world_camera[row]).all():
+        return LEVEL
+    return np.asarray(table.R_world_camera[row])
 
 
 def _view_source(
@@ -91,7 +104,7 @@ def _view_source(
     frames = open_source(source, read_camera(camera_text) if camera_text else None, config.input.max_pixels)
     try:
         pipeline = build_pipeline(with_own_detector(config))
-        playback = Playback()
+        playback, world = Playback(), LiveWorld(pipeline.body, config)
         with Viewer(_page(pipeline.body, playback, host, port, recorded=False)) as viewer:
             start = time.monotonic()
             first_ns: int | None = None
@@ -102,10 +115,11 @@ def _view_source(
                 began = time.monotonic()
                 result = pipeline.step(frame)
                 if result is not None:
-                    playback.add(moment_of(result.frame, result.humans, time.monotonic() - began))
+                    people = world(result.frame, result.humans)
+                    playback.add(moment_of(result.frame, people, time.monotonic() - began))
                 pipeline.search(frame)
             for result in pipeline.finish():
-                playback.add(moment_of(result.frame, result.humans, None))
+                playback.add(moment_of(result.frame, world(result.frame, result.humans), None))
             print("the source has ended; what was seen can still be played back (Ctrl-C ends)")
             viewer.wait()
     finally:

@@ -29,11 +29,10 @@ class BodyPose:
         return all(bool(np.isfinite(a).all()) for a in (self.rotations, self.pelvis, self.betas))
 
 
-def level_camera(human: Human, upright: Floats) -> Floats:
-    """R_world_camera [3,3] for a person: that of a camera that is level once `upright` [3,3] has turned it about its
-    optical axis."""
-    del human
-    return np.asarray(LEVEL @ upright)
+def camera_axes(human: Human, upright: Floats) -> Floats:
+    """R_world_camera [3,3] for a person: as the world says that was found with them, else that of a camera that is
+    level once `upright` [3,3] has turned it about its optical axis."""
+    return np.asarray(LEVEL @ upright if human.world is None else human.world.R_world_camera)
 
 
 def pose_of(human: Human, R_world_camera: Floats) -> BodyPose:

@@ -17,7 +17,7 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.config_groups import StreamConfig
 from hmr_ros.errors import ConfigError
 from hmr_ros.exchange.chosen import ChosenPerson
-from hmr_ros.exchange.motion import level_camera, pose_of
+from hmr_ros.exchange.motion import camera_axes, pose_of
 from hmr_ros.exchange.sonic import check_sonic
 from hmr_ros.exchange.stream_process import LARGEST_BYTES, send_opening
 from hmr_ros.exchange.stream_records import Answer, Closing, Opened, Opening, StreamStatistics
@@ -64,7 +64,7 @@ class LiveStream:
         """The people of one frame, the newest so far, in camera axes."""
         human = self._choose(stamp_ns, humans)
         if human is not None:
-            pose, age_s = pose_of(human, level_camera(human, self._upright)), self._clock() - stamp_ns * 1e-9
+            pose, age_s = pose_of(human, camera_axes(human, self._upright)), self._clock() - stamp_ns * 1e-9
             self._send(Answer(human.track_id, pose, stamp_ns * 1e-9, time.monotonic(), age_s))
 
     def close(self, *, drain: bool = False) -> None:

@@ -26,8 +26,7 @@ from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Image, TrackingState
 from hmr_ros.view.browser.page import Page
 from hmr_ros.view.browser.playback import Moment, Playback
-from hmr_ros.view.browser.scene import LEVEL
-from hmr_ros.view.browser.viewer import Viewer, small_jpeg, smaller
+from hmr_ros.view.browser.viewer import Viewer, axes_of, small_jpeg, smaller
 
 _KEPT = 30  # images that wait for their answer
 _PATIENCE_S = 3.0
@@ -93,7 +92,7 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
         jpeg = None if small is None else small_jpeg(small, humans, scale)
         delay_s = None if small is None else time.monotonic() - came_s
         # people in another frame than the camera's have z up already (REP-103)
-        axes = LEVEL if in_camera else np.eye(3)
+        axes = axes_of(humans) if in_camera else np.eye(3)
         self._playback.add(Moment(stamp, humans, K, width, height, axes, jpeg, delay_s, in_camera))
 
 

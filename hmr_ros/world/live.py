@@ -129,7 +129,7 @@ class LiveWorld:
             betas = scaled_betas(self._soles.body, walk.betas[0], scale)[None]
             walk = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, self._soles)
         changed = person.observe(walk, t, scale)
-        if self.config.world.feet:
+        if self.config.world.feet == "always":
             held = person.held(walk, t, self._soles)
             changed, walk = changed or held is not walk, held
         person.moved_to(walk, t)

@@ -70,7 +70,7 @@ def in_world(
     measured = config.camera.height_m or (depths.height(gravity.up) if depths else None)
     if measured:
         people = [_on_floor(p, humans, measured, gravity.sigma, soles) for p in people]
-    if config.world.feet:
+    if config.world.feet != "never":
         people = [_settled(p, soles) for p in people]
     height = measured or _height(people)
     answer = list(humans)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hmr_ros.exchange.motion import level_camera, pose_of
+from hmr_ros.exchange.motion import camera_axes, pose_of
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.types import Human, TrackingState
 
@@ -43,7 +43,7 @@ def pose_made(person):
 
     def make(pose, **given):
         human = person(pose, **given)
-        return pose_of(human, level_camera(human, np.eye(3)))
+        return pose_of(human, camera_axes(human, np.eye(3)))
 
     return make
 

@@ -15,7 +15,7 @@ from hmr_ros.world.live import CameraPose, LiveWorld
 from hmr_ros.world.stand import runs
 from hmr_ros.world.walk import walk_of
 
-GIVEN = with_values(HmrConfig(), {"camera.pitch_deg": PITCH, "camera.roll_deg": ROLL})
+GIVEN = with_values(HmrConfig(), {"camera.pitch_deg": PITCH, "camera.roll_deg": ROLL, "world.feet": "always"})
 R = rotation_of_tilt(PITCH, ROLL)
 
 
@@ -52,6 +52,14 @@ def test_feet_of_somebody_who_stands_stay(standing, open_body):
     stands = true_contacts(truth.points, 30.0)
     seen = swaying(standing)
     assert slide(run(LiveWorld(open_body, GIVEN), seen), stands, soles) < slide(seen, stands, soles) / 2
+
+
+def test_people_are_where_they_were_recovered_unless_feet_are_asked_for(standing, open_body):
+    seen = swaying(standing)
+    found = run(LiveWorld(open_body, with_values(GIVEN, {"world.feet": "files"})), seen)
+    for before, after in zip(seen, found, strict=True):
+        np.testing.assert_array_equal(before.joints, after.joints)
+    assert np.mean([h.world.contacts.max() for h in found[10:]]) > 0.5
 
 
 def test_the_past_alone_is_read(walking, open_body):

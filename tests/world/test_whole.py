@@ -52,7 +52,7 @@ def test_nobody_nothing_known_and_nothing_wanted(walking, open_body):
 
 
 def test_velocity_is_that_of_the_way(walking, open_body):
-    found = worlds(walking, open_body, with_values(GIVEN, {"world.feet": False}))
+    found = worlds(walking, open_body, with_values(GIVEN, {"world.feet": "never"}))
     roots, speeds = (np.array([getattr(h.world, n) for h in found]) for n in ("root", "velocity"))
     np.testing.assert_allclose(speeds[10:-10], (roots[13:-7] - roots[7:-13]) * 5, atol=0.02)
 
@@ -98,6 +98,6 @@ def test_it_is_written_and_read(walking, open_body, tmp_path):
 
 @pytest.mark.parametrize("feet", [False, True])
 def test_people_stay_in_their_pixels(walking, open_body, feet):
-    found = worlds(walking, open_body, with_values(GIVEN, {"world.feet": feet}))
+    found = worlds(walking, open_body, with_values(GIVEN, {"world.feet": "files" if feet else "never"}))
     moved = [np.linalg.norm(a.joints_2d - b.joints_2d, axis=1).max() for a, b in zip(found, walking, strict=True)]
     assert np.median(moved) < (1e-6 if not feet else 6.0)

@@ -63,7 +63,12 @@ def moment_of(frame: Frame, humans: list[Human], delay_s: float | None) -> Momen
     camera = frame.camera
     small, scale = smaller(frame.image)
     image = small_jpeg(small, humans, scale)
-    return Moment(frame.stamp_ns, humans, camera.K, camera.width, camera.height, LEVEL, image, delay_s)
+    return Moment(frame.stamp_ns, humans, camera.K, camera.width, camera.height, axes_of(humans), image, delay_s)
+
+
+def axes_of(humans: list[Human], otherwise: Floats = LEVEL) -> Floats:
+    """R_world_camera [3,3] as the first who has a world says, else `otherwise`."""
+    return next((h.world.R_world_camera for h in humans if h.world is not None), otherwise)
 
 
 def smaller(image: Image) -> tuple[Image, float]:
