@@ -19,8 +19,7 @@ from hmr_ros.io.video import FrameSource, open_source
 from hmr_ros.types import Floats, Human, ScaleSource, TrackingState
 from hmr_ros.view.browser.page import Page
 from hmr_ros.view.browser.playback import Moment, Playback
-from hmr_ros.view.browser.scene import LEVEL
-from hmr_ros.view.browser.viewer import Viewer, moment_of, playback_of, small_jpeg, smaller
+from hmr_ros.view.browser.viewer import Viewer, camera_pose, moment_of, playback_of, small_jpeg, smaller
 from hmr_ros.world.live import LiveWorld
 
 _RESULTS = "humans.npz"
@@ -77,24 +76,21 @@ def moments_of(table: HumansTable, size: tuple[int, int] | None) -> list[Moment]
     by_frame: dict[int, list[int]] = {}
     for row, frame in enumerate(table.frame.tolist()):
         by_frame.setdefault(frame, []).append(row)
-    return [
-        Moment(
-            int(table.stamp_ns[rows[0]]),
-            [_human(table, row, shapes) for row in rows],
-            table.K,
-            width,
-            height,
-            _axes(table, rows[0]),
-        )
-        for _, rows in sorted(by_frame.items())
-    ]
+    moments = []
+    for _, rows in sorted(by_frame.items()):
+        people = [_human(table, row, shapes) for row in rows]
+        R, t = _camera_pose(table, rows[0])
+        stamp_ns = int(table.stamp_ns[rows[0]])
+        moments.append(Moment(stamp_ns, people, table.K, width, height, R, t_world_camera=t))
+    return moments
 
 
-def _axes(table: HumansTable, row: int) -> Floats:
-    """R_world_camera of a row, of a level camera where nobody said it."""
-    if table.R_world_camera is None or not np.isfinite(table.R_world_camera[row]).all():
-        return LEVEL
-    return np.asarray(table.R_world_camera[row])
+def _camera_pose(table: HumansTable, row: int) -> tuple[Floats, Floats | None]:
+    """R_world_camera and t_world_camera of a row, as `camera_pose` where nobody said them."""
+    R, t = table.R_world_camera, table.t_world_camera
+    if R is None or t is None or not (np.isfinite(R[row]).all() and np.isfinite(t[row]).all()):
+        return camera_pose([])
+    return R[row], t[row]
 
 
 def _view_source(

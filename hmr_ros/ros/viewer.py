@@ -26,7 +26,7 @@ from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Image, TrackingState
 from hmr_ros.view.browser.page import Page
 from hmr_ros.view.browser.playback import Moment, Playback
-from hmr_ros.view.browser.viewer import Viewer, axes_of, small_jpeg, smaller
+from hmr_ros.view.browser.viewer import Viewer, camera_pose, small_jpeg, smaller
 
 _KEPT = 30  # images that wait for their answer
 _PATIENCE_S = 3.0
@@ -92,8 +92,8 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
         jpeg = None if small is None else small_jpeg(small, humans, scale)
         delay_s = None if small is None else time.monotonic() - came_s
         # people in another frame than the camera's have z up already (REP-103)
-        axes = axes_of(humans) if in_camera else np.eye(3)
-        self._playback.add(Moment(stamp, humans, K, width, height, axes, jpeg, delay_s, in_camera))
+        R, t = camera_pose(humans) if in_camera else (np.eye(3), np.zeros(3))
+        self._playback.add(Moment(stamp, humans, K, width, height, R, jpeg, delay_s, t, in_camera))
 
 
 def _size(small: Image, scale: float) -> tuple[int, int]:

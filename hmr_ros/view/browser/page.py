@@ -60,7 +60,8 @@ class Page:
         if moment is None:
             return
         if moment is not self._shown:
-            self._floor.observe(moment.humans, moment.R_world_camera)
+            if moment.t_world_camera is None:
+                self._floor.observe(moment.humans, moment.R_world_camera)
             self._shown = moment
             with self._server.atomic():
                 self._draw(moment)
@@ -93,9 +94,9 @@ class Page:
         self._playback.advance(passed_s, bool(self._loop.value))
 
     def _draw(self, moment: Moment) -> None:
-        to_world = Rigid(moment.R_world_camera, np.array([0.0, 0.0, self._floor.camera_height_m]))
+        to_world = self._world_of(moment)
         shown = {h.track_id for h in moment.humans if np.isfinite(h.joints).all()}
-        trails = self._trails_of(shown, to_world) if self._trails.value else {}
+        trails = self._trails_of(shown) if self._trails.value else {}
         for human in moment.humans:
             if human.track_id in shown:
                 figure = self._figure(human.track_id)
@@ -109,6 +110,13 @@ class Page:
         self._status.content = self._said(moment)
         self._people.content = _table(moment)
 
+    def _world_of(self, moment: Moment) -> Rigid:
+        """From the frame of a moment's people to the page's world."""
+        place = moment.t_world_camera
+        return Rigid(
+            moment.R_world_camera, np.array([0.0, 0.0, self._floor.camera_height_m]) if place is None else place
+        )
+
     def _figure(self, track_id: int) -> Figure:
         if track_id not in self._figures:
             if len(self._figures) >= _MOST_FIGURES:
@@ -116,13 +124,14 @@ class Page:
             self._figures[track_id] = Figure(self._server.scene, self._body, track_id)
         return self._figures[track_id]
 
-    def _trails_of(self, shown: set[int], to_world: Rigid) -> dict[int, Floats]:
+    def _trails_of(self, shown: set[int]) -> dict[int, Floats]:
         """Where everybody's pelvis was in the last seconds, as a line on the floor."""
         places: dict[int, list[Floats]] = {track_id: [] for track_id in shown}
         for moment in self._playback.trail(_TRAIL_S):
+            to_world = self._world_of(moment)
             for human in moment.humans:
                 if human.track_id in places:
-                    places[human.track_id].append(moment.R_world_camera @ human.joints[0] + to_world.translation)
+                    places[human.track_id].append(to_world(human.joints[0]))
         return {i: np.array(p) * [1, 1, 0] + [0, 0, 0.01] for i, p in places.items() if p}
 
     def _draw_camera(self, moment: Moment, to_world: Rigid) -> None:

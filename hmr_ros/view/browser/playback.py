@@ -25,6 +25,7 @@ class Moment:
     R_world_camera: Floats  # [3,3] frame of the people -> axes of the world
     image: bytes | None = None  # JPEG
     delay_s: float | None = None  # from the image to its answer
+    t_world_camera: Floats | None = None  # [3] m; None: as high over the floor as people's feet say
     in_camera: bool = True  # False: people are in another frame than the camera's, which is not known then
 
 

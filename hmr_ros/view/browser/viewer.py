@@ -63,12 +63,15 @@ def moment_of(frame: Frame, humans: list[Human], delay_s: float | None) -> Momen
     camera = frame.camera
     small, scale = smaller(frame.image)
     image = small_jpeg(small, humans, scale)
-    return Moment(frame.stamp_ns, humans, camera.K, camera.width, camera.height, axes_of(humans), image, delay_s)
+    R, t = camera_pose(humans)
+    return Moment(frame.stamp_ns, humans, camera.K, camera.width, camera.height, R, image, delay_s, t)
 
 
-def axes_of(humans: list[Human], otherwise: Floats = LEVEL) -> Floats:
-    """R_world_camera [3,3] as the first who has a world says, else `otherwise`."""
-    return next((h.world.R_world_camera for h in humans if h.world is not None), otherwise)
+def camera_pose(humans: list[Human]) -> tuple[Floats, Floats | None]:
+    """R_world_camera [3,3] and t_world_camera [3] m as the first who has a world says, else those of a level camera
+    that is nobody knows how high."""
+    worlds = (h.world for h in humans if h.world is not None)
+    return next(((w.R_world_camera, w.t_world_camera) for w in worlds), (LEVEL, None))
 
 
 def smaller(image: Image) -> tuple[Image, float]:
