@@ -23,7 +23,7 @@ def run(name, *arguments):
 
 def test_every_example_is_tested():
     assert {p.name for p in EXAMPLES.glob("*.py")} == {
-        "image_to_bodies.py", "video_to_table.py", "follow_right_wrist.py",
+        "image_to_bodies.py", "video_to_table.py", "follow_right_wrist.py", "boxes_from_yolo.py",
     }  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def bad_files(tmp_path):
         "belongs to body smpl:me, not open; name its file with --body": humans(
             tmp_path / "c.npz", [0], body_model=np.array("smpl:me")
         ),
-        "R_world_camera is float64 (3, 3), expected": humans(tmp_path / "d.npz", [0], R_world_camera=np.eye(3)),
+        "R_world_camera has shape (3, 3), expected": humans(tmp_path / "d.npz", [0], R_world_camera=np.eye(3)),
     }
 
 
