@@ -18,7 +18,6 @@ from hmr_ros.geometry.rotations import matrix_from_quaternion
 from hmr_ros.io.encodings import stamp_ns
 
 _KEPT_NS = 10 * 10**9  # as long as tf2 keeps them
-_MAX_FRAMES = 1000  # before old ones are looked for
 _MAX_DEPTH = 100  # frames from one to the root; more is a circle
 
 
@@ -69,13 +68,14 @@ class TransformBuffer:
     def add(self, transforms: Any, static: bool) -> None:
         """Take in geometry_msgs/TransformStamped messages."""
         with self._changed:
+            before = len(self._frames)
             for t in transforms:
                 child, parent = t.child_frame_id.strip("/"), t.header.frame_id.strip("/")
                 history = self._frames.get(child)
                 if history is None or history.parent != parent or history.static != static:
                     history = self._frames[child] = _History(parent, static)
                 history.add(stamp_ns(t.header.stamp), _rigid(t.transform))
-            if len(self._frames) > _MAX_FRAMES:
+            if len(self._frames) > before:  # the frames of people come and go, and others' may too
                 self._forget_old()
             self._changed.notify_all()
 
