@@ -9,9 +9,8 @@ import numpy as np
 from hmr_ros.body.model import pose_matrices
 from hmr_ros.geometry.rotations import quaternion_from_matrix
 from hmr_ros.types import Floats, Human
+from hmr_ros.world.gravity import LEVEL
 
-# world (x forward, y left, z up) <- optical frame (x right, y down, z forward) of a camera that is level
-LEVEL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 _NEARLY_PARALLEL = 1 - 1e-9  # cosine from which two quaternions are interpolated straight
 
 

@@ -45,7 +45,7 @@ _UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError,
 _MOST_BYTES = 2 << 30  # of an archive, unpacked: six hours of one person
 _LEAST_FREE = 16 << 20  # bytes that a run needs at least
 _AMASS_RATES = ("mocap_framerate", "mocap_frame_rate")
-_Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # from z up: x stays, z becomes y
+Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # from z up: x stays, z becomes y
 _REST_PELVIS = np.array([-0.002, -0.223, 0.028])  # m, of the mean SMPL body
 _REQUIRED = ("frame", "stamp_ns", "track_id", "global_orient", "body_pose", "betas", "transl", "joints", "joints_2d")
 
@@ -232,8 +232,8 @@ def smpl_motion(arrays: Mapping[str, Any], poses: Floats, trans: Floats) -> tupl
     width = 72 if poses.shape[1] == 72 else 66
     full[:, :width] = poses[:, :width]
     if any(name in arrays for name in _AMASS_RATES):
-        full[:, :3] = axis_angle_from_matrix(_Y_UP @ matrix_from_axis_angle(full[:, :3]))
-        trans = (trans + _REST_PELVIS) @ _Y_UP.T - _REST_PELVIS  # bodies turn about their pelvis
+        full[:, :3] = axis_angle_from_matrix(Y_UP @ matrix_from_axis_angle(full[:, :3]))
+        trans = (trans + _REST_PELVIS) @ Y_UP.T - _REST_PELVIS  # bodies turn about their pelvis
     return full, trans
 
 

@@ -16,7 +16,7 @@ from hmr_ros.ros.convert import humans_to_msg, image_to_msg
 from hmr_ros.ros.environment import prepare_environment
 from hmr_ros.ros.viewer import ViewNode
 from hmr_ros.view.browser.playback import Playback
-from hmr_ros.view.browser.scene import LEVEL
+from hmr_ros.world.gravity import LEVEL
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 from hmr_ros.body.joints import SMPL, SMPL_PARENTS
 from hmr_ros.errors import InputError
 from hmr_ros.exchange.files.extra import needed
-from hmr_ros.exchange.files.tracks import Y_UP, Track
+from hmr_ros.exchange.files.tracks import Track
+from hmr_ros.io.results import Y_UP
 from hmr_ros.types import Floats
 
 # in the order of LAFAN1's files

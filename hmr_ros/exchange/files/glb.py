@@ -12,8 +12,9 @@ from hmr_ros import __version__
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_PARENTS
 from hmr_ros.errors import InputError
 from hmr_ros.exchange.files.extra import needed
-from hmr_ros.exchange.files.tracks import Y_UP, Track
+from hmr_ros.exchange.files.tracks import Track
 from hmr_ros.geometry.rotations import quaternion_from_matrix
+from hmr_ros.io.results import Y_UP
 from hmr_ros.types import Array, Floats, Ints
 
 _INFLUENCES = 4  # joints a vertex, as JOINTS_0 holds

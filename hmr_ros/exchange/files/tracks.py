@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,12 +11,10 @@ from hmr_ros.body.joints import SMPL
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.errors import BodyModelError, InputError
-from hmr_ros.io.results import HumansTable, load_arrays, load_humans
+from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.types import Bools, Floats
+from hmr_ros.world.gravity import LEVEL
 
-Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # from z up: x stays, z becomes y
-# rows: forward, left and up of a camera that looks along the horizon, in its optical axes (x right, y down, z forward)
-_LEVEL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 _FEET = [SMPL[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
 _ON_FLOOR = 5.0  # percent of the frames in which a foot may be below the floor
 _FALLBACK_FPS = 30.0  # of a single image
@@ -62,7 +59,7 @@ def load_tracks(path: Path, body_file: str | None = None) -> tuple[list[Track], 
     body = load_body(body_file)
     if body.name != table.body_model:
         raise BodyModelError(f"{path} belongs to body {table.body_model}, not {body.name}; name its file with --body")
-    R, root = world_of(path, table, body)
+    R, root = world_of(table, body)
     known = np.isfinite(R).all((1, 2)) & np.isfinite(root).all(1)
     if not known.any():
         raise InputError(f"{path}: R_world_camera and root_world hold no finite row; nothing to convert")
@@ -82,28 +79,25 @@ def load_tracks(path: Path, body_file: str | None = None) -> tuple[list[Track], 
     return tracks, int((~known).sum())
 
 
-def world_of(path: Path, table: HumansTable, body: BodyModel) -> tuple[Floats, Floats]:
+def world_of(table: HumansTable, body: BodyModel) -> tuple[Floats, Floats]:
     """Rotation camera -> z-up world [N,3,3] and pelvis in the world [N,3] m of every row.
 
     As the file says (`R_world_camera`, `root_world`); without them the camera is taken as level (x its way forward) and
     the floor (z = 0) as where the lowest feet of the recording stand.
     """
-    arrays = load_arrays(path)
-    rows = len(table.frame)
-    if "R_world_camera" not in arrays:
-        R = np.broadcast_to(_LEVEL, (rows, 3, 3))
-        root = table.joints[:, 0] @ _LEVEL.T
-        return R, root - [0.0, 0.0, _floor(table, body)]
-    R = _array(path, arrays, "R_world_camera", (rows, 3, 3))
-    if "root_world" in arrays:
-        return R, _array(path, arrays, "root_world", (rows, 3))
+    R = table.R_world_camera
+    if R is None:
+        root = table.joints[:, 0] @ LEVEL.T
+        return np.broadcast_to(LEVEL, (len(root), 3, 3)), root - [0.0, 0.0, _floor(table, body)]
+    if table.root_world is not None:
+        return R, table.root_world
     return R, np.einsum("nij,nj->ni", R, table.joints[:, 0])
 
 
 def _floor(table: HumansTable, body: BodyModel) -> float:
     """Height [m] under which the feet seldom are, in the axes of a level camera."""
     sole = body.rest_joints(np.zeros(10))[SMPL["left_foot"], 1] - body.v_template[:, 1].min()
-    lowest = (table.joints[:, _FEET] @ _LEVEL[2]).min(1) - sole
+    lowest = (table.joints[:, _FEET] @ LEVEL[2]).min(1) - sole
     return float(np.percentile(lowest, _ON_FLOOR))
 
 
@@ -120,10 +114,3 @@ def _times(table: HumansTable) -> tuple[float, Floats]:
     steps = np.diff(stamp) / np.diff(frame)
     usual = float(np.median(steps[steps > 0]))
     return round(float(1 / usual), 3) or _FALLBACK_FPS, (table.stamp_ns - table.stamp_ns.min()) * 1e-9
-
-
-def _array(path: Path, arrays: dict[str, Any], name: str, shape: tuple[int, ...]) -> Floats:
-    value = arrays[name]
-    if value.shape != shape or value.dtype.kind not in "iuf":
-        raise InputError(f"{path}: {name} is {value.dtype} {value.shape}, expected numbers {shape}")
-    return np.asarray(value, np.float64)

@@ -13,7 +13,6 @@ from hmr_ros.geometry.covariance import unpacked
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.types import Floats, Human
 
-LEVEL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # optical frame -> x forward, z up
 _FEET = [SMPL["left_foot"], SMPL["right_foot"]]
 _REMEMBERED = 300  # frames of one person that tell where the floor is
 _LOWEST = 0.1  # of the feet's heights: jumps and wrong frames lie on either side

@@ -13,8 +13,8 @@ import numpy as np
 from hmr_ros.types import Floats, Frame, Human, Image
 from hmr_ros.view.browser.page import Page
 from hmr_ros.view.browser.playback import Moment, Playback
-from hmr_ros.view.browser.scene import LEVEL
 from hmr_ros.view.skeleton import draw_skeleton, track_color
+from hmr_ros.world.gravity import LEVEL
 
 _PERIOD_S = 1 / 30
 _IDLE_S = 0.25  # between looks for a browser

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.view.browser.playback import Moment, Playback
-from hmr_ros.view.browser.scene import LEVEL
+from hmr_ros.world.gravity import LEVEL
 
 
 def moment(seconds):

@@ -7,7 +7,8 @@ import pytest
 
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.view.browser.scene import LEVEL, Floor, bones_of, four_weights, rest_shape, sigma_axes
+from hmr_ros.view.browser.scene import Floor, bones_of, four_weights, rest_shape, sigma_axes
+from hmr_ros.world.gravity import LEVEL
 
 
 @pytest.fixture

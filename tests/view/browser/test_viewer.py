@@ -8,9 +8,8 @@ import pytest
 
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.types import Frame, GravitySource, WorldState
-from hmr_ros.view.browser.scene import LEVEL
 from hmr_ros.view.browser.viewer import moment_of, playback_of
-from hmr_ros.world.gravity import rotation_of_tilt
+from hmr_ros.world.gravity import LEVEL, rotation_of_tilt
 
 
 @pytest.fixture
