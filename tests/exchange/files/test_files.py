@@ -16,8 +16,8 @@ from hmr_ros.body.model import pose_matrices
 from hmr_ros.cli import main
 from hmr_ros.exchange.files.bvh import JOINTS, NAMES
 from hmr_ros.exchange.files.smpl import SMPL_PELVIS, SMPLX_PELVIS
-from hmr_ros.exchange.files.tracks import Y_UP, load_tracks
-from hmr_ros.io.results import load_humans
+from hmr_ros.exchange.files.tracks import load_tracks
+from hmr_ros.io.results import Y_UP, load_humans
 
 TOLERANCE_M = 0.002
 
