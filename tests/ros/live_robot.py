@@ -114,3 +114,15 @@ class Robot(Peer):
 
     def said(self, level, text):
         return lambda: any(s.level == level and text in s.message for s in self.statuses)
+
+
+def started(robot, *arguments):
+    """A robot of the fixture, configured and active."""
+    r = robot(*arguments)
+    r.node.autostart()
+    return r
+
+
+def anybody(robot):
+    """Condition: somebody was answered."""
+    return lambda: any(a.humans for a in robot.answers)

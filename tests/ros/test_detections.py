@@ -13,6 +13,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from hmr_ros.msg import Roi, RoiArray
+from live_robot import anybody, started
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from std_msgs.msg import Header, String
@@ -48,16 +49,6 @@ class Detector:
             return condition()
 
         return see
-
-
-def anybody(robot):
-    return lambda: any(a.humans for a in robot.answers)
-
-
-def started(robot, *arguments):
-    r = robot(*arguments)
-    r.node.autostart()
-    return r
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import cv2
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from live_robot import anybody, started
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
@@ -44,16 +45,6 @@ def play(robot, kind, topic, make, image, condition, qos=10, info=None, K=None):
 
     robot.spin_until(attempt)
     robot.client.destroy_publisher(publisher)
-
-
-def seen(robot):
-    return lambda: any(a.humans for a in robot.answers)
-
-
-def started(robot, *arguments):
-    r = robot(*arguments)
-    r.node.autostart()
-    return r
 
 
 @pytest.mark.parametrize(
@@ -99,14 +90,14 @@ def test_without_that_there_is_no_depth(robot):
 def test_the_transport_that_is_there_is_taken(robot, rendered, transport, kind, topic):
     r = started(robot, "-p", f"input.transport:={transport}")
     info = ("/camera_info", rendered[2].K)
-    play(r, kind, topic, raw if kind is Image else jpeg, rendered[0][0], seen(r), info=info[0], K=info[1])
+    play(r, kind, topic, raw if kind is Image else jpeg, rendered[0][0], anybody(r), info=info[0], K=info[1])
 
 
 def test_a_camera_that_comes_back_in_another_transport_is_found(robot, rendered):
     r = started(robot)
-    play(r, Image, "/image", raw, rendered[0][0], seen(r))
+    play(r, Image, "/image", raw, rendered[0][0], anybody(r))
     r.answers.clear()
-    play(r, CompressedImage, "/image", jpeg, rendered[0][0], seen(r))
+    play(r, CompressedImage, "/image", jpeg, rendered[0][0], anybody(r))
 
 
 def test_nobody_publishes(robot):
@@ -159,7 +150,7 @@ def test_qos_overrides(robot, rendered):
     (info,) = r.client.get_subscriptions_info_by_topic("/image")
     assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
     assert info.qos_profile.durability == DurabilityPolicy.VOLATILE
-    r.show(rendered[0][0], seen(r))
+    r.show(rendered[0][0], anybody(r))
 
 
 def test_a_paused_camera_is_told_from_a_missing_one(robot):
