@@ -18,6 +18,7 @@ from hmr_ros.commands.options import (
     bag_options,
     batch_options,
     convert_options,
+    evaluate_options,
     multiview_options,
     pipeline_options,
     render_options,
@@ -180,6 +181,17 @@ def _render(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    if args.protocol:
+        from hmr_ros.commands.protocol import Choice, evaluate_protocol
+
+        choice = Choice(
+            args.protocol, args.humans, args.smpl, args.regressor, args.split, tuple(args.sequences), args.max_frames
+        )
+        return evaluate_protocol(
+            choice, configuration(args), results=args.results, fast=args.fast, json_path=args.json
+        )  # fmt: skip
+    if args.truth is None:
+        raise ConfigError("hmr evaluate compares humans.npz with truth.npz; give both, or --protocol and a folder")
     from hmr_ros.evaluate.report import evaluate, print_report
 
     print_report(evaluate(args.humans, args.truth), json_path=args.json)
@@ -275,11 +287,10 @@ def _parser(kind: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> ar
     render_options(p)
     p.set_defaults(command=_render)
     p = commands.add_parser(
-        "evaluate", help="humans.npz against truth.npz: MPJPE, PA-MPJPE, PVE, acceleration, PCK, 2D"
+        "evaluate", help="humans.npz against truth.npz, or the pipeline on 3DPW, EMDB, Human3.6M: PA-MPJPE, PVE, ..."
     )
-    p.add_argument("humans", type=Path)
-    p.add_argument("truth", type=Path)
-    p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    evaluate_options(p)
+    pipeline_options(p)
     p.set_defaults(command=_evaluate)
 
     p = commands.add_parser(

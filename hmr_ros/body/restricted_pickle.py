@@ -1,4 +1,4 @@
-"""Read pickled SMPL files without running what they say.
+"""Read pickled SMPL files and annotations without running what they say.
 
 Every class that such a file may name is replaced by a holder in this file that only keeps the pickled state; arrays
 are made from the states afterwards. NumPy's own unpickling is not used: a forged dtype can corrupt memory.
@@ -169,12 +169,13 @@ class _Unpickler(pickle.Unpickler):
         if module.startswith("scipy.sparse") and name in _SPARSE:
             return _SPARSE[name]
         if f"{module}.{name}" not in _ALLOWED:
-            raise BodyModelError(f"it asks for {module}.{name}, which a body model does not need; refused, not run")
+            raise BodyModelError(f"it asks for {module}.{name}, which arrays do not need; refused, not run")
         return _ALLOWED[f"{module}.{name}"]
 
 
 def read_pickle(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    """The named entries of a dictionary pickled by Python 2 or 3, as arrays; entries that are no arrays are left."""
+    """The named entries of a dictionary pickled by Python 2 or 3, as arrays; lists and dictionaries may hold them too,
+    what is no array is left as it is. BodyModelError and whatever a damaged pickle raises."""
     with path.open("rb") as file:
         content = _Unpickler(file, encoding="latin1").load()
     if not isinstance(content, dict):
@@ -184,6 +185,10 @@ def read_pickle(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _resolve(key: str, value: object) -> object:
+    if isinstance(value, dict):
+        return {_text(k): _resolve(_text(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolve(key, v) for v in value]
     if not isinstance(value, _Holder):
         return value
     try:

@@ -9,6 +9,9 @@ from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY
 from hmr_ros.config_groups import PERSONS
 
 CONVERT_FORMATS = ("bvh", "bvh-lafan1", "glb", "amass", "smplx", "holosmpl", "csv")
+# as in evaluate/protocols/table.py, which --help need not load
+PROTOCOLS = ("3dpw", "emdb", "emdb2", "h36m", "h36m-p1")
+SPLITS = ("test", "validation", "train")
 
 
 def run_options(p: argparse.ArgumentParser) -> None:
@@ -129,6 +132,22 @@ def convert_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--max-gap", type=float, default=1.0, metavar="S", help="longest gap that is filled (default 1 s)")
     p.add_argument("--fps", type=float, help="frames a second (default: the source's; holosmpl: 50)")
     p.add_argument("--body", metavar="FILE", help="SMPL file that the results belong to, where one was used")
+
+
+def evaluate_options(p: argparse.ArgumentParser) -> None:
+    """Of `hmr evaluate`."""
+    p.add_argument("humans", type=Path, help="humans.npz; with --protocol the folder of the data set")
+    p.add_argument("truth", type=Path, nargs="?", help="truth.npz of `hmr render`")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    p.add_argument("--protocol", choices=PROTOCOLS, help="run a published data set instead, judged as published")
+    p.add_argument(
+        "--smpl", type=Path, metavar="DIR", help="folder of SMPL_MALE.pkl, SMPL_FEMALE.pkl, SMPL_NEUTRAL.pkl"
+    )
+    p.add_argument("--regressor", type=Path, metavar="FILE", help="J_regressor_h36m.npy (default: that in --smpl)")
+    p.add_argument("--results", type=Path, metavar="DIR", help="where SEQUENCE/humans.npz are kept, and taken from")
+    p.add_argument("--split", choices=SPLITS, default="test", help="of 3DPW")
+    p.add_argument("--sequences", nargs="+", default=[], metavar="NAME", help="these alone")
+    p.add_argument("--fast", action="store_true", help="with the networks and the lag of the live node")
 
 
 def pipeline_options(p: argparse.ArgumentParser) -> None:

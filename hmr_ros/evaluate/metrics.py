@@ -24,15 +24,21 @@ def procrustes_errors(predicted: Floats, truth: Floats) -> Floats:
 
 def similarity_align(source: Floats, target: Floats) -> Floats:
     """`source` [N,J,3] after the similarity transform that brings it closest to `target` (Umeyama 1991)."""
+    scale, R, t = similarity(source, target)
+    return scale[..., None, None] * (source @ np.swapaxes(R, -1, -2)) + t[..., None, :]
+
+
+def similarity(source: Floats, target: Floats) -> tuple[Floats, Floats, Floats]:
+    """Scale s [N], rotation R [N,3,3], translation t [N,3] with which s R x + t brings `source` [N,J,3] closest."""
     mean_s, mean_t = source.mean(-2, keepdims=True), target.mean(-2, keepdims=True)
     s, t = source - mean_s, target - mean_t
     U, D, Vt = np.linalg.svd(np.swapaxes(s, -1, -2) @ t)
     sign = np.ones_like(D)
     sign[..., -1] = np.sign(np.linalg.det(U @ Vt))  # a rotation, never a mirror
-    R = (U * sign[..., None, :]) @ Vt
-    variance = np.maximum((s**2).sum((-1, -2)), 1e-12)
-    scale = (D * sign).sum(-1) / variance
-    return scale[..., None, None] * (s @ R) + mean_t
+    R = np.swapaxes((U * sign[..., None, :]) @ Vt, -1, -2)
+    scale = (D * sign).sum(-1) / np.maximum((s**2).sum((-1, -2)), 1e-12)
+    moved = scale[..., None, None] * (mean_s @ np.swapaxes(R, -1, -2))
+    return scale, R, (mean_t - moved)[..., 0, :]
 
 
 def acceleration_errors(predicted: Floats, truth: Floats, fps: float) -> Floats:

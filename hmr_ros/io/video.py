@@ -89,6 +89,13 @@ def open_source(source: str, camera: Camera | None, max_pixels: int = MAX_PIXELS
     return _CaptureSource(source, camera, max_pixels, live=is_device)
 
 
+def open_images(paths: list[Path], camera: Camera | None, fps: float, max_pixels: int = MAX_PIXELS) -> FrameSource:
+    """Open images that are not all there is in their folders, in this order, as frames at `fps`; InputError."""
+    source = _ImageSource(paths, camera, max_pixels, is_image=False)
+    source.fps = fps
+    return source
+
+
 class _ImageSource(FrameSource):
     """Images that cannot be read are left out, each with a warning; their time and number stay empty."""
 

@@ -1,0 +1,197 @@
+"""How near rendered people come to real ones, by what BlazePose says about them.
+
+`python benchmarks/closeness.py --balance FOLDER --seated FOLDER --clips FOLDER ... [--as-live]`: of each view or clip
+BlazePose's own score, the 2D error of its limb landmarks in percent of the person's longer side in the image, PA-MPJPE
+of its world landmarks, and in how many cases it has the sign of the depth of limb segments right that leave the image
+plane by more than 17 degrees. A folder of clips holds what `clips.py` and `hmr render` write, CLIP.mp4 with CLIP.npz
+beside it.
+Appearance that is as in life gives the figures that real people give; compare folders rendered from the same motion.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
+from hmr_ros.config import HmrConfig
+from hmr_ros.evaluate.metrics import procrustes_errors
+from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.io.results import load_humans
+from hmr_ros.io.video import open_source
+from hmr_ros.pipeline import Pipeline
+from hmr_ros.types import Bools, Camera, Floats
+
+_PLANE_DEG = 17.0
+_FAR = 0.35  # of the person's longer side in the image; landmarks farther from the truth are somebody else's
+_LEAST = 5  # known limb joints of a frame
+
+
+def _index(*names: str) -> list[int]:
+    return [LIMB_JOINTS.index(name) for name in names]
+
+
+SEGMENTS = {
+    f"{side}_{name}": _index(f"{side}_{a}", f"{side}_{b}")
+    for side in ("left", "right")
+    for name, a, b in (
+        ("thigh", "hip", "knee"), ("shin", "knee", "ankle"),
+        ("upper_arm", "shoulder", "elbow"), ("forearm", "elbow", "wrist"),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video of one person, and where the limb joints are."""
+
+    name: str
+    video: Path
+    camera: Camera
+    limbs: Floats  # [F,12,3] m, camera frame
+    known: Bools  # [F,12]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the landmark network says where the person was found; N frames."""
+
+    frames: int  # in which enough of the truth is known
+    score: Floats  # [N]
+    pixels: Floats  # [N] error, share of the person's longer side
+    error_mm: Floats  # [N] PA-MPJPE
+    signs: Bools  # [M] of segments that leave the image plane: right
+
+
+def main() -> None:
+    """One line a clip, and one for all clips of a folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--balance", type=Path, help="folder with cam01.mp4, cam02.mp4 and reference.npz")
+    parser.add_argument("--seated", type=Path, help="folder with cam_1.mp4, cam_2.mp4 and reference.npz")
+    parser.add_argument("--clips", type=Path, nargs="*", default=[], help="folders of rendered clips")
+    parser.add_argument("--as-live", action="store_true", help="full alone, instead of full and heavy")
+    args = parser.parse_args()
+    pipeline = build_pipeline(offline(HmrConfig(refine="none"), args.as_live))
+    print(f"{'':<28} {'found':>9} {'score':>6} {'2D %':>6} {'PA-MPJPE mm':>14} {'depth sign %':>13} {'segments':>9}")
+    for folder, clips in groups(args):
+        rows = [seen(pipeline, clip) for clip in clips]
+        for clip, row in zip(clips, rows, strict=True):
+            report(f"{folder} {clip.name}", row)
+        if len(rows) > 1:
+            report(f"{folder}, all", together(rows))
+
+
+def groups(args: argparse.Namespace) -> Iterator[tuple[str, list[Clip]]]:
+    """Name and clips of each folder."""
+    if args.balance:
+        yield "balance", real_views(args.balance, "cam0{}.mp4", LIMB_JOINTS)
+    if args.seated:  # his hips are behind the table or on the chair: the reference is that of his arms
+        yield "seated", real_views(args.seated, "cam_{}.mp4", LIMB_JOINTS[6:])
+    for folder in args.clips:
+        yield (
+            folder.name,
+            [rendered(path) for path in sorted(folder.glob("*.mp4")) if path.with_suffix(".npz").exists()],
+        )
+
+
+def real_views(folder: Path, pattern: str, judged: Sequence[str]) -> list[Clip]:
+    """Both views of a calibrated pair with a triangulated reference of the joints `judged`."""
+    reference = np.load(folder / "reference.npz")
+    names = [str(n) for n in reference["joint_names"]]  # LShoulder and so on
+    wanted = [n.split("_")[0][0].upper() + n.split("_")[1].capitalize() for n in LIMB_JOINTS]
+    at = [names.index(n) if n in names else 0 for n in wanted]  # 0: a joint that is not judged
+    known = reference["reliable"][:, at].astype(bool) & np.isin(LIMB_JOINTS, judged)
+    clips = []
+    for v in (0, 1):
+        R, t = reference["R"][v], reference["t"][v]
+        dist = reference["dist"][v] if "dist" in reference else None
+        camera = Camera(reference["K"][v], 0, 0) if dist is None else Camera(reference["K"][v], 0, 0, dist)
+        limbs = reference["joints3d"][:, at] @ R.T + t
+        clips.append(
+            Clip(f"view {v}", folder / pattern.format(v + 1), camera, limbs, known & np.isfinite(limbs).all(-1))
+        )
+    return clips
+
+
+def rendered(video: Path) -> Clip:
+    """A clip with its truth beside it."""
+    truth = load_humans(video.with_suffix(".npz"))
+    limbs = truth.joints[:, SMPL_LIMBS]
+    return Clip(video.stem, video, Camera(truth.K, 0, 0), limbs, np.ones(limbs.shape[:2], bool))
+
+
+def seen(pipeline: Pipeline, clip: Clip) -> Seen:
+    """Track the video; the person is whose landmarks are nearest to the truth in the image."""
+    pipeline.restart()
+    score, pixels, errors, signs = [], [], [], []
+    frames = 0
+    for frame in open_source(str(clip.video), clip.camera):
+        tracks = pipeline.tracker.step(frame)
+        if frame.index >= len(clip.limbs) or clip.known[frame.index].sum() < _LEAST:
+            continue
+        frames += 1
+        known, true = clip.known[frame.index], clip.limbs[frame.index]
+        flat = projected(true[known], frame.camera)
+        longer = float(np.ptp(flat, axis=0).max())
+        off = [
+            float(np.linalg.norm(t.keypoints.keypoints_2d[BLAZEPOSE_LIMBS, :2][known] - flat, axis=-1).mean()) / longer
+            for t in tracks
+        ]
+        if not off or min(off) > _FAR:
+            continue
+        keypoints = tracks[int(np.argmin(off))].keypoints
+        limbs = keypoints.keypoints_3d[BLAZEPOSE_LIMBS]
+        score.append(keypoints.score)
+        pixels.append(min(off))
+        errors.append(float(procrustes_errors(limbs[known][None], true[known][None]).mean()))
+        signs.append(depth_signs(limbs, true, known))
+    return Seen(frames, *(np.array(x) for x in (score, pixels, errors)), np.concatenate([*signs, np.zeros(0, bool)]))
+
+
+def projected(points: Floats, camera: Camera) -> Floats:
+    """Pixels [N,2] of points [N,3] m, with the lens distortion."""
+    pixels, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.K, camera.distortion)
+    return np.asarray(pixels[:, 0])
+
+
+def depth_signs(found: Floats, true: Floats, known: Bools | None = None) -> Bools:
+    """Of the limb segments of `true` [12,3] that leave the image plane by more than 17 degrees, joints all `known`
+    [12]: whether `found` [12,3] leans the same way."""
+    right = []
+    for a, b in SEGMENTS.values():
+        bone = true[b] - true[a]
+        if known is not None and not (known[a] and known[b]):
+            continue
+        if abs(bone[2]) > np.sin(np.radians(_PLANE_DEG)) * np.linalg.norm(bone):
+            right.append((found[b] - found[a])[2] * bone[2] > 0)
+    return np.array(right, bool)
+
+
+def together(rows: list[Seen]) -> Seen:
+    """All frames of several clips."""
+    return Seen(
+        sum(r.frames for r in rows),
+        *(np.concatenate([getattr(r, name) for r in rows]) for name in ("score", "pixels", "error_mm", "signs")),
+    )
+
+
+def report(name: str, row: Seen) -> None:
+    """One line: means; of PA-MPJPE mean / median."""
+    found = f"{len(row.score)}/{row.frames}"
+    if not len(row.score):
+        print(f"{name:<28} {found:>9}", flush=True)
+        return
+    error = f"{row.error_mm.mean():.1f} / {np.median(row.error_mm):.1f}"
+    sign = f"{100 * row.signs.mean():.1f}" if len(row.signs) else "-"
+    print(
+        f"{name:<28} {found:>9} {row.score.mean():6.3f} {100 * row.pixels.mean():6.2f} {error:>14} {sign:>13}"
+        f" {len(row.signs):>9}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
