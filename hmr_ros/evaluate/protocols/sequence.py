@@ -13,7 +13,7 @@ from hmr_ros.body.model import BodyModel, pose_matrices
 from hmr_ros.body.restricted_pickle import read_pickle
 from hmr_ros.errors import BodyModelError, InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.types import Array, Camera, Floats, Ints
+from hmr_ros.types import Array, Bools, Camera, Floats, Ints
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -109,10 +109,13 @@ def moved(points: Floats, transforms: Floats) -> Floats:
 
 def boxes_of(points: Floats) -> Floats:
     """Boxes [N,4] (x0, y0, x1, y1) around pixels [N,J,2]; NaN where all are."""
-    finite = np.isfinite(points).all(-1)
+    finite: Bools = np.asarray(np.isfinite(points).all(-1))
     low = np.where(finite[..., None], points, np.inf).min(1)
     high = np.where(finite[..., None], points, -np.inf).max(1)
-    return np.where(finite.any(1)[:, None], np.concatenate([low, high], 1), np.nan)
+    empty: Bools = np.asarray(~finite.any(1))
+    boxes = np.concatenate([low, high], 1)
+    boxes[empty] = np.nan
+    return boxes
 
 
 def rotations_of(poses: Floats) -> Floats:
