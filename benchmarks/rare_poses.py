@@ -1,9 +1,9 @@
 """People who lie, crawl, stand on their heads or sit: who is found, how wrong they are, and which stage is to blame.
 
 `python benchmarks/rare_poses.py motion2/train2.npz motion2/train2_index.json OUT [--frames 60] [--images]`: three clips
-a group are rendered to OUT (once), run with the defaults of files and of the live node, and again with true landmarks
-in place of BlazePose's: in the image alone, in depth alone, and both. PA-MPJPE of the 12 limb joints where the person
-was found. `--images` writes an overlay of each clip's worst frame.
+a group are rendered to OUT (once), run with the defaults of files and of the live node, without refinement, by the
+closed form, and with true landmarks in place of BlazePose's: in the image alone, in depth alone, and both. PA-MPJPE of
+the 12 limb joints where the person was found. `--images` writes an overlay of each clip's worst frame.
 """
 
 import argparse
@@ -130,7 +130,8 @@ def seen(clip: Path, config: HmrConfig, images: str) -> Seen:
     tracks = {f.index: tracker.step(f) for f in frames}
     marks = true_landmarks(truth)
     own = {f.index: nearest(tracks[f.index], truth, f.index) for f in frames}
-    answers = {"as seen": run(config, frames, tracks)}
+    other = {"not refined": replace(config, refine="none"), "closed form": replace(config, recover="kinematic")}
+    answers = {"as seen": run(config, frames, tracks)} | {n: run(c, frames, tracks) for n, c in other.items()}
     for name, change in changes(marks, truth.K).items():
         given = {i: [change(t, i)] if (t := own[i]) is not None else [] for i in own}
         answers[name] = run(config, frames, given)
