@@ -181,6 +181,8 @@ def _render(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    if args.protocol and args.truth is not None:
+        raise ConfigError("--protocol takes the folder of a data set alone; its truth is in it")
     if args.protocol:
         from hmr_ros.commands.protocol import Choice, evaluate_protocol
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import SMPL
+from hmr_ros.geometry.camera import project
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.results import save_arrays
 
@@ -21,6 +22,7 @@ H36M = (
     "pelvis", "left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle", "spine3", "neck",
     "head", "head", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
 )  # fmt: skip
+H36M_K = np.array([[1145.51, 0, 514.97], [0, 1144.77, 501.88], [0, 0, 1]])  # of the frontal camera
 LSP = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)  # of these
 
 
@@ -136,14 +138,15 @@ def h36m_folder(person, smpl_folder, open_body, tmp_path):
     """As SPIN prepares it: the frontal camera, and a row of another one; rows not in the order of time."""
     folder = tmp_path / "h36m"
     names = [f"S9_Directions_1.60457274_{5 * i + 1:06d}.jpg" for i in range(FRAMES)]
-    write_images(folder / "images", names, person.images)
+    seen_by = H36M_K @ np.linalg.inv(person.K)  # pixels of the rendering -> pixels of Human3.6M's camera
+    write_images(folder / "images", names, [cv2.warpAffine(i, seen_by[:2], (1000, 1002)) for i in person.images])
     weights = np.load(smpl_folder / "J_regressor_h36m.npy")
     S = np.zeros((FRAMES, 24, 4))
     for i, truth in enumerate(person.truths):
         joints = weights @ truth.vertices
         S[i, [*range(14), 14], :3] = np.concatenate([joints[list(LSP)], joints[:1]]) - joints[0]
         S[i, :15, 3] = 1
-    flat = np.array([t.joints_2d for t in person.truths])
+    flat = np.array([project(t.joints, H36M_K) for t in person.truths])
     low, high = flat.min(1), flat.max(1)
     order = np.r_[np.arange(FRAMES)[::-1], 0]
     images = np.array([f"images/{n}" for n in names])[order]

@@ -43,7 +43,7 @@ def test_emdb_and_h36m_from_images(emdb_folder, h36m_folder, evaluated):
     assert figures["found"] == 5 and list(figures["sequences"]) == ["P0_01_fake"]
     assert 5 < figures["pa_mpjpe_mm"] < 100 and figures["mpjae_deg"] < 40
     figures = evaluated("--protocol", "h36m", h36m_folder, "--fast", "--max-frames", "4")
-    assert figures["found"] == 4 and 5 < figures["pa_mpjpe_mm"] < 100
+    assert figures["found"] == 4 and 5 < figures["pa_mpjpe_mm"] < 100 and figures["mpjpe_mm"] < 100
 
 
 def test_without_smpl_files(threedpw_folder, true_results, tmp_path, capsys):
@@ -61,6 +61,7 @@ def test_without_smpl_files(threedpw_folder, true_results, tmp_path, capsys):
         (["--protocol", "3dpw", "3DPW", "--sequences", "other"], "none of these is in"),
         (["--protocol", "emdb", "3DPW"], "unpack the files of EMDB"),
         (["humans.npz"], "give both, or --protocol"),
+        (["--protocol", "3dpw", "3DPW", "truth.npz"], "the folder of a data set alone"),
     ],
 )
 def test_errors_are_one_line(threedpw_folder, smpl_folder, monkeypatch, capsys, arguments, said):
