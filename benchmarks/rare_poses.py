@@ -2,8 +2,9 @@
 
 `python benchmarks/rare_poses.py motion2/train2.npz motion2/train2_index.json OUT [--frames 60] [--images]`: three clips
 a group are rendered to OUT (once), run with the defaults of files and of the live node, without refinement, by the
-closed form, and with true landmarks in place of BlazePose's: in the image alone, in depth alone, and both. PA-MPJPE of
-the 12 limb joints where the person was found. `--images` writes an overlay of each clip's worst frame.
+closed form, with BlazePose's landmarks in the true crop, and with true landmarks in place of BlazePose's: in the image
+alone, in depth alone, and both. PA-MPJPE of the 12 limb joints where the person was found. `--images` writes an overlay
+of each clip's worst frame.
 """
 
 import argparse
@@ -26,10 +27,13 @@ from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evaluate.tracking import box_overlap
 from hmr_ros.factory import build_pipeline, build_stages, offline
 from hmr_ros.geometry.camera import project
-from hmr_ros.io.model_store import asset
+from hmr_ros.geometry.crops import roi_from_points
+from hmr_ros.io.model_store import asset, landmark_models
 from hmr_ros.io.results import HumansTable, load_arrays, load_humans, save_arrays
 from hmr_ros.io.video import open_source, save_image
 from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
+from hmr_ros.perception.detector import BODY_SCALE
+from hmr_ros.perception.landmarks import Landmarker, looked
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth.render import render_file
 from hmr_ros.types import Camera, Floats, Frame, Human, Track
@@ -135,6 +139,9 @@ def seen(clip: Path, config: HmrConfig, images: str) -> Seen:
     for name, change in changes(marks, truth.K).items():
         given = {i: [change(t, i)] if (t := own[i]) is not None else [] for i in own}
         answers[name] = run(config, frames, given)
+    landmarker = Landmarker(landmark_models(config.tracker.landmark_network), 1)
+    aimed = {f.index: in_true_crop(landmarker, f, own[f.index], project(marks[f.index], truth.K)) for f in frames}
+    answers["true crop"] = run(config, frames, aimed)
     limbs = {name: np.array([limbs_of(a.get(f.index), truth, f.index) for f in frames]) for name, a in answers.items()}
     true = truth.joints[[f.index for f in frames]][:, SMPL_LIMBS]
     nobody = np.full((12, 3), np.nan)
@@ -182,6 +189,15 @@ def changes(marks: Floats, K: Floats) -> dict[str, Callable[[Track, int], Track]
         return change
 
     return {"true 2D": given(True, False), "true depth": given(False, True), "true both": given(True, True)}
+
+
+def in_true_crop(landmarker: Landmarker, frame: Frame, track: Track | None, flat: Floats) -> list[Track]:
+    """The track with the landmarks that the networks see in the crop of the true landmarks [33,2] px."""
+    hips, shoulders = flat[23:25].mean(0), flat[11:13].mean(0)
+    up = (shoulders - hips) / max(float(np.linalg.norm(shoulders - hips)), 1e-6)
+    roi = roi_from_points(hips, hips + up * np.linalg.norm(flat - hips, axis=1).max(), BODY_SCALE)
+    keypoints = looked(landmarker, frame.image, roi) if track is not None else None
+    return [] if track is None or keypoints is None else [replace(track, keypoints=keypoints)]
 
 
 def box(points: Floats) -> Floats:
