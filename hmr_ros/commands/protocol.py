@@ -28,6 +28,7 @@ from hmr_ros.io.video import open_images
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.world.whole import in_world
 
+_SUMMARY = "summary.json"
 _SHOWN = ("recall", "pa_mpjpe_mm", "mpjpe_mm", "pve_mm", "acceleration_error_m_s2")
 
 
@@ -119,6 +120,7 @@ class _Answers:
         """The humans.npz of a sequence."""
         path = self._folder / sequence.name / "humans.npz"
         if path.is_file():
+            _check_whole(path, len(sequence.images))
             return path
         if not sequence.images or not sequence.images[0].is_file():
             raise InputError(f"{sequence.name}: no image {sequence.images[:1] or ''}; unpack the data set's images")
@@ -134,4 +136,18 @@ class _Answers:
         config = with_values(self._config, {"world.feet": "never"}) if sequence.moving else self._config
         recorder = ResultRecorder(in_world(people, pipeline.body, frames.camera, config))
         recorder.save(path, K=frames.camera.K, body_model=pipeline.body.name)
+        save_text(path.with_name(_SUMMARY), json.dumps({"frames": len(sequence.images)}) + "\n")
         return path
+
+
+def _check_whole(humans: Path, frames: int) -> None:
+    """InputError where the summary beside humans.npz, ours or that of `hmr run`, counts fewer than `frames`: the others
+    would be taken for misses."""
+    try:
+        count = json.loads(humans.with_name(_SUMMARY).read_text(encoding="utf-8"))["frames"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nobody says
+    if isinstance(count, int) and count < frames:
+        raise InputError(
+            f"{humans} is of {count} of {frames} frames; delete it to have all, or give --max-frames {count}"
+        )

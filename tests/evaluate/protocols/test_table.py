@@ -34,6 +34,12 @@ def test_3dpw_from_images_and_again_from_results(threedpw_folder, evaluated, tmp
     assert 5 < figures["pa_mpjpe_mm"] < 100 and figures["mpjpe_mm"] < 200 and figures["pve_mm"] < 200
     assert figures["sequences"]["downtown_fake_00"]["recall"] == 0.5
     assert "pa_mpjpe_mm" in capsys.readouterr().out
+    capsys.readouterr()
+    summary = tmp_path / "results/downtown_fake_00/summary.json"
+    whole = summary.read_text()
+    summary.write_text('{"frames": 7}')  # of a run that was shortened: the rest would look like misses
+    assert main(["evaluate", *map(str, arguments)]) == 1 and "7 of 10 frames" in capsys.readouterr().err
+    summary.write_text(whole)
     shutil.rmtree(threedpw_folder / "imageFiles")  # what is kept is not made again
     assert evaluated(*arguments) == figures
 
