@@ -181,17 +181,11 @@ def _render(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    if args.protocol and args.truth is not None:
-        raise ConfigError("--protocol takes the folder of a data set alone; its truth is in it")
     if args.protocol:
-        from hmr_ros.commands.protocol import Choice, evaluate_protocol
+        from hmr_ros.commands.protocol import chosen, evaluate_protocol
 
-        choice = Choice(
-            args.protocol, args.humans, args.smpl, args.regressor, args.split, tuple(args.sequences), args.max_frames
-        )
-        return evaluate_protocol(
-            choice, configuration(args), results=args.results, fast=args.fast, json_path=args.json
-        )  # fmt: skip
+        kept = {"results": args.results, "fast": args.fast, "json_path": args.json}
+        return evaluate_protocol(chosen(args), configuration(args), **kept)
     if args.truth is None:
         raise ConfigError("hmr evaluate compares humans.npz with truth.npz; give both, or --protocol and a folder")
     from hmr_ros.evaluate.report import evaluate, print_report

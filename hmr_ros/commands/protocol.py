@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import tempfile
@@ -15,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hmr_ros.config import HmrConfig, with_values
-from hmr_ros.errors import InputError
+from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.evaluate.protocols.figures import Errors, measure
 from hmr_ros.evaluate.protocols.judge import judge_of
 from hmr_ros.evaluate.protocols.sequence import Sequence, Subject
@@ -43,6 +44,14 @@ class Choice:
     split: str = "test"  # of 3DPW
     names: tuple[str, ...] = ()  # of sequences; none: all
     max_frames: int | None = None  # of each sequence
+
+
+def chosen(args: argparse.Namespace) -> Choice:
+    """What the options of `hmr evaluate` say; ConfigError."""
+    if args.truth is not None:
+        raise ConfigError("--protocol takes the folder of a data set alone; its truth is in it")
+    names = tuple(args.sequences)
+    return Choice(args.protocol, args.humans, args.smpl, args.regressor, args.split, names, args.max_frames)
 
 
 def evaluate_protocol(
