@@ -66,7 +66,7 @@ def evaluate_protocol(
     total, lines = Errors(), {}
     with _kept(results) as folder:
         answers = _Answers(config, folder, fast)
-        for sequence in _chosen(choice, smpl):
+        for sequence in _asked_for(choice, smpl):
             path = answers.of(sequence)
             try:
                 errors = measure(sequence, load_humans(path), judge, ways=choice.protocol == "emdb2")
@@ -96,7 +96,7 @@ def _kept(results: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _chosen(choice: Choice, smpl: SmplFiles | None) -> Iterator[Sequence]:
+def _asked_for(choice: Choice, smpl: SmplFiles | None) -> Iterator[Sequence]:
     """The sequences that were asked for, as long as asked for."""
     for sequence in sequences(choice.protocol, choice.folder, smpl, choice.split):
         if not choice.names or sequence.name in choice.names:
