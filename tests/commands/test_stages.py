@@ -47,7 +47,7 @@ def test_an_error_comes_out_after_all_that_was_before_it(overlap, place):
     done = []
     with pytest.raises(ValueError, match="at 7"):
         for item in items:
-            done.append(item)  # noqa: PERF402  # what came before the error stays
+            done.append(item)  # what came before the error stays
     assert done == list(range(7))
     line.close()
 
