@@ -62,7 +62,8 @@ class Stages:
 class Pipeline:
     """image -> tracks -> evidence -> recovery -> hypotheses -> calibration -> refinement -> people.
 
-    Frames are given in the order of their stamps. Not safe to call from several threads at once.
+    Frames are given in the order of their stamps. Not safe to call from several threads at once, but that one may
+    `track` frames while another takes them further.
     """
 
     def __init__(self, body: BodyModel, tracker: Tracker, stages: Stages, turn: Turn | None = None) -> None:

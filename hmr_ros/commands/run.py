@@ -76,7 +76,7 @@ def run(
         tracks.frames = session.count
         tracks.add(session.recorder.humans)
     if whole and overlay:
-        with session.interruptible("at once"), closing(open_drawing(style, overlap=overlap)) as second:
+        with session.interruptible("the overlay breaks off"), closing(open_drawing(style, overlap=overlap)) as second:
             session.draw(open_source(source, camera, config.input.max_pixels), second)
         if session.interrupted:
             session.save(out, source)
@@ -133,7 +133,8 @@ class _Session:
         try:
             self._run(line, drawn, self.count, "overlay", "the overlay ends here, humans.npz is complete")
         finally:
-            frames.close()
+            if line.closed:
+                frames.close()
 
     def refine(self, whole: WholeTracks) -> None:
         """Everybody who was observed into the rows of humans.npz; where that is broken off, as they were found."""
@@ -248,7 +249,8 @@ class _Session:
         finally:
             self._wall_s = time.perf_counter() - start
             self._busy = {name: seconds / self._wall_s for name, seconds in line.busy_s().items()}
-        self._frames.close()
+            if line.closed:  # else somebody pressed Ctrl-C twice, and it may still be read from
+                self._frames.close()
 
     def _run(self, line: Line, items: Iterator[None], total: int | None, name: str, then: str) -> None:
         """Until the last item is out, with a progress bar that names the stage that the others wait for; Ctrl-C and

@@ -26,6 +26,7 @@ class Line:
         self._overlap = overlap
         self._stages: list[_Stage[Any]] = []
         self._stopped = threading.Event()
+        self.closed = False  # no stage works any more
 
     def first(self, name: str, source: Iterable[T]) -> Iterator[T]:
         """The stage that gives items from outside, as long as the line is not stopped."""
@@ -54,6 +55,7 @@ class Line:
             stage.close()
         for stage in self._stages:
             stage.join()
+        self.closed = True
 
     def busy_s(self) -> dict[str, float]:
         """Seconds that each stage has worked, without those in which it waited for the one before or the one after."""
