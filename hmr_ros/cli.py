@@ -104,7 +104,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(
         args.source, args.out, configuration(args),
         camera_text=args.camera, max_frames=args.max_frames, overlay=not args.no_overlay, quality=args.quality,
-        depth=args.depth, uncertainty=args.uncertainty, fast=args.fast,
+        depth=args.depth, uncertainty=args.uncertainty, fast=args.fast, overlap=not args.in_turn,
     )  # fmt: skip
 
 

@@ -62,7 +62,8 @@ class Stages:
 class Pipeline:
     """image -> tracks -> evidence -> recovery -> hypotheses -> calibration -> refinement -> people.
 
-    Frames are given in the order of their stamps. Not safe to call from several threads at once.
+    Frames are given in the order of their stamps. Not safe to call from several threads at once, but that one may
+    `track` frames while another takes them further.
     """
 
     def __init__(self, body: BodyModel, tracker: Tracker, stages: Stages, turn: Turn | None = None) -> None:
@@ -84,11 +85,16 @@ class Pipeline:
     def step(self, frame: Frame) -> Result | None:
         """The answer to `frame`; with a lag that to an older frame, or None while there is none."""
         self.stage_seconds = {}
-        return self.recover(frame, self._timed("track", lambda: self.tracker.step(self.upright(frame))))
+        return self.recover(frame, self._timed("track", lambda: self.track(frame)))
+
+    def track(self, frame: Frame) -> list[Track]:
+        """The first half of `step`. May run in one thread, frame by frame, while the second, `recover` or
+        `observations`, runs in another for the frames before."""
+        return self.tracker.step(self.upright(frame))
 
     def recover(self, frame: Frame, tracks: list[Track]) -> Result | None:
         """Everything after tracking; see `step`."""
-        people = self._observations(self.upright(frame), tracks)
+        people = self.observations(frame, tracks)
         refinement = self.stages.refinement
         answer = self._timed("refine", lambda: refinement.observe(frame.stamp_ns, people)) if refinement else None
         self._waiting.append((frame, people, answer or (lambda: [p.estimate for p in people])))
@@ -97,8 +103,7 @@ class Pipeline:
     def observe(self, frame: Frame) -> list[Observation]:
         """People in `frame` before refinement, for methods that want whole tracks."""
         self.stage_seconds = {}
-        frame = self.upright(frame)
-        return self._observations(frame, self._timed("track", lambda: self.tracker.step(frame)))
+        return self.observations(frame, self._timed("track", lambda: self.track(frame)))
 
     def finish(self) -> Iterator[Result]:
         """At the end: the answers to the frames that still wait."""
@@ -118,9 +123,10 @@ class Pipeline:
 
     def upright(self, frame: Frame) -> Frame:
         """The frame as tracking and recovery see it."""
-        if self._upright is None or self._upright[0] is not frame:
-            self._upright = frame, self.turn.frame(frame)
-        return self._upright[1]
+        last = self._upright  # read once: two threads may ask
+        if last is None or last[0] is not frame:
+            self._upright = last = frame, self.turn.frame(frame)
+        return last[1]
 
     def reset(self) -> None:
         """Forget all tracks, as at the start of another video."""
@@ -156,7 +162,9 @@ class Pipeline:
         ]
         return [self.turn.back.human(h, p.camera) for h, p in zip(humans, people, strict=True)]
 
-    def _observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:
+    def observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:
+        """People in `frame` before refinement: the second half of `observe`."""
+        frame = self.upright(frame)
         evidence = self._timed("evidence", lambda: self.stages.evidence(frame, tracks))
         estimates = self._timed("recover", lambda: self.stages.recovery(frame, tracks, evidence))
         calibration, hypotheses = self.stages.calibration, self.stages.hypotheses

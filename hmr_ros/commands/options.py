@@ -31,6 +31,7 @@ def run_options(p: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     p.add_argument("--quality", action="store_true", help="refine whole tracks afterwards, with the frames to come")
     p.add_argument("--fast", action="store_true", help="landmark network and lag of the live node")
+    p.add_argument("--in-turn", action="store_true", help="one stage after another: slower, less memory, same results")
 
 
 def batch_options(p: argparse.ArgumentParser) -> None:

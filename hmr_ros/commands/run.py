@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from tqdm import tqdm
 
+from hmr_ros.commands.drawing import Drawing, Style, open_drawing
+from hmr_ros.commands.stages import Line
 from hmr_ros.commands.tracks import TrackTable
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
@@ -20,18 +23,17 @@ from hmr_ros.factory import Built, WholeTracks, build_for_files, build_pipeline,
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.depth import FramesWithDepth, open_depth
 from hmr_ros.io.results import ResultRecorder, made_folder, save_text
-from hmr_ros.io.video import FrameSource, VideoWriter, open_source, save_image, without_password
+from hmr_ros.io.video import FrameSource, open_source, without_password
 from hmr_ros.methods.contract import Observation
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Frame, Human, Image, Result
-from hmr_ros.view.overlay import draw_humans
+from hmr_ros.types import Frame, Human, Result, Track
 from hmr_ros.world.whole import DepthSamples, in_world
 
 
 def run(
     source: str, out: Path, config: HmrConfig, *, camera_text: str | None, max_frames: int | None, overlay: bool,
     quality: bool = False, depth: Path | None = None, uncertainty: str = "none", built: Built | None = None,
-    tracks: TrackTable | None = None, fast: bool = False,
+    tracks: TrackTable | None = None, fast: bool = False, overlap: bool = True,
 ) -> int:  # fmt: skip
     """Write humans.npz, overlay.mp4 (or .png) and summary.json to `out`; Ctrl-C and SIGTERM keep what is done.
 
@@ -40,6 +42,7 @@ def run(
     `depth`: folder, file or 16 bit video with one registered depth image for each frame.
     `quality`: people are found in a first pass, refined with the frames before and after them, and drawn in a second.
     `fast`: a file with the networks and the lag of the live node.
+    `overlap`: reading, people, recovery and overlay work at the same time; else in turn, with the same results.
     `built`: what the factory made of the same configuration for another source; `tracks` gets everybody who was found.
     """
     camera = read_camera(camera_text) if camera_text else None
@@ -53,13 +56,16 @@ def run(
     whole, pipeline = built if isinstance(built, WholeTracks) else None, pipeline_of(built)
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    session = _Session(pipeline, frames, max_frames, uncertainty, config)
+    overlap = overlap and not frames.is_image and _cores() > 1
+    style = Style(out, frames.fps, 3 * frames.width * frames.height, frames.is_image, config.body, uncertainty)
+    session = _Session(pipeline, frames, max_frames, config, overlap=overlap)
     try:
         with session.interruptible("writing what is done"):
             if whole:
                 session.observe()
             else:
-                session.process(_Drawing(out, frames) if overlay else None)
+                with closing(open_drawing(style, overlap=overlap)) if overlay else nullcontext() as drawing:
+                    session.process(drawing)
     finally:
         try:
             if whole:
@@ -70,8 +76,8 @@ def run(
         tracks.frames = session.count
         tracks.add(session.recorder.humans)
     if whole and overlay:
-        with session.interruptible("the overlay ends here, humans.npz is complete"):
-            _draw(open_source(source, camera, config.input.max_pixels), session, out)
+        with session.interruptible("the overlay breaks off"), closing(open_drawing(style, overlap=overlap)) as second:
+            session.draw(open_source(source, camera, config.input.max_pixels), second)
         if session.interrupted:
             session.save(out, source)
     print(
@@ -91,40 +97,44 @@ class _Session:
     """One run over one source: keeps the answers and counts what it sees."""
 
     def __init__(
-        self,
-        pipeline: Pipeline,
-        frames: FrameSource,
-        max_frames: int | None,
-        uncertainty: str,
-        config: HmrConfig,
+        self, pipeline: Pipeline, frames: FrameSource, max_frames: int | None, config: HmrConfig, *, overlap: bool
     ) -> None:
-        self.interrupted, self._uncertainty, self._config = False, uncertainty, config
+        self.interrupted, self._config, self._overlap = False, config, overlap
         self._depths, self._in_world = DepthSamples(), False
         self.recorder = ResultRecorder()
         self.observed: list[Observation] = []
         self.count = 0
         self._pipeline, self._frames, self._max_frames = pipeline, frames, max_frames
         self._stage_ms: dict[str, list[float]] = {}
+        self._busy: dict[str, float] = {}
         self._wall_s = 0.0
 
-    def process(self, drawing: _Drawing | None) -> None:
-        """Every frame answered, drawn and kept; however this ends, so are those that still wait for their answer."""
-        with ExitStack() as stack:
-            if drawing:
-                stack.callback(drawing.close)
-            stack.callback(self._finish, drawing)
-            for result in self._pipeline.results(self._timed_frames()):
-                self._answered(result, drawing)
-
-    def _finish(self, drawing: _Drawing | None) -> None:
-        for result in self._pipeline.finish():
-            self._answered(result, drawing)
+    def process(self, drawing: Drawing | None) -> None:
+        """Every frame answered, kept and drawn; however this ends, so are those that still wait for their answer."""
+        line = Line(overlap=self._overlap)
+        recovered = line.then("recovery", self._recovered(self._tracked(line)))
+        kept = line.last("overlay" if drawing else "results", self._kept(recovered, drawing, line))
+        self._work_off(line, kept, "writing what is done")
 
     def observe(self) -> None:
         """Every frame observed, to be refined afterwards."""
-        for frame in self._timed_frames():
-            self.observed += self._pipeline.observe(frame)
-            self.count += 1
+        line = Line(overlap=self._overlap)
+        self._work_off(line, line.last("recovery", self._observed(self._tracked(line))), "writing what is done")
+
+    def draw(self, frames: FrameSource, drawing: Drawing) -> None:
+        """Second pass over the same frames: the overlay of people who were refined afterwards."""
+        by_frame: dict[int, list[Human]] = {}
+        for human in self.recorder.humans:
+            by_frame.setdefault(human.frame, []).append(human)
+        line = Line(overlap=self._overlap)
+        again = line.first("decode", itertools.islice(frames, self.count))
+        results = (Result(frame, by_frame.get(frame.index, [])) for frame in again)
+        drawn = line.last("overlay", self._drawn(results, drawing, line))
+        try:
+            self._run(line, drawn, self.count, "overlay", "the overlay ends here, humans.npz is complete")
+        finally:
+            if line.closed:
+                frames.close()
 
     def refine(self, whole: WholeTracks) -> None:
         """Everybody who was observed into the rows of humans.npz; where that is broken off, as they were found."""
@@ -159,32 +169,98 @@ class _Session:
         save_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
 
-    def _answered(self, result: Result, drawing: _Drawing | None) -> None:
-        self.count += 1
-        self.recorder.add(result.humans)
-        if drawing:
-            drawing.write(self.drawn(result.frame.image, result.humans), result.frame.stamp_ns)
+    def _tracked(self, line: Line) -> Iterator[tuple[Frame, list[Track]]]:
+        """Frames with the people who were followed into them, as one stage after that which reads."""
+        return line.then("people", self._followed(line.first("decode", self._read())))
 
-    def drawn(self, image: Image, humans: list[Human]) -> Image:
-        """The overlay of one frame."""
-        return draw_humans(image, humans, self._pipeline.body, uncertainty=self._uncertainty)
+    def _read(self) -> Iterator[Frame]:
+        for frame in itertools.islice(self._frames, self._max_frames):
+            self._depths.add(frame)
+            yield frame
 
-    def _timed_frames(self) -> Iterator[Frame]:
-        """The frames, with a progress bar; the source is closed at the end."""
+    def _followed(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Track]]]:
+        for frame in frames:
+            start = time.perf_counter()
+            tracks = self._pipeline.track(frame)
+            self._stage_ms.setdefault("track", []).append(1e3 * (time.perf_counter() - start))
+            yield frame, tracks
+            self._pipeline.search(frame)
+
+    def _recovered(self, tracked: Iterable[tuple[Frame, list[Track]]]) -> Iterator[Result]:
+        try:
+            for frame, tracks in tracked:
+                with self._stages_timed():
+                    result = self._pipeline.recover(frame, tracks)
+                if result is not None:
+                    yield result
+        except Exception:
+            yield from self._pipeline.finish()  # the frames before it
+            raise
+        yield from self._pipeline.finish()
+
+    def _observed(self, tracked: Iterable[tuple[Frame, list[Track]]]) -> Iterator[None]:
+        for frame, tracks in tracked:
+            with self._stages_timed():
+                self.observed += self._pipeline.observations(frame, tracks)
+            self.count += 1
+            yield
+
+    def _kept(self, recovered: Iterable[Result], drawing: Drawing | None, line: Line) -> Iterator[None]:
+        kept = self._counted(recovered)
+        yield from self._drawn(kept, drawing, line) if drawing else (None for _ in kept)
+
+    def _counted(self, recovered: Iterable[Result]) -> Iterator[Result]:
+        for result in recovered:
+            self.count += 1
+            self.recorder.add(result.humans)
+            yield result
+
+    @staticmethod
+    def _drawn(results: Iterable[Result], drawing: Drawing, line: Line) -> Iterator[None]:
+        """Every result drawn; where that fails the line is stopped, and what is under way is kept nevertheless."""
+        failed: Exception | None = None
+        for result in results:
+            if failed is None:
+                try:
+                    drawing.write(result.frame, result.humans)
+                except Exception as error:
+                    failed = error
+                    line.stop()
+            yield
+        if failed is not None:
+            raise failed
+        drawing.close()  # here, where Ctrl-C does not break it off
+
+    @contextmanager
+    def _stages_timed(self) -> Iterator[None]:
+        self._pipeline.stage_seconds = {}
+        yield
+        for stage, seconds in self._pipeline.stage_seconds.items():
+            self._stage_ms.setdefault(stage, []).append(1e3 * seconds)
+
+    def _work_off(self, line: Line, items: Iterator[None], then: str) -> None:
+        """Run the line over the source, which is closed at the end."""
         total = self._frames.count
         if self._max_frames is not None:
             total = self._max_frames if total is None else min(total, self._max_frames)
         start = time.perf_counter()
-        with ExitStack() as stack:
-            stack.callback(self._frames.close)
-            bar = stack.enter_context(tqdm(total=total, unit="frame", desc="people"))
-            for frame in itertools.islice(self._frames, self._max_frames):
-                self._depths.add(frame)
-                yield frame
-                for stage, seconds in self._pipeline.stage_seconds.items():
-                    self._stage_ms.setdefault(stage, []).append(1e3 * seconds)
-                self._wall_s = time.perf_counter() - start
-                bar.update()
+        try:
+            self._run(line, items, total, "people", then)
+        finally:
+            self._wall_s = time.perf_counter() - start
+            self._busy = {name: seconds / self._wall_s for name, seconds in line.busy_s().items()}
+            if line.closed:  # else somebody pressed Ctrl-C twice, and it may still be read from
+                self._frames.close()
+
+    def _run(self, line: Line, items: Iterator[None], total: int | None, name: str, then: str) -> None:
+        """Until the last item is out, with a progress bar that names the stage that the others wait for; Ctrl-C and
+        SIGTERM stop the source, and what is under way comes out."""
+        with closing(line), tqdm(total=total, unit="frame", desc=name) as bar:
+            with self.interruptible(then):
+                _shown(items, line, bar)
+            if self.interrupted:
+                line.stop()
+                _shown(items, line, bar)
 
     def _summary(self, source: str) -> dict[str, Any]:
         """What summary.json holds."""
@@ -198,6 +274,7 @@ class _Session:
             "source_truncated": self._frames.truncated,
             "images_left_out": self._frames.skipped,
             "frames_per_second": self.count / self._wall_s if self._wall_s else 0.0,
+            "stage_busy": {k: round(v, 3) for k, v in self._busy.items()},
             "stage_ms_p50": {k: float(np.median(v)) for k, v in self._stage_ms.items()},
             "stage_ms_p95": {k: float(np.percentile(v, 95)) for k, v in self._stage_ms.items()},
             "camera": {"K": camera.K.tolist(), "guessed": camera.guessed},
@@ -205,36 +282,13 @@ class _Session:
         }
 
 
-class _Drawing:
-    """overlay.mp4, or overlay.png for an image."""
-
-    def __init__(self, out: Path, frames: FrameSource) -> None:
-        self._out = out
-        self._video = None if frames.is_image else VideoWriter(out / "overlay.mp4", frames.fps, for_browsers=True)
-
-    def write(self, image: Image, stamp_ns: int) -> None:
-        """The next frame with the people drawn on it."""
-        if self._video is None:
-            save_image(self._out / "overlay.png", image)
-        else:
-            self._video.write_at(image, stamp_ns)
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._video is not None:
-            self._video.close()
-            if self._video.conversion:
-                print(self._video.conversion)
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _draw(frames: FrameSource, session: _Session, out: Path) -> None:
-    """Second pass over the same frames: the overlay of people who were refined afterwards."""
-    by_frame: dict[int, list[Human]] = {}
-    for human in session.recorder.humans:
-        by_frame.setdefault(human.frame, []).append(human)
-    drawing = _Drawing(out, frames)
-    with ExitStack() as stack:
-        stack.callback(frames.close)
-        stack.callback(drawing.close)
-        for frame in tqdm(itertools.islice(frames, session.count), total=session.count, unit="frame", desc="overlay"):
-            drawing.write(session.drawn(frame.image, by_frame.get(frame.index, [])), frame.stamp_ns)
+def _shown(items: Iterator[None], line: Line, bar: tqdm[NoReturn]) -> None:
+    for _ in items:
+        stage, share = line.slowest()
+        bar.set_postfix_str(f"{stage} {share:.0%} busy", refresh=False)
+        bar.update()

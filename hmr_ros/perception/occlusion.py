@@ -83,7 +83,7 @@ def painted_out(
     hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
     filled = cv2.inpaint(small, hole, _FILL_RADIUS_PX, cv2.INPAINT_TELEA)
     large = cv2.resize(filled, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_LINEAR)
-    part[mask > 0] = large[mask > 0]
+    cv2.copyTo(large, mask, part)
     return out
 
 

@@ -82,18 +82,20 @@ def pixels_in_front(vertices: Floats, K: Floats) -> Floats:
 
 def _visible(vertices: Floats, faces: Ints, K: Floats, width: int, height: int) -> tuple[Ints, Floats]:
     """Indices of the faces to paint, far ones first, and their corners [N,3,2] px."""
-    z = vertices[:, 2]
     px = pixels_in_front(vertices, K)
+    x, y, z = (np.ascontiguousarray(column) for column in (px[:, 0], px[:, 1], vertices[:, 2]))
     i, j, k = faces.T
+    xi, yi = x[i], y[i]
     with np.errstate(invalid="ignore"):
-        a, b = px[j] - px[i], px[k] - px[i]
-        facing = np.flatnonzero(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0)  # image y points down
-    i, j, k = faces[facing].T
-    low, high = np.minimum(np.minimum(px[i], px[j]), px[k]), np.maximum(np.maximum(px[i], px[j]), px[k])
-    inside = (high > 0).all(1) & (low < [width, height]).all(1) & (low > -_LIMIT_PX).all(1) & (high < _LIMIT_PX).all(1)
-    keep = facing[inside]
-    depth = z[i[inside]] + z[j[inside]] + z[k[inside]]
-    order = keep[np.argsort(-depth, kind="stable")]
+        facing = np.flatnonzero((x[j] - xi) * (y[k] - yi) - (y[j] - yi) * (x[k] - xi) < 0)  # image y points down
+    corners = [a[facing] for a in (i, j, k)]
+    inside = np.ones(len(facing), bool)
+    for along, side in ((x, width), (y, height)):
+        a, b, c = (along[corner] for corner in corners)
+        low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+        inside &= (high > 0) & (low < side) & (low > -_LIMIT_PX) & (high < _LIMIT_PX)
+    i, j, k = (corner[inside] for corner in corners)
+    order = facing[inside][np.argsort(-(z[i] + z[j] + z[k]), kind="stable")]
     return order, px[faces[order]]
 
 

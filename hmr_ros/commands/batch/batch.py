@@ -32,9 +32,8 @@ def batch(
     items = items_of(inputs)
     made_folder(out)
     workers = min(workers or (os.cpu_count() or 1), len(items))
-    config = options.config
-    threads = min(config.threads, max(1, (os.cpu_count() or 1) // workers))
-    options = replace(options, config=replace(config, threads=threads))
+    config, cores = options.config, max(1, (os.cpu_count() or 1) // workers)
+    options = replace(options, config=replace(config, threads=min(config.threads, cores)), overlap=cores > 1)
     outcomes, todo = _looked_up(items, options, out)
     kept = len(outcomes)
     interrupted = False

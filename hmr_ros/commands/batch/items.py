@@ -20,6 +20,7 @@ _BAGS = (".bag", ".mcap", ".db3")
 _VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
 _CHUNK = 1 << 20
 _NOT_RESULTS = ("threads", "engine")  # settings that change how fast an answer comes, not the answer
+_NOT_RESULTS_OPTIONS = ("config", "overlap")  # the same among the options, whose settings are hashed by themselves
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Options:
     overlay: bool = True
     quality: bool = False
     fast: bool = False  # the networks and the lag of the live node
+    overlap: bool = True  # stages of a video at the same time, where a worker has more than one core
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def key_of(item: Item, options: Options) -> str:
     settings = asdict(options.config)
     for name in _NOT_RESULTS:
         settings.pop(name, None)
-    rest = {name: value for name, value in asdict(options).items() if name != "config"}
+    rest = {name: value for name, value in asdict(options).items() if name not in _NOT_RESULTS_OPTIONS}
     digest.update(json.dumps([__version__, item.kind, settings, rest], sort_keys=True, default=str).encode())
     source = Path(item.source)
     try:

@@ -12,7 +12,7 @@ from hmr_ros.commands.batch.work import Outcome
 from hmr_ros.commands.tracks import COLUMNS
 from hmr_ros.io.results import save_text
 
-_ITEM = ("name", "source", "kind", "status", "error", "frames", "people", "seconds", "attempts", "key")
+_ITEM = ("name", "source", "kind", "status", "error", "frames", "people", "seconds", "attempts", "peak_mb", "key")
 
 
 def save_manifest(out: Path, outcomes: Iterable[Outcome]) -> None:

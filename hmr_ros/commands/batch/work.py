@@ -39,6 +39,7 @@ class Outcome:
     frames: int = 0
     seconds: float = 0.0
     attempts: int = 1
+    peak_mb: float = 0.0  # memory that its worker had taken so far; 0: not known
     tracks: list[dict[str, Any]] = field(default_factory=list)  # see `TrackTable.rows`
 
     def save(self, folder: Path) -> None:
@@ -84,8 +85,9 @@ class Worker:
         rows = tracks.rows() if status == "done" else []
         seconds = time.monotonic() - start
         return Outcome(
-            item.name, item.source, item.kind, key, status, error, tracks.frames, seconds=seconds, tracks=rows
-        )
+            item.name, item.source, item.kind, key, status, error, tracks.frames, seconds=seconds, peak_mb=_peak_mb(),
+            tracks=rows,
+        )  # fmt: skip
 
     def _run(self, item: Item, folder: Path, tracks: TrackTable) -> int:
         options = self._options
@@ -96,13 +98,23 @@ class Worker:
             "built": self._built, "tracks": tracks,
         }  # fmt: skip
         if item.kind == "video":
-            return run(item.source, folder, options.config, overlay=options.overlay, **common)
+            return run(item.source, folder, options.config, overlay=options.overlay, overlap=options.overlap, **common)
         target, partial = folder / _BAG, folder / f"{_BAG}.partial"
         for old in (target, partial):
             shutil.rmtree(old, ignore_errors=True)
         code = bag(Path(item.source), partial, options.config, topic=None, **common)
         partial.rename(target)
         return code
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has had."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)  # bytes there, KiB elsewhere
 
 
 @contextmanager

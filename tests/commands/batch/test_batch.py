@@ -58,6 +58,7 @@ def test_results_are_those_of_single_runs_and_a_corrupt_item_does_not_stop_the_r
         "clip_0": "done", "clip_1": "done", "clip_2": "done", "clip_3": "done", "corrupt": "failed",
     }  # fmt: skip
     assert "complete" in items["corrupt"]["error"] and items["clip_0"]["frames"] == "4"
+    assert float(items["clip_0"]["peak_mb"]) > 20  # NumPy alone takes that
     tracks = rows(out / "tracks.csv")
     assert len(tracks) == 4 and {t["track_id"] for t in tracks} == {"0"}
     assert all(1 < float(t["distance_m"]) < 10 and t["frames"] == "4" for t in tracks)

@@ -59,6 +59,7 @@ def test_the_key_is_that_of_bytes_and_settings(folder):
     key = key_of(item, options)
     assert key == key_of(item, options)
     assert key == key_of(item, replace(options, config=with_values(HmrConfig(), {"threads": 1})))  # speed alone
+    assert key == key_of(item, replace(options, overlap=not options.overlap))
     others = [
         replace(options, config=with_values(HmrConfig(), {"recover": "kinematic"})),
         replace(options, camera_text="500,500,320,240"), replace(options, max_frames=3), replace(options, fast=True),
