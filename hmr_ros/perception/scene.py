@@ -1,16 +1,22 @@
-"""Whether an image shows another scene than the one before it: a folder of photos, a cut in a film."""
+"""Whether an image shows another scene than the one before it (a folder of photos, a cut in a film), and whether
+something stirs in it where nobody is known."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from hmr_ros.types import Floats, Image
+from hmr_ros.types import Bools, Floats, Image
 
 _SIDE, _SAMPLED_PX = 16, 64  # of the thumbnail that is compared, and of what it is made from
 _BLANK = 8.0  # standard deviation of grey levels below which an image shows nothing: a covered lens is no new scene
 # Correlation of thumbnails: 99 % of pairs of 60 photos have less than 0.53, two frames of one video 0.8 and more
 _ALIKE = 0.6
+_CELLS, _SAMPLES = 32, 160  # of the longer side: cells that are compared, and pixels that they are means of
+_STIRS = 14.0  # grey levels by which a cell, a mean of 25 pixels, changes where noise and compression do not
+_LEAST_CELLS = 2  # that must change
 
 
 class SceneMemory:
@@ -30,6 +36,34 @@ class SceneMemory:
         if last is None:
             return False
         return size != self._size or float((last * shown).mean() / (last.std() * shown.std())) < _ALIKE
+
+
+class StirWatch:
+    """Remembers how the image looked when it was last searched, and where people were."""
+
+    def __init__(self) -> None:
+        self._then: tuple[Floats, Bools] | None = None
+        self._now: tuple[Floats, Bools] | None = None
+
+    def stirs(self, image: Image, known: Sequence[Floats]) -> bool:
+        """Whether the BGR image [H,W,3] has changed outside the boxes [4] px of `known` people, present and past."""
+        height, width = image.shape[:2]
+        step, cell = max(1, max(height, width) // _SAMPLES), max(height, width) / _CELLS
+        size = max(1, round(width / cell)), max(1, round(height / cell))
+        cells = cv2.resize(image[::step, ::step], size, interpolation=cv2.INTER_AREA).astype(np.float64)
+        people = np.zeros(size[::-1], np.bool_)
+        for box in known:
+            low, high = np.floor(box[:2] / cell).astype(int), np.ceil(box[2:] / cell).astype(int) + 1
+            people[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = True
+        self._now = cells, people
+        if self._then is None or self._then[0].shape != cells.shape:
+            return True
+        changed = np.abs(cells - self._then[0]).max(-1) > _STIRS
+        return int((changed & ~people & ~self._then[1]).sum()) >= _LEAST_CELLS
+
+    def searched(self) -> None:
+        """The image that was asked about last has been searched."""
+        self._then = self._now
 
 
 def _thumbnail(image: Image) -> Floats:

@@ -9,6 +9,8 @@ from hmr_ros.errors import ConfigError
 from hmr_ros.perception.detector import Window
 
 _WHOLE_PERIOD_S = 0.5  # between two searches of the whole image while somebody is tracked; of given boxes: none
+# Where something stirs the whole image is searched sooner, but less and less often as long as nobody comes of it
+_SOONEST_S, _LATER, _LATEST_S = 0.06, 1.25, 0.2
 BLAZEPOSE_TILES = "0.6,0.4"  # what "auto" means here; `finders.settled` knows which detector looks
 _MIN_TILE_PX = 200  # below the 224 pixels of the detector a tile shows nothing new
 
@@ -49,21 +51,29 @@ class Search:
         self._due = 0.0
         self._last_ns: int | None = None
         self._whole_ns = 0
+        self._wait_s = _SOONEST_S
+
+    def found(self) -> None:
+        """Somebody new was found: more may come."""
+        self._wait_s = _SOONEST_S
 
     def skip(self, stamp_ns: int) -> None:
         """No time to search this frame: the round takes longer, it is not caught up in one go."""
         if self._last_ns is not None:
             self._last_ns = stamp_ns
 
-    def windows(self, width: int, height: int, stamp_ns: int, idle: bool) -> list[Window]:
-        """Windows to search now; `idle` = nobody is tracked, so the whole image is searched every time."""
+    def windows(self, width: int, height: int, stamp_ns: int, idle: bool, stirs: bool = False) -> list[Window]:
+        """Windows to search now; `idle` = nobody is tracked, so the whole image is searched every time; `stirs`:
+        something has changed where nobody is known."""
         first = self._last_ns is None
         if self._size != (width, height):
             self._size, self._tiles, self._next = (width, height), tiles(width, height, self._fractions), 0
         passed_s = 0.0 if self._last_ns is None else max(0.0, (stamp_ns - self._last_ns) * 1e-9)
         self._last_ns = stamp_ns
         chosen = []
-        if first or idle or stamp_ns - self._whole_ns >= self._whole_period_s * 1e9:
+        since_s = (stamp_ns - self._whole_ns) * 1e-9
+        if first or idle or since_s >= self._whole_period_s or (stirs and since_s >= self._wait_s):
+            self._wait_s = min(self._wait_s * _LATER, _LATEST_S) if stirs else _SOONEST_S
             chosen.append(whole(width, height))
             self._whole_ns = stamp_ns
         if first and self._first_frame:

@@ -10,14 +10,15 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hmr_ros.config import DetectorConfig, TrackerConfig
+from hmr_ros.perception.absent import Absent
 from hmr_ros.perception.appearance import colours
 from hmr_ros.perception.crop_check import CropCheck
 from hmr_ros.perception.detector import Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker, looked
-from hmr_ros.perception.likeness import covers, is_explained, meet, overlap, roi_distance, same_body
+from hmr_ros.perception.likeness import box, covers, is_explained, meet, overlap, roi_distance, same_body
 from hmr_ros.perception.occlusion import doubted, hidden, painted_out, shown_share
 from hmr_ros.perception.person import Person
-from hmr_ros.perception.scene import SceneMemory
+from hmr_ros.perception.scene import SceneMemory, StirWatch
 from hmr_ros.perception.search import Search
 from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track
 
@@ -25,6 +26,7 @@ _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
 _REJECTED_FOR_S = 0.5  # a proposal that was no person is not checked again for this long
 _STILL_THERE_S = 0.5  # for this long a person out of sight still explains what seems to be a part of them
+_SURE_OF_PLACE_S = 0.5  # for this long somebody in doubtful clothes where a lost person should be is that person
 _MAX_PUT_OFF = 10  # frames a search may be put off
 _ESTABLISHED = 10  # frames after which an identity is as good as an older one
 _SURPRISE = 0.1  # by so much an older identity may fit worse before it loses a body to a younger one
@@ -34,6 +36,7 @@ _CROWDED = 0.1  # share of a person's box in another's from which their clothes 
 _LEAST_SHOWN = 0.3  # share of a person's limb joints that nobody stands before, below which nothing is seen of them
 _ASTRAY = 0.15  # crop sides from a proposal to a body from which it may be another's
 _LEAST_NEW = 0.5  # the same of a new person
+_SURROUNDINGS = 0.08  # crop sides around a person's box where what stirs is theirs
 _MIXED = 0.4  # the same, from which their place is less certain
 
 
@@ -64,10 +67,12 @@ class PersonTracker:
     def reset(self) -> None:
         """Forget everybody; ids are not used again."""
         self._people: list[Person] = []
+        self._absent = Absent()
         self._rejected: list[tuple[int, Detection]] = []
         self._stamp_ns: int | None = None
         self._put_off = 0  # frames since the last search, when images come faster than they can be answered
         self._search.reset()
+        self._watch = StirWatch()
 
     def restart(self) -> None:
         """Forget everybody, and begin with the first id."""
@@ -96,7 +101,11 @@ class PersonTracker:
         self._follow(frame)
         if self._search_first:
             self._look_for_people(frame)
-        self._people = [p for p in self._people if not self._is_gone(p, frame)]
+        gone = [p for p in self._people if self._is_gone(p, frame)]
+        self._people = [p for p in self._people if p not in gone]
+        for person in gone:
+            if person.age > _FLEETING and person.answered:
+                self._absent.add(person)
         seen = [p for p in self._people if p.seen is not None]
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
@@ -126,6 +135,7 @@ class PersonTracker:
         self._stamp_ns = stamp_ns
         for person in self._people:
             person.advance(dt_s)
+        self._absent.advance(dt_s, self._config.remember_s)
         self._rejected = [(until, d) for until, d in self._rejected if until > stamp_ns]
 
     def _follow(self, frame: Frame) -> None:
@@ -235,8 +245,13 @@ class PersonTracker:
         height, width = frame.image.shape[:2]
         whole: list[Detection] = []
         parts: list[Detection] = []
-        for window in self._search.windows(width, height, frame.stamp_ns, idle):
-            proposed = whole if window.size_px >= max(width, height) else parts
+        stirs = self._watch.stirs(frame.image, [_around(p, width, height) for p in self._people])
+        for window in self._search.windows(width, height, frame.stamp_ns, idle, stirs):
+            if window.size_px >= max(width, height):
+                self._watch.searched()
+                proposed = whole
+            else:
+                proposed = parts
             proposed += self._detector(frame.image, window)
         found = [sorted(without_duplicates(d), key=lambda d: -d.roi.size_px) for d in (whole, parts)]
         return found[0] + found[1]
@@ -261,7 +276,8 @@ class PersonTracker:
             taken.add(j)
             keypoints = self._somebody(frame, proposals[j])
             if keypoints is not None:
-                if lost[i].is_other(colours(frame.image, keypoints)):
+                clothes, long = colours(frame.image, keypoints), lost[i].unseen_s > _SURE_OF_PLACE_S
+                if lost[i].is_other(clothes) or (long and lost[i].is_doubtful(clothes)):
                     taken.discard(j)  # perhaps somebody new
                 else:
                     lost[i].observe(keypoints)
@@ -272,9 +288,16 @@ class PersonTracker:
         keypoints = self._somebody(frame, proposal, known)
         if keypoints is None:
             return
-        self._people.append(Person(self._next_id, keypoints))
-        self._people[-1].wears(colours(frame.image, keypoints))
-        self._next_id += 1
+        self._search.found()
+        clothes = colours(frame.image, keypoints)
+        person = self._absent.back(keypoints, clothes)
+        if person is not None:
+            person.comes_back(keypoints)
+        else:
+            person = Person(self._next_id, keypoints)
+            person.wears(clothes)
+            self._next_id += 1
+        self._people.append(person)
 
     def _somebody(self, frame: Frame, proposal: Detection, known: list[Keypoints] | None = None) -> Keypoints | None:
         """Landmarks of a proposal that is none of the `known` people (those who are seen) nor a part of one; where it
@@ -325,6 +348,12 @@ class PersonTracker:
         margin = roi.size_px / 2
         x, y = roi.center_px
         return not (-margin < x < width + margin and -margin < y < height + margin)
+
+
+def _around(person: Person, width: int, height: int) -> Floats:
+    """Box [4] px that holds a person's limbs and shadows of them."""
+    margin = _SURROUNDINGS * person.last.next_roi.size_px
+    return box(person.last, width, height) + margin * np.array([-1.0, -1.0, 1.0, 1.0])
 
 
 def _owns(rival: Person, person: Person, look: _Look) -> bool:
