@@ -24,8 +24,8 @@ def crowd(humans: HumansTable, truth: HumansTable) -> tuple[dict[str, Any], Ints
     """Figures of a truth with several people, and the row pairs [M,2] (humans, truth) of those who were found.
 
     Where the truth says which joints are visible, a found person is held against the visible part of each true one
-    (`visible_overlap`): where the rest is nobody can see. The same with boxes around all 24 joints, in the image or not,
-    is in `recall_whole`, `precision_whole` and `idf1_whole`. People of whom less than a third is visible may be found
+    (`visible_overlap`): where the rest is nobody can see. `recall_whole`, `precision_whole` and `idf1_whole` are the
+    same with boxes around all 24 joints, in the image or not. People of whom less than a third is visible may be found
     or not: who is found in their place counts nowhere. `missed` counts the others; `reported_twice` pairs of found
     people whose boxes overlap by more than 0.8.
     """
