@@ -17,6 +17,7 @@ _ALIKE = 0.6
 _CELLS, _SAMPLES = 32, 160  # of the longer side: cells that are compared, and pixels that they are means of
 _STIRS = 14.0  # grey levels by which a cell, a mean of 25 pixels, changes where noise and compression do not
 _LEAST_CELLS = 2  # that must change
+_MOMENT = 3  # images between two that are compared: from one to the next people hardly move
 
 
 class SceneMemory:
@@ -39,14 +40,15 @@ class SceneMemory:
 
 
 class StirWatch:
-    """Remembers how the image looked when it was last searched, and where people were."""
+    """Remembers whether something has moved since the image was last searched, but for people who are known."""
 
     def __init__(self) -> None:
-        self._then: tuple[Floats, Bools] | None = None
-        self._now: tuple[Floats, Bools] | None = None
+        self._then: tuple[Floats, Bools] | None = None  # the image a moment ago, and where people were
+        self._age = 0
+        self._stirred = True
 
     def stirs(self, image: Image, known: Sequence[Floats]) -> bool:
-        """Whether the BGR image [H,W,3] has changed outside the boxes [4] px of `known` people, present and past."""
+        """Whether anything moved outside the boxes [4] px of `known` people; for each BGR image [H,W,3] in turn."""
         height, width = image.shape[:2]
         step, cell = max(1, max(height, width) // _SAMPLES), max(height, width) / _CELLS
         size = max(1, round(width / cell)), max(1, round(height / cell))
@@ -55,15 +57,19 @@ class StirWatch:
         for box in known:
             low, high = np.floor(box[:2] / cell).astype(int), np.ceil(box[2:] / cell).astype(int) + 1
             people[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = True
-        self._now = cells, people
         if self._then is None or self._then[0].shape != cells.shape:
-            return True
-        changed = np.abs(cells - self._then[0]).max(-1) > _STIRS
-        return int((changed & ~people & ~self._then[1]).sum()) >= _LEAST_CELLS
+            self._stirred = True
+        else:
+            moved = (np.abs(cells - self._then[0]).max(-1) > _STIRS) & ~people & ~self._then[1]
+            self._stirred |= int(moved.sum()) >= _LEAST_CELLS
+        self._age += 1
+        if self._then is None or self._age >= _MOMENT:
+            self._then, self._age = (cells, people), 0
+        return self._stirred
 
     def searched(self) -> None:
         """The image that was asked about last has been searched."""
-        self._then = self._now
+        self._stirred = False
 
 
 def _thumbnail(image: Image) -> Floats:
