@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from hmr_ros.perception.detector import Window
 from hmr_ros.types import Bools, Floats, Image
 
 _SIDE, _SAMPLED_PX = 16, 64  # of the thumbnail that is compared, and of what it is made from
@@ -45,31 +46,38 @@ class StirWatch:
     def __init__(self) -> None:
         self._then: tuple[Floats, Bools] | None = None  # the image a moment ago, and where people were
         self._age = 0
-        self._stirred = True
+        self._cell = 1.0  # px
+        self._stirred = np.zeros((0, 0), np.bool_)
 
-    def stirs(self, image: Image, known: Sequence[Floats]) -> bool:
-        """Whether anything moved outside the boxes [4] px of `known` people; for each BGR image [H,W,3] in turn."""
+    def stirs(self, image: Image, known: Sequence[Floats]) -> Floats:
+        """Where anything moved outside the boxes [4] px of `known` people: points [N,2] px, none where too little did;
+        for each BGR image [H,W,3] in turn."""
         height, width = image.shape[:2]
         step, cell = max(1, max(height, width) // _SAMPLES), max(height, width) / _CELLS
         size = max(1, round(width / cell)), max(1, round(height / cell))
         cells = cv2.resize(image[::step, ::step], size, interpolation=cv2.INTER_AREA).astype(np.float64)
+        self._cell = cell
         people = np.zeros(size[::-1], np.bool_)
         for box in known:
             low, high = np.floor(box[:2] / cell).astype(int), np.ceil(box[2:] / cell).astype(int) + 1
             people[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = True
-        if self._then is None or self._then[0].shape != cells.shape:
-            self._stirred = True
+        if self._then is None or self._stirred.shape != people.shape:
+            self._then, self._stirred = None, np.zeros_like(people)
         else:
-            moved = (np.abs(cells - self._then[0]).max(-1) > _STIRS) & ~people & ~self._then[1]
-            self._stirred |= int(moved.sum()) >= _LEAST_CELLS
+            self._stirred |= (np.abs(cells - self._then[0]).max(-1) > _STIRS) & ~people & ~self._then[1]
         self._age += 1
         if self._then is None or self._age >= _MOMENT:
             self._then, self._age = (cells, people), 0
-        return self._stirred
+        rows, columns = np.nonzero(self._stirred)
+        points = cell * (np.stack([columns, rows], 1) + 0.5)
+        return points if len(points) >= _LEAST_CELLS else points[:0]
 
-    def searched(self) -> None:
-        """The image that was asked about last has been searched."""
-        self._stirred = False
+    def searched(self, window: Window) -> None:
+        """It has been looked for who moves in this window."""
+        low = np.array([window.left_px, window.top_px]) / self._cell
+        high = low + window.size_px / self._cell
+        x, y = (slice(max(round(float(a)), 0), max(round(float(b)), 0)) for a, b in zip(low, high, strict=True))
+        self._stirred[y, x] = False
 
 
 def _thumbnail(image: Image) -> Floats:

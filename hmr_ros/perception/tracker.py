@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from hmr_ros.config import DetectorConfig, TrackerConfig
 from hmr_ros.perception.absent import Absent
 from hmr_ros.perception.appearance import colours
-from hmr_ros.perception.crop_check import CropCheck
+from hmr_ros.perception.crop_check import CropCheck, limb_distance
 from hmr_ros.perception.detector import Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker, looked
 from hmr_ros.perception.likeness import box, covers, is_explained, meet, overlap, roi_distance, same_body
@@ -24,6 +24,7 @@ from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track
 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
+_SAME_HIPS, _SAME_LIMBS = 0.1, 0.09  # the same for certain; farther off, as long as limbs are so near each other
 _REJECTED_FOR_S = 0.5  # a proposal that was no person is not checked again for this long
 _STILL_THERE_S = 0.5  # for this long a person out of sight still explains what seems to be a part of them
 _SURE_OF_PLACE_S = 0.5  # for this long somebody in doubtful clothes where a lost person should be is that person
@@ -247,18 +248,15 @@ class PersonTracker:
         parts: list[Detection] = []
         stirs = self._watch.stirs(frame.image, [_around(p, width, height) for p in self._people])
         for window in self._search.windows(width, height, frame.stamp_ns, idle, stirs):
-            if window.size_px >= max(width, height):
-                self._watch.searched()
-                proposed = whole
-            else:
-                proposed = parts
+            self._watch.searched(window)
+            proposed = whole if window.size_px >= max(width, height) else parts
             proposed += self._detector(frame.image, window)
         found = [sorted(without_duplicates(d), key=lambda d: -d.roi.size_px) for d in (whole, parts)]
         return found[0] + found[1]
 
     def _is_known(self, d: Detection) -> bool:
         for person in self._people:
-            if person.here and roi_distance(d.roi, person.last.next_roi) < _NEAR_TRACK:
+            if person.here and _is_proposed(person, d):
                 return True
         return any(roi_distance(d.roi, old.roi) < _NEAR_TRACK / 2 for _, old in self._rejected)
 
@@ -348,6 +346,16 @@ class PersonTracker:
         margin = roi.size_px / 2
         x, y = roi.center_px
         return not (-margin < x < width + margin and -margin < y < height + margin)
+
+
+def _is_proposed(person: Person, d: Detection) -> bool:
+    """Whether a proposal is a person who is seen: hips in one place and, where they are a little apart and the detector
+    has key points, limbs too."""
+    roi = person.last.next_roi
+    apart = roi_distance(d.roi, roi)
+    if apart > _NEAR_TRACK or apart < _SAME_HIPS or d.points is None:
+        return apart <= _NEAR_TRACK
+    return limb_distance(d.points, person.last, min(roi.size_px, d.roi.size_px)) < _SAME_LIMBS
 
 
 def _around(person: Person, width: int, height: int) -> Floats:
