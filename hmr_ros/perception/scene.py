@@ -59,7 +59,7 @@ class StirWatch:
         self._cell = cell
         people = np.zeros(size[::-1], np.bool_)
         for box in known:
-            low, high = np.floor(box[:2] / cell).astype(int), np.ceil(box[2:] / cell).astype(int) + 1
+            low, high = np.floor(box[:2] / cell).astype(int), np.ceil(box[2:] / cell).astype(int)
             people[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = True
         if self._then is None or self._stirred.shape != people.shape:
             self._then, self._stirred = None, np.zeros_like(people)

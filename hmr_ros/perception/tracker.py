@@ -37,7 +37,6 @@ _CROWDED = 0.1  # share of a person's box in another's from which their clothes 
 _LEAST_SHOWN = 0.3  # share of a person's limb joints that nobody stands before, below which nothing is seen of them
 _ASTRAY = 0.15  # crop sides from a proposal to a body from which it may be another's
 _LEAST_NEW = 0.5  # the same of a new person
-_SURROUNDINGS = 0.08  # crop sides around a person's box where what stirs is theirs
 _MIXED = 0.4  # the same, from which their place is less certain
 
 
@@ -246,7 +245,7 @@ class PersonTracker:
         height, width = frame.image.shape[:2]
         whole: list[Detection] = []
         parts: list[Detection] = []
-        stirs = self._watch.stirs(frame.image, [_around(p, width, height) for p in self._people])
+        stirs = self._watch.stirs(frame.image, [box(p.last, width, height) for p in self._people])
         for window in self._search.windows(width, height, frame.stamp_ns, idle, stirs):
             self._watch.searched(window)
             proposed = whole if window.size_px >= max(width, height) else parts
@@ -356,12 +355,6 @@ def _is_proposed(person: Person, d: Detection) -> bool:
     if apart > _NEAR_TRACK or apart < _SAME_HIPS or d.points is None:
         return apart <= _NEAR_TRACK
     return limb_distance(d.points, person.last, min(roi.size_px, d.roi.size_px)) < _SAME_LIMBS
-
-
-def _around(person: Person, width: int, height: int) -> Floats:
-    """Box [4] px that holds a person's limbs and shadows of them."""
-    margin = _SURROUNDINGS * person.last.next_roi.size_px
-    return box(person.last, width, height) + margin * np.array([-1.0, -1.0, 1.0, 1.0])
 
 
 def _owns(rival: Person, person: Person, look: _Look) -> bool:
