@@ -155,7 +155,7 @@ def error_mm(found: Floats, true: Floats, turns: int) -> float:
 
 
 def panel(image: Image, people: list[Floats], title: str, side: int = 240) -> Image:
-    """A small picture with joints."""
+    """A small image with joints."""
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     for joints in people:
         for x, y in np.nan_to_num(joints) * side / SIDE_PX:
