@@ -179,7 +179,19 @@ class TrackerConfig:
         0.5, "a tracked person is lost in this frame below this score", at_least=0, at_most=1, when=LIVE
     )
     max_occlusion_s: float = option(
-        1.5, "seconds for which the id of a person out of sight is kept", at_least=0, at_most=_LONGEST_S, when=LIVE
+        1.5,
+        "seconds for which a person out of sight is looked for where they should be",
+        at_least=0,
+        at_most=_LONGEST_S,
+        when=LIVE,
+    )
+    remember_s: float = option(
+        10.0,
+        "seconds within which somebody who left, or was lost for longer, gets their id again when place, size and"
+        " clothes say that it is them; 0: never",
+        at_least=0,
+        at_most=_LONGEST_S,
+        when=LIVE,
     )
     landmark_network: str = option(
         "auto",

@@ -6,6 +6,7 @@ import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED
 from hmr_ros.perception.detector import BODY_SCALE
+from hmr_ros.perception.occlusion import hidden
 from hmr_ros.types import Floats, Frame, Keypoints, Roi
 
 _SAME_BODY = 0.15  # mean landmark distance, as a share of the crop's side, below which two bodies are one
@@ -16,6 +17,7 @@ _SEEN = 0.5  # confidence from which a landmark counts as seen
 _LARGER = 2.2  # times the size of a new person from which a body that holds theirs owns them
 _ON_JOINT = 0.06  # crop sides within which a joint lies on a known person's
 _EXPLAINED = 0.5  # share of such joints from which a new person is made up of known ones
+_ON_KNOWN = 0.4  # share of the joints that are seen, on a person so near that a part of them may look like another
 _OTHER_SIDE = np.array(BLAZEPOSE_MIRRORED)[BLAZEPOSE_LIMBS]
 _OUTLINE = np.r_[BLAZEPOSE["nose"], BLAZEPOSE_LIMBS]
 
@@ -31,14 +33,16 @@ def covers(known: Keypoints, other: Keypoints, frame: Frame, near_only: bool = F
     """Whether `other` is made up of parts of a known person.
 
     Of a person so near that most of the body is out of sight, the networks tend to see a second, smaller one;
-    `near_only` asks for that case alone, which holds at any time and not only for new people.
+    `near_only` asks for that case alone, which holds at any time and not only for new people; then a good part of
+    `other` lies on the known body too, and not merely in its box.
     """
     height, width = frame.image.shape[:2]
     a, b = box(known, width, height), box(other, width, height)
     common = _common(a, b)
     sides = known.next_roi.size_px, other.next_roi.size_px
     if sides[0] > _TRUNCATED * min(height, width) and sides[0] > 1.2 * sides[1]:
-        return bool(common > 0.3 * min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])))
+        part = bool(common > 0.3 * min(np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])))
+        return part and (not near_only or _on(known, other))
     return not near_only and bool(common > _COVERED * np.prod(np.maximum(b[2:] - b[:2], 1)))
 
 
@@ -59,6 +63,13 @@ def is_explained(new: Keypoints, known: list[Keypoints], frame: Frame) -> bool:
             apart = np.linalg.norm(limbs[:, :2] - body.keypoints_2d[names, :2], axis=-1)
             near |= apart < _ON_JOINT * min(new.next_roi.size_px, body.next_roi.size_px)
     return float(near[rows].mean()) > _EXPLAINED
+
+
+def _on(known: Keypoints, new: Keypoints) -> bool:
+    """Whether a good part of somebody is seen where a known person's body is."""
+    inside = hidden(new, [known])[BLAZEPOSE_LIMBS]
+    seen = new.keypoints_2d[BLAZEPOSE_LIMBS, 2] > _SEEN
+    return float(inside[seen].mean() if seen.sum() >= 4 else 1.0) > _ON_KNOWN
 
 
 def overlap(a: Keypoints, b: Keypoints, frame: Frame) -> float:

@@ -87,6 +87,14 @@ class Person:
             self.nearness += _LEARN * (float(np.log(px_per_metre(keypoints))) - self.nearness)
         self._remember_bones(keypoints)
 
+    def comes_back(self, keypoints: Keypoints) -> None:
+        """Seen again after so long that nothing was expected."""
+        self.motion = RoiMotion(keypoints.next_roi)
+        self._sides = SideMemory(keypoints)
+        self.was_seen = False
+        self.observe(keypoints)
+        self.nearness = float(np.log(px_per_metre(keypoints)))
+
     def wears(self, colours: Floats) -> None:
         """What was seen of the clothes in a frame in which nobody stood before them."""
         known = np.where(np.isfinite(colours), colours, self.colours)

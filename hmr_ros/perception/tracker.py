@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hmr_ros.config import DetectorConfig, TrackerConfig
+from hmr_ros.perception.absent import Absent
 from hmr_ros.perception.appearance import colours
-from hmr_ros.perception.crop_check import CropCheck
-from hmr_ros.perception.detector import Finder, without_duplicates
+from hmr_ros.perception.crop_check import CropCheck, limb_distance
+from hmr_ros.perception.detector import BODY_SCALE, Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker, looked
-from hmr_ros.perception.likeness import covers, is_explained, meet, overlap, roi_distance, same_body
+from hmr_ros.perception.likeness import box, is_explained, meet, overlap, roi_distance
+from hmr_ros.perception.looks import ESTABLISHED, SURPRISE, Look, owns, settled
 from hmr_ros.perception.occlusion import doubted, hidden, painted_out, shown_share
 from hmr_ros.perception.person import Person
-from hmr_ros.perception.scene import SceneMemory
+from hmr_ros.perception.scene import SceneMemory, StirWatch
 from hmr_ros.perception.search import Search
-from hmr_ros.types import Detection, Floats, Frame, Keypoints, Roi, Track
+from hmr_ros.types import Detection, Frame, Keypoints, Roi, Track
 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
+_SAME_HIPS, _SAME_LIMBS = 0.1, 0.09  # the same for certain; farther off, as long as limbs are so near each other
 _REJECTED_FOR_S = 0.5  # a proposal that was no person is not checked again for this long
 _STILL_THERE_S = 0.5  # for this long a person out of sight still explains what seems to be a part of them
+_SURE_OF_PLACE_S = 0.5  # for this long somebody in doubtful clothes where a lost person should be is that person
 _MAX_PUT_OFF = 10  # frames a search may be put off
-_ESTABLISHED = 10  # frames after which an identity is as good as an older one
-_SURPRISE = 0.1  # by so much an older identity may fit worse before it loses a body to a younger one
 _NEAR_PEOPLE = 3  # who are followed in every frame, however late it is
 _FLEETING = 3  # frames after which somebody who was lost is waited for
 _CROWDED = 0.1  # share of a person's box in another's from which their clothes are not learned
 _LEAST_SHOWN = 0.3  # share of a person's limb joints that nobody stands before, below which nothing is seen of them
+_SURE = 0.85  # score of a proposal that is looked at again without those before it, in photos and files
 _ASTRAY = 0.15  # crop sides from a proposal to a body from which it may be another's
 _LEAST_NEW = 0.5  # the same of a new person
 _MIXED = 0.4  # the same, from which their place is less certain
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What was seen where somebody was expected."""
-
-    person: Person
-    keypoints: Keypoints
-    colours: Floats
-    beside: bool  # somebody else is known to be near
 
 
 class PersonTracker:
@@ -64,10 +56,12 @@ class PersonTracker:
     def reset(self) -> None:
         """Forget everybody; ids are not used again."""
         self._people: list[Person] = []
+        self._absent = Absent()
         self._rejected: list[tuple[int, Detection]] = []
         self._stamp_ns: int | None = None
         self._put_off = 0  # frames since the last search, when images come faster than they can be answered
         self._search.reset()
+        self._watch = StirWatch()
 
     def restart(self) -> None:
         """Forget everybody, and begin with the first id."""
@@ -96,7 +90,11 @@ class PersonTracker:
         self._follow(frame)
         if self._search_first:
             self._look_for_people(frame)
-        self._people = [p for p in self._people if not self._is_gone(p, frame)]
+        gone = [p for p in self._people if self._is_gone(p, frame)]
+        self._people = [p for p in self._people if p not in gone]
+        for person in gone:
+            if person.age > _FLEETING and person.answered:
+                self._absent.add(person)
         seen = [p for p in self._people if p.seen is not None]
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
@@ -126,6 +124,7 @@ class PersonTracker:
         self._stamp_ns = stamp_ns
         for person in self._people:
             person.advance(dt_s)
+        self._absent.advance(dt_s, self._config.remember_s)
         self._rejected = [(until, d) for until, d in self._rejected if until > stamp_ns]
 
     def _follow(self, frame: Frame) -> None:
@@ -134,9 +133,9 @@ class PersonTracker:
         followed = [p for p in self._people if not p.rests]
         seen = [p for p in followed if p.unseen_s == 0]
         lost = sorted((p for p in followed if p.unseen_s > 0), key=lambda p: p.unseen_s)[:1]
-        looks = _settled(self._looks(frame, seen), frame)
+        looks = settled(self._looks(frame, seen), frame)
         beaten = [p for p in seen if all(k.person is not p for k in looks)] if len(seen) > 1 else []
-        looks = _settled(looks + self._looks(frame, beaten + lost, looks), frame)
+        looks = settled(looks + self._looks(frame, beaten + lost, looks), frame)
         for look in looks:
             others = [overlap(look.keypoints, o.keypoints, frame) for o in looks if o is not look]
             among = max(others, default=0.0)
@@ -149,13 +148,13 @@ class PersonTracker:
         self._frames += 1
         if not self._hurried:
             return
-        followed = [p for p in self._people if p.was_seen and p.age > _ESTABLISHED]
+        followed = [p for p in self._people if p.was_seen and p.age > ESTABLISHED]
         # in coarse steps, so that people of one size do not change places
         followed.sort(key=lambda p: (-round(4 * np.log2(p.last.next_roi.size_px)), p.track_id))
         for person in followed[_NEAR_PEOPLE:]:
             person.rests = (person.track_id + self._frames) % 2 == 0
 
-    def _looks(self, frame: Frame, people: list[Person], looks: Sequence[_Look] = ()) -> list[_Look]:
+    def _looks(self, frame: Frame, people: list[Person], looks: Sequence[Look] = ()) -> list[Look]:
         """What is seen where `people` are expected, the nearest first: who is before others is painted out of what
         these are looked for in, as are those of `looks`."""
         looks, queue, yielded = list(looks), sorted(people, key=lambda p: -p.nearness), set()
@@ -169,7 +168,7 @@ class PersonTracker:
             if look is None:
                 continue
             rival = min(queue, key=lambda p: p.surprise(look.keypoints, look.colours), default=None)
-            if rival is not None and person not in yielded and _owns(rival, person, look):
+            if rival is not None and person not in yielded and owns(rival, person, look):
                 yielded.add(person)  # who was thought to be behind is in front
                 queue.remove(rival)
                 queue[:0] = [rival, person]
@@ -178,17 +177,17 @@ class PersonTracker:
             looks.append(look)
         return looks[before:]
 
-    def _without_another(self, frame: Frame, look: _Look, others: list[Keypoints]) -> _Look:
+    def _without_another(self, frame: Frame, look: Look, others: list[Keypoints]) -> Look:
         """The better of a look that seems to show another's body and of one in which that body is painted out."""
         again = self._look(frame, look.person, [*others, look.keypoints])
         if again is None:
             return look
         surprise = [look.person.surprise(k.keypoints, k.colours) for k in (look, again)]
-        return again if surprise[1] + _SURPRISE < surprise[0] else look
+        return again if surprise[1] + SURPRISE < surprise[0] else look
 
     def _look(
         self, frame: Frame, person: Person, others: list[Keypoints], farther: Sequence[Keypoints] = ()
-    ) -> _Look | None:
+    ) -> Look | None:
         """What is seen where `person` is expected, without those of the `others` who are there too, and without those
         who are expected behind."""
         roi = person.expected_roi()
@@ -206,7 +205,7 @@ class PersonTracker:
                 return None
             keypoints = doubted(keypoints, covered)
         beside = any(p is not person and meet(keypoints, p.last, p.motion.roi) for p in self._people)
-        return _Look(person, keypoints, colours(frame.image, keypoints), beside)
+        return Look(person, keypoints, colours(frame.image, keypoints), beside)
 
     def _least_score(self, person: Person) -> float:
         return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
@@ -235,7 +234,9 @@ class PersonTracker:
         height, width = frame.image.shape[:2]
         whole: list[Detection] = []
         parts: list[Detection] = []
-        for window in self._search.windows(width, height, frame.stamp_ns, idle):
+        stirs = self._watch.stirs(frame.image, [box(p.last, width, height) for p in self._people])
+        for window in self._search.windows(width, height, frame.stamp_ns, idle, stirs):
+            self._watch.searched(window)
             proposed = whole if window.size_px >= max(width, height) else parts
             proposed += self._detector(frame.image, window)
         found = [sorted(without_duplicates(d), key=lambda d: -d.roi.size_px) for d in (whole, parts)]
@@ -243,7 +244,7 @@ class PersonTracker:
 
     def _is_known(self, d: Detection) -> bool:
         for person in self._people:
-            if person.here and roi_distance(d.roi, person.last.next_roi) < _NEAR_TRACK:
+            if person.here and _is_proposed(person, d):
                 return True
         return any(roi_distance(d.roi, old.roi) < _NEAR_TRACK / 2 for _, old in self._rejected)
 
@@ -261,7 +262,8 @@ class PersonTracker:
             taken.add(j)
             keypoints = self._somebody(frame, proposals[j])
             if keypoints is not None:
-                if lost[i].is_other(colours(frame.image, keypoints)):
+                clothes, long = colours(frame.image, keypoints), lost[i].unseen_s > _SURE_OF_PLACE_S
+                if lost[i].is_other(clothes) or (long and lost[i].is_doubtful(clothes)):
                     taken.discard(j)  # perhaps somebody new
                 else:
                     lost[i].observe(keypoints)
@@ -272,9 +274,16 @@ class PersonTracker:
         keypoints = self._somebody(frame, proposal, known)
         if keypoints is None:
             return
-        self._people.append(Person(self._next_id, keypoints))
-        self._people[-1].wears(colours(frame.image, keypoints))
-        self._next_id += 1
+        self._search.found()
+        clothes = colours(frame.image, keypoints)
+        person = self._absent.back(keypoints, clothes)
+        if person is not None:
+            person.comes_back(keypoints)
+        else:
+            person = Person(self._next_id, keypoints)
+            person.wears(clothes)
+            self._next_id += 1
+        self._people.append(person)
 
     def _somebody(self, frame: Frame, proposal: Detection, known: list[Keypoints] | None = None) -> Keypoints | None:
         """Landmarks of a proposal that is none of the `known` people (those who are seen) nor a part of one; where it
@@ -283,22 +292,29 @@ class PersonTracker:
         known = seen if known is None else known
         keypoints = self._confirmed(frame, proposal)
         if keypoints is None:
-            return None
+            near = [k for k in seen if _is_at(k, proposal)] if self._search_first and proposal.score > _SURE else []
+            return self._behind(frame, proposal, near, known) if near else None
         explained = is_explained(keypoints, known, frame)
         if not explained and (not seen or roi_distance(proposal.roi, keypoints.next_roi) < _ASTRAY):
             return keypoints
         # the crop shows somebody else, who is known or not
         before = [k for k in seen if meet(k, keypoints, keypoints.next_roi)] or [keypoints]
-        image = painted_out(frame.image, before, proposal.roi)
-        again = self._confirmed(replace(frame, image=image), proposal)
-        if again is not None and not is_explained(again, known, frame):
-            behind = hidden(again, before)
-            if shown_share(again, behind) >= _LEAST_NEW:
-                return doubted(again, behind)
-        if explained:
+        again = self._behind(frame, proposal, before, known)
+        if again is None and explained:
             self._reject(frame, proposal)
             return None
-        return keypoints
+        return again or keypoints
+
+    def _behind(
+        self, frame: Frame, proposal: Detection, before: list[Keypoints], known: list[Keypoints]
+    ) -> Keypoints | None:
+        """Landmarks of a proposal that is none of the `known` people, where those `before` are painted out."""
+        image = painted_out(frame.image, before, proposal.roi)
+        again = self._confirmed(replace(frame, image=image), proposal)
+        if again is None or is_explained(again, known, frame):
+            return None
+        covered = hidden(again, before)
+        return doubted(again, covered) if shown_share(again, covered) >= _LEAST_NEW else None
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
         """Landmarks of a proposal in the crop that they give themselves, or None for a false alarm."""
@@ -327,34 +343,17 @@ class PersonTracker:
         return not (-margin < x < width + margin and -margin < y < height + margin)
 
 
-def _owns(rival: Person, person: Person, look: _Look) -> bool:
-    """Whether the body that was seen where `person` is expected is the rival's."""
-    surprise = [p.surprise(look.keypoints, look.colours) for p in (rival, person)]
-    return surprise[0] + _SURPRISE < surprise[1]
+def _is_proposed(person: Person, d: Detection) -> bool:
+    """Whether a proposal is a person who is seen: hips in one place and, where they are a little apart and the detector
+    has key points, limbs too."""
+    roi = person.last.next_roi
+    apart = roi_distance(d.roi, roi)
+    if apart > _NEAR_TRACK or apart < _SAME_HIPS or d.points is None:
+        return apart <= _NEAR_TRACK
+    return limb_distance(d.points, person.last, min(roi.size_px, d.roi.size_px)) < _SAME_LIMBS
 
 
-def _settled(looks: list[_Look], frame: Frame) -> list[_Look]:
-    """Looks that fell on different bodies: of two on one body that remains whose person was expected there."""
-    left = [k for k in looks if not k.person.is_other(k.colours) or (k.person.was_seen and not k.beside)]
-    for a, b in combinations(looks, 2):
-        if not (a in left and b in left):
-            continue
-        older, younger = sorted((a, b), key=lambda k: k.person.track_id)
-        if covers(older.keypoints, younger.keypoints, frame, near_only=True):
-            left.remove(younger)
-        elif covers(younger.keypoints, older.keypoints, frame, near_only=True):
-            left.remove(older)
-        elif same_body(a.keypoints, b.keypoints):
-            left.remove(_loser(older, younger))
-    return left
-
-
-def _loser(older: _Look, younger: _Look) -> _Look:
-    """Who of two does not own the body that both looks show: who was out of sight, who is hardly known, or who is
-    expected elsewhere, in another size or other clothes."""
-    if older.person.was_seen != younger.person.was_seen:
-        return younger if older.person.was_seen else older
-    if min(older.person.age, younger.person.age) <= _ESTABLISHED:
-        return younger
-    surprise = [k.person.surprise(k.keypoints, k.colours) for k in (older, younger)]
-    return older if surprise[0] > surprise[1] + _SURPRISE else younger
+def _is_at(body: Keypoints, proposal: Detection) -> bool:
+    """Whether a body may hide a part of somebody who is proposed."""
+    reach = proposal.roi.size_px / (2 * BODY_SCALE)
+    return bool((np.abs(body.keypoints_2d[:, :2] - proposal.roi.center_px) < reach).all(1).any())

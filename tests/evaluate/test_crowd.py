@@ -83,3 +83,22 @@ def test_errors_behind_others_stand_apart(truth, tmp_path):
     joints[arrays["person"] == 1, 20] += [0.0, 0.3, 0.0]  # a wrist
     result = changed(tmp_path / "truth.npz", tmp_path, joints=joints)
     assert result["pa_mpjpe_limbs_occluded_mm"] > 10 and result["pa_mpjpe_limbs_clear_mm"] < 1e-6
+
+
+def test_nobody_has_to_guess_where_hidden_limbs_are(truth, tmp_path):
+    """The lower half of one person is out of sight, and found far from where it is."""
+    arrays = load_arrays(truth)
+    upper = np.zeros(24, np.bool_)
+    upper[[0, 3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]] = True
+    person = arrays["person"] == 1
+    visible = np.where(person[:, None], upper, True)
+    save_arrays(tmp_path / "truth.npz", **arrays | {"visible": visible, "visible_share": np.ones(3 * FRAMES)})
+    points = arrays["joints_2d"].copy()
+    low = points.min((0, 1), keepdims=True)[0]
+    points[np.ix_(person, ~upper)] = low - 80.0
+    result = changed(tmp_path / "truth.npz", tmp_path, joints_2d=points)
+    assert result["crowd_recall"] == result["crowd_precision"] == result["idf1"] == 1
+    assert result["recall_whole"] == result["precision_whole"] == pytest.approx(2 / 3)
+    points[np.ix_(person, upper)] -= 80.0
+    result = changed(tmp_path / "truth.npz", tmp_path, joints_2d=points)
+    assert result["missed"] == result["false_people"] == FRAMES

@@ -67,3 +67,16 @@ def test_bodies_meet_where_their_landmarks_would():
     assert meet(body(320, 240, 200), known, known.next_roi)
     assert not meet(body(600, 240, 200), known, known.next_roi)
     assert meet(body(600, 240, 200), known, Roi(np.array([580.0, 240.0]), 250.0, 0.0))
+
+
+def test_nobody_is_a_part_of_a_near_person_for_lying_in_their_box_alone():
+    """Of the near one the head and the shoulders fill a corner, and their hips are far below the image."""
+    near = body(300, 240, 900)
+    points = near.keypoints_2d.copy()
+    points[:, :2] = [560, 380]
+    points[:, :2] += 90 * (np.random.default_rng(5).random((33, 2)) - 0.5)
+    points[0, :2] = [20, 10]  # one finger reaches far, so that the box is large
+    near = replace(near, keypoints_2d=points)
+    apart, on = body(200, 150, 160, seed=3), body(560, 380, 60, seed=4)
+    assert overlap(apart, near, FRAME) > 0.8
+    assert not covers(near, apart, FRAME, near_only=True) and covers(near, on, FRAME, near_only=True)
