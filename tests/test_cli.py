@@ -78,6 +78,17 @@ def test_a_run_with_a_tilted_camera_over_a_floor(tmp_path, clip, capsys):
     assert "root_tilt_deg" not in capsys.readouterr().out
 
 
+def test_options_go_before_an_orientation_in_a_file(tmp_path, clip):
+    folder, camera = clip
+    (tmp_path / "c.yaml").write_text("camera: {orientation: [-0.5, 0.5, -0.5, 0.5]}")
+    video = ["run", str(folder / "clip.mp4"), "--camera", camera, "--no-overlay", "--max-frames", "2"]
+    for options, R in ((), rotation_of_tilt(0, 0)), (("--camera-pitch", "-10"), rotation_of_tilt(-10, 0)):
+        assert main([*video, "--out", str(tmp_path), "--config", str(tmp_path / "c.yaml"), *options]) == 0
+        table = load_humans(tmp_path / "humans.npz")
+        np.testing.assert_allclose(table.R_world_camera[0], R, atol=1e-9)
+        assert set(table.gravity_source) == {GravitySource.PARAMETER}
+
+
 def test_a_tilt_that_no_camera_has(tmp_path, clip, capsys):
     options = ["--out", str(tmp_path), "--camera-pitch", "nan"]
     assert main(["run", str(clip[0] / "clip.mp4"), *options]) == 1

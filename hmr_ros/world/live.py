@@ -15,7 +15,7 @@ from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
 from hmr_ros.world.contact import CAUSAL_BEFORE, RATE_HZ, contact_rule, features, ground_so_far
 from hmr_ros.world.feet import Soles
 from hmr_ros.world.floor import height_over_floor, scale_of_floor, scaled_betas, scales_of_floor
-from hmr_ros.world.gravity import Gravity, world_rotation
+from hmr_ros.world.gravity import Gravity
 from hmr_ros.world.stand import STANDS, with_legs
 from hmr_ros.world.upright import UpEstimate
 from hmr_ros.world.walk import Walk, human_at, posed, walk_of
@@ -67,7 +67,7 @@ class LiveWorld:
             return humans
         gravity = pose.gravity if pose else self._gravity(humans)
         place = pose.place if pose else None
-        R = place.rotation if place else world_rotation(gravity.up)
+        R = place.rotation if place else gravity.R_world_camera
         t = place.translation if place else np.zeros(3)
         name = pose.frame if pose else ""
         if name != self._frame:  # another world

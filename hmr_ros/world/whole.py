@@ -13,7 +13,7 @@ from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
 from hmr_ros.world.contact import RATE_HZ, contact_rule
 from hmr_ros.world.feet import Soles
 from hmr_ros.world.floor import height_over_feet, height_over_floor, scale_of_floor, scaled_betas, scales_of_floor
-from hmr_ros.world.gravity import Gravity, gravity_of_level, gravity_of_tilt, world_rotation
+from hmr_ros.world.gravity import Gravity, gravity_of_level, gravity_of_orientation, gravity_of_tilt
 from hmr_ros.world.stand import settled
 from hmr_ros.world.upright import UpEstimate
 from hmr_ros.world.walk import Walk, human_at, posed, walk_of
@@ -51,9 +51,10 @@ class DepthSamples:
 
 def given_gravity(config: HmrConfig) -> Gravity | None:
     """What the configuration says without /tf and Imu; None: people say it."""
-    tilt, kind = (config.camera.pitch_deg, config.camera.roll_deg), config.world.gravity
-    if kind == "parameter" or (kind not in ("estimate", "level") and any(tilt)):
-        return gravity_of_tilt(*tilt)
+    camera, kind = config.camera, config.world.gravity
+    tilt = camera.pitch_deg, camera.roll_deg
+    if kind == "parameter" or (kind not in ("estimate", "level") and (camera.orientation or any(tilt))):
+        return gravity_of_orientation(camera.orientation) if camera.orientation else gravity_of_tilt(*tilt)
     return gravity_of_level() if kind == "level" else None
 
 
@@ -65,7 +66,7 @@ def in_world(
     if not humans or config.world.gravity == "none":
         return humans
     gravity = given_gravity(config) or _estimated(humans)
-    R, soles = world_rotation(gravity.up), Soles(body)
+    R, soles = gravity.R_world_camera, Soles(body)
     people = [_person(humans, rows, R, soles) for rows in tracks_of(humans)]
     measured = config.camera.height_m or (depths.height(gravity.up) if depths else None)
     if measured:

@@ -34,6 +34,17 @@ def test_gravity_given_is_exact(walking, open_body):
     assert abs(found[0].world.t_world_camera[2] - 2.2) < 0.05  # where the camera was put
 
 
+def test_an_orientation_goes_before_pitch_and_roll(walking, open_body):
+    given = with_values(GIVEN, {"camera.orientation": "0,0.7071068,-0.7071068,0", "camera.pitch_deg": -80.0})
+    (first, *_) = worlds(walking, open_body, given)
+    assert first.world.source == GravitySource.PARAMETER
+    expected = [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]  # level, looks along the world's -y
+    np.testing.assert_allclose(first.world.R_world_camera, expected, atol=1e-6)
+    for other in ("estimate", "level"):
+        (first, *_) = worlds(walking, open_body, with_values(given, {"world.gravity": other}))
+        assert first.world.source != GravitySource.PARAMETER
+
+
 def test_people_tell_which_way_is_up(walking, open_body):
     (world,) = {id(h.world): h.world for h in worlds(walking, open_body, HmrConfig())[:1]}.values()
     assert world.source == GravitySource.ESTIMATE
