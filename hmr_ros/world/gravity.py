@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hmr_ros.errors import InputError
+from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import matrix_from_quaternion
 from hmr_ros.types import Floats, GravitySource
 
@@ -33,6 +34,15 @@ class Gravity:
     def R_world_camera(self) -> Floats:
         """[3,3]: as it was said, else with x the camera's way forward on the ground."""
         return world_rotation(self.up) if self.axes is None else self.axes
+
+
+@dataclass(frozen=True)
+class CameraPose:
+    """Where the camera is at the moment of one image, as far as somebody else knows."""
+
+    gravity: Gravity
+    place: Rigid | None = None  # optical frame -> a frame on /tf whose z is up
+    frame: str = ""  # its name
 
 
 def rotation_of_tilt(pitch_deg: float, roll_deg: float) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
 from hmr_ros.world.contact import CAUSAL_BEFORE, RATE_HZ, contact_rule, features, ground_so_far
 from hmr_ros.world.feet import Soles
 from hmr_ros.world.floor import height_over_floor, scale_of_floor, scaled_betas, scales_of_floor
-from hmr_ros.world.gravity import Gravity
+from hmr_ros.world.gravity import CameraPose, Gravity
 from hmr_ros.world.stand import STANDS, with_legs
 from hmr_ros.world.upright import UpEstimate
 from hmr_ros.world.walk import Walk, human_at, posed, walk_of
@@ -34,15 +34,6 @@ _SCALES = 200  # standing points that a person's size is the median of
 _SCALE_STEP = 0.01  # by which it may change from frame to frame
 _GRID_S = np.arange(CAUSAL_BEFORE + 1, -1, -1) / RATE_HZ  # ago, of the frames that the rule reads, and one more
 _DEPTH_EVERY, _DEPTHS = 15, 20  # frames from one look at the floor to the next; looks that it is the median of
-
-
-@dataclass(frozen=True)
-class CameraPose:
-    """Where the camera is at the moment of one image, as far as somebody else knows."""
-
-    gravity: Gravity
-    place: Rigid | None = None  # optical frame -> a frame on /tf whose z is up
-    frame: str = ""  # its name
 
 
 class LiveWorld:
@@ -127,7 +118,7 @@ class LiveWorld:
         scale = 1.0 if height is None or measured else person.scale(height, gravity.sigma)
         if scale != 1.0:
             betas = scaled_betas(self._soles.body, walk.betas[0], scale)[None]
-            walk = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, self._soles)
+            walk = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, self._soles, walk.eyes)
         changed = person.observe(walk, t, scale)
         if self.config.world.feet == "always":
             held = person.held(walk, t, self._soles)

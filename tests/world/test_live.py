@@ -10,8 +10,8 @@ from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.types import Frame, GravitySource
 from hmr_ros.world.contact import true_contacts
 from hmr_ros.world.feet import Soles
-from hmr_ros.world.gravity import Gravity, rotation_of_tilt
-from hmr_ros.world.live import CameraPose, LiveWorld
+from hmr_ros.world.gravity import CameraPose, Gravity, rotation_of_tilt
+from hmr_ros.world.live import LiveWorld
 from hmr_ros.world.stand import runs
 from hmr_ros.world.walk import walk_of
 
