@@ -41,8 +41,9 @@ class CameraPose:
     """Where the camera is at the moment of one image, as far as somebody else knows."""
 
     gravity: Gravity
-    place: Rigid | None = None  # optical frame -> a frame on /tf whose z is up
+    place: Rigid | None = None  # optical frame -> a frame whose z is up, on /tf or of a calibration
     frame: str = ""  # its name
+    has_floor: bool = True  # z = 0 of that frame is as it is; False: it becomes the floor under people's feet
 
 
 def rotation_of_tilt(pitch_deg: float, roll_deg: float) -> Floats:

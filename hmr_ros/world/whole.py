@@ -109,7 +109,8 @@ def _placed(
         people = [_on_floor(p, humans, measured, gravity.sigma, soles) for p in people]
     if config.world.feet != "never":
         people = [_settled(p, soles) for p in people]
-    origin = np.array([0.0, 0.0, 0.0 if moves else measured or _height(people)])
+    height = 0.0 if moves and views[0].has_floor else measured or _height(people)
+    origin = np.array([0.0, 0.0, height])
     answer = list(humans)
     for person in people:
         velocity = _velocity(person.walk)
