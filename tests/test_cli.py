@@ -13,25 +13,17 @@ import pytest
 
 from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.cli import main
-from hmr_ros.io.results import load_humans, load_hypotheses, save_arrays
-from hmr_ros.io.video import VideoWriter, open_source
+from hmr_ros.io.results import load_humans, load_hypotheses
+from hmr_ros.io.video import open_source
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.synth.render import truth_arrays
 from hmr_ros.types import GravitySource
 from hmr_ros.world.gravity import rotation_of_tilt
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory, rendered):
+@pytest.fixture
+def clip(walking_clip):
     """A rendered video with its truth and intrinsics."""
-    folder = tmp_path_factory.mktemp("clip")
-    images, truths, camera = rendered
-    with VideoWriter(folder / "clip.mp4", 15.0) as video:
-        for image in images:
-            video.write(image)
-    save_arrays(folder / "truth.npz", **truth_arrays(truths, camera, 15.0, "open", vertices=False))
-    K = camera.K
-    return folder, f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
+    return walking_clip
 
 
 def test_run_then_evaluate(tmp_path, clip, capsys):

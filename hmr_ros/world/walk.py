@@ -55,8 +55,7 @@ def posed(seconds: Floats, rotations: Floats, betas: Floats, pelvis: Floats, sol
     rest = soles.body.rest_joints(betas)
     axes, joints = forward_kinematics(rotations, rest)
     joints = joints - joints[:, :1] + pelvis[:, None]
-    points = np.stack([soles.placed(a, j, b) for a, j, b in zip(axes, joints, betas, strict=True)])
-    return Walk(seconds, rotations, betas, pelvis, axes, joints, points, eyes)
+    return Walk(seconds, rotations, betas, pelvis, axes, joints, soles.placed(axes, joints, betas), eyes)
 
 
 def human_at(human: Human, walk: Walk, row: int, R: Floats, body: BodyModel, camera: Camera) -> Human:

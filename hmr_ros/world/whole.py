@@ -12,7 +12,14 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
 from hmr_ros.world.contact import RATE_HZ, contact_rule
 from hmr_ros.world.feet import Soles
-from hmr_ros.world.floor import height_over_feet, height_over_floor, scale_of_floor, scaled_betas, scales_of_floor
+from hmr_ros.world.floor import (
+    floor_under,
+    height_over_feet,
+    height_over_floor,
+    scale_of_floor,
+    scaled_betas,
+    scales_of_floor,
+)
 from hmr_ros.world.gravity import CameraPose, Gravity, gravity_of_level, gravity_of_orientation, gravity_of_tilt
 from hmr_ros.world.stand import settled
 from hmr_ros.world.upright import UpEstimate
@@ -187,7 +194,7 @@ def _height(people: list[_Person]) -> float:
     """Of the camera over the feet that stand, or over the lowest ones where none does."""
     points = np.concatenate([p.walk.points for p in people])
     found = height_over_feet(points, np.concatenate([p.contacts for p in people]))
-    return found if found is not None else -float(np.percentile(points[..., 2].min(-1), 10))
+    return found if found is not None else -floor_under(points[..., 2].min(-1))
 
 
 def _velocity(walk: Walk) -> Floats:
