@@ -19,7 +19,7 @@ from hmr_ros.world.gravity import CameraPose, Gravity
 from hmr_ros.world.stand import STANDS, with_legs
 from hmr_ros.world.upright import UpEstimate
 from hmr_ros.world.walk import Walk, human_at, posed, walk_of
-from hmr_ros.world.whole import given_gravity
+from hmr_ros.world.whole import given_gravity, warn_of_nothing_heard
 
 _HISTORY_S = 1.0  # of which the ground is taken
 _GAP_S = 0.5  # out of sight, after which a person begins anew
@@ -42,6 +42,7 @@ class LiveWorld:
     def __init__(self, body: BodyModel, config: HmrConfig) -> None:
         """`body` is that of the people."""
         self.body, self._soles, self.config = body, Soles(body), config
+        self._warned = False
         self.reset()
 
     def reset(self) -> None:
@@ -78,6 +79,9 @@ class LiveWorld:
         ]  # fmt: skip
 
     def _gravity(self, humans: list[Human]) -> Gravity:
+        if not self._warned:
+            self._warned = True
+            warn_of_nothing_heard(self.config.world.gravity)
         given = given_gravity(self.config)
         if given is not None:
             return given

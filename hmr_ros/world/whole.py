@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from hmr_ros.world.walk import Walk, human_at, posed, walk_of
 
 Poses = dict[int, CameraPose | None]  # by frame; None: nobody says where the camera is
 
+_log = logging.getLogger(__name__)
 _LONGEST_GAP_S = 0.3  # out of sight, after which a walk begins anew
 _DEPTHS = 20  # depth images in which the floor is looked for
 _DEPTH_EVERY = 10  # frames
@@ -58,6 +60,16 @@ class DepthSamples:
         return float(np.median(found)) if found else None
 
 
+def warn_of_nothing_heard(kind: str) -> None:
+    """That /tf or an Imu is asked for (`world.gravity`) where neither is."""
+    if kind in ("tf", "imu"):
+        _log.warning(
+            "world.gravity is %s, which the node and `hmr bag` alone have: people say which way is up; with a camera that"
+            " moves set world.gravity: none",
+            kind,
+        )
+
+
 def given_gravity(config: HmrConfig) -> Gravity | None:
     """What the configuration says without /tf and Imu; None: people say it."""
     camera, kind = config.camera, config.world.gravity
@@ -76,6 +88,8 @@ def in_world(
     `poses`: what a recording says of it, by frame; people of frames that are not among them get no world. Without, it
     stands still.
     """
+    if poses is None and humans:
+        warn_of_nothing_heard(config.world.gravity)
     rows = [i for i, h in enumerate(humans) if poses is None or h.frame in poses]
     views = _views([humans[i] for i in rows], config, {} if poses is None else poses)
     rows = [i for i, view in zip(rows, views, strict=True) if view is not None]

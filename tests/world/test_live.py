@@ -89,6 +89,12 @@ def test_nobody_and_a_reset(walking, open_body):
     assert run(world, walking[:1])[0].world.source == GravitySource.LEVEL
 
 
+def test_a_source_that_is_not_there_is_named_once(walking, open_body, caplog):
+    found = run(LiveWorld(open_body, with_values(HmrConfig(), {"world.gravity": "tf"})), walking[:3])
+    assert caplog.text.count("world.gravity is tf, which the node and `hmr bag` alone have") == 1
+    assert {h.world.source for h in found} == {GravitySource.LEVEL}
+
+
 def test_nobody_asked_for_a_world(walking, open_body):
     world = LiveWorld(open_body, with_values(HmrConfig(), {"world.gravity": "none"}))
     assert run(world, walking[:5]) == walking[:5]

@@ -83,6 +83,13 @@ def test_feet_stand_in_the_world_of_a_camera_that_moves(walking, open_body):
         np.testing.assert_allclose(world.root, R @ still.joints[0] + [0, 0, 2.2], atol=0.05)
 
 
+@pytest.mark.parametrize("kind", ["tf", "imu"])
+def test_a_source_that_a_file_does_not_have_is_named_and_nobody_is_lost(walking, open_body, caplog, kind):
+    found = worlds(walking[:20], open_body, with_values(GIVEN, {"world.gravity": kind}))
+    assert caplog.text.count(f"world.gravity is {kind}, which the node and `hmr bag` alone have") == 1
+    assert all(h.world is not None for h in found)
+
+
 def test_velocity_is_that_of_the_way(walking, open_body):
     found = worlds(walking, open_body, with_values(GIVEN, {"world.feet": "never"}))
     roots, speeds = (np.array([getattr(h.world, n) for h in found]) for n in ("root", "velocity"))

@@ -62,7 +62,7 @@ def served(browser, *arguments):
         page.close()
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=WAIT_S) == 130
         process.stdout.close()
 
 
