@@ -64,7 +64,7 @@ def warn_of_nothing_heard(kind: str) -> None:
     """That /tf or an Imu is asked for (`world.gravity`) where neither is."""
     if kind in ("tf", "imu"):
         _log.warning(
-            "world.gravity is %s, which the node and `hmr bag` alone have: people say which way is up; with a camera that"
+            "world.gravity is %s, which the node and `hmr bag` alone have: people say which way is up; where the camera"
             " moves set world.gravity: none",
             kind,
         )
