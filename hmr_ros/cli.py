@@ -94,7 +94,7 @@ def configuration(args: argparse.Namespace) -> HmrConfig:
     }  # fmt: skip
     given = {setting: getattr(args, option, None) for option, setting in options.items()}
     if given["camera.pitch_deg"] is not None or given["camera.roll_deg"] is not None:
-        given["world.gravity"] = "parameter"  # also where both are 0
+        given |= {"world.gravity": "parameter", "camera.orientation": ""}  # also where both are 0
     return with_values(config, {n: value for n, value in given.items() if value is not None})
 
 

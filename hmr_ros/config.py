@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hmr_ros.config_groups import ACTIVATE, LIVE, CameraConfig, StreamConfig, WorldConfig, option
+from hmr_ros.config_groups import (
+    ACTIVATE,
+    LIVE,
+    QUATERNION,
+    CameraConfig,
+    StreamConfig,
+    WorldConfig,
+    option,
+    quaternion_text,
+)
 from hmr_ros.errors import ConfigError
 from hmr_ros.methods.registry import CALIBRATIONS, MAX_LAG, RECOVERIES, REFINEMENTS
 from hmr_ros.yaml_files import flattened, named_yaml
@@ -303,10 +312,13 @@ class Setting:
     choices: tuple[str, ...]
     at_least: float | None  # both ends of the range are allowed values
     at_most: float | None
+    form: str  # of a text: QUATERNION, or empty
     when: str  # LIVE, ACTIVATE or CONFIGURE
 
     def converted(self, value: Any) -> Any:
         """The value in the setting's own type (an integer is a float too); ConfigError names what is allowed."""
+        if self.form == QUATERNION:
+            return quaternion_text(self.name, value)
         kind = type(self.default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from hmr_ros.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -13,6 +16,8 @@ PERSONS = ("nearest", "largest", "first")  # whom a live stream is about
 SKELETONS = ("own", "mean")
 GRAVITY = ("auto", "tf", "imu", "parameter", "estimate", "level", "none")
 FEET = ("files", "always", "never")
+QUATERNION = "quaternion"  # the form of a text that is x,y,z,w
+_UNIT = 0.01  # by which the length of a quaternion may differ from one
 
 
 def option(
@@ -22,13 +27,33 @@ def option(
     *,
     at_least: float | None = None,
     at_most: float | None = None,
+    form: str = "",
     when: str = CONFIGURE,
 ) -> T:
     """A dataclass field with its description, the names that exist where the value is a name, its range (both ends
-    included) where it is a number, and when the node takes a changed value."""
-    metadata = {"doc": doc, "choices": choices, "at_least": at_least, "at_most": at_most, "when": when}
+    included) where it is a number, its form where it is a text of one (`QUATERNION`), and when the node takes a
+    changed value."""
+    metadata = {"doc": doc, "choices": choices, "at_least": at_least, "at_most": at_most, "form": form, "when": when}
     value: T = field(default=default, metadata=metadata)
     return value
+
+
+def quaternion_text(name: str, value: Any) -> str:
+    """The setting `name` in its own form, "x,y,z,w" or empty, of such a text or of a list of four numbers; ConfigError
+    where that is no unit quaternion."""
+    if value == "":
+        return ""
+    how = "give the camera's orientation as x,y,z,w of a unit quaternion, such as -0.5,0.5,-0.5,0.5 (level)"
+    numbers = value.strip("[] ").split(",") if isinstance(value, str) else value
+    try:
+        quaternion = [float(number) for number in numbers]
+    except (TypeError, ValueError):
+        raise ConfigError(f"setting '{name}' is {value!r:.60}; {how}") from None
+    length = math.hypot(*quaternion) if len(quaternion) == 4 else math.nan
+    if not abs(length - 1) < _UNIT:
+        said = f"has the length {length:g}" if len(quaternion) == 4 else f"has {len(quaternion)} numbers"
+        raise ConfigError(f"setting '{name}' {said}; {how}")
+    return ",".join(f"{number:.9g}" for number in quaternion)
 
 
 @dataclass(frozen=True)
@@ -83,6 +108,13 @@ class StreamConfig:
 class CameraConfig:
     """How the camera stands in the world."""
 
+    orientation: str = option(
+        "",
+        "of the optical frame in a world whose z is up, as a unit quaternion x,y,z,w; goes before pitch_deg and"
+        " roll_deg and says where the world's x points, too; empty: unknown",
+        form=QUATERNION,
+        when=LIVE,
+    )
     pitch_deg: float = option(0.0, "degrees that it looks up; negative: down", at_least=-90, at_most=90, when=LIVE)
     roll_deg: float = option(
         0.0, "degrees that it is turned clockwise, seen from behind it", at_least=-180, at_most=180, when=LIVE
@@ -103,7 +135,8 @@ class WorldConfig:
     gravity: str = option(
         "auto",
         "which way is up; auto: the first of tf, imu (where world.imu_topic names one), parameter (where"
-        " camera.pitch_deg or roll_deg is not 0) and estimate (from people who stand and walk); none: no world",
+        " camera.orientation is given, or pitch_deg or roll_deg is not 0) and estimate (from people who stand and"
+        " walk); none: no world",
         GRAVITY,
         when=ACTIVATE,
     )

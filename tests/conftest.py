@@ -11,9 +11,11 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.geometry.covariance import packed
+from hmr_ros.io.results import save_arrays
+from hmr_ros.io.video import VideoWriter
 from hmr_ros.methods.uncertainty import image_covariance
 from hmr_ros.synth.motion import demo_motion
-from hmr_ros.synth.render import placed_in, render_motion
+from hmr_ros.synth.render import placed_in, render_motion, truth_arrays
 from hmr_ros.synth.scene import look_at
 from hmr_ros.types import Human, ScaleSource, TrackingState
 
@@ -41,6 +43,19 @@ def rendered():
     motion = replace(motion, poses=motion.poses[:25], trans=motion.trans[:25])
     images, truths = zip(*render_motion(motion, load_body(), view), strict=True)
     return list(images), list(truths), view.camera
+
+
+@pytest.fixture(scope="session")
+def walking_clip(rendered, tmp_path_factory):
+    """A folder with `rendered` as clip.mp4 and its truth.npz, and the camera as --camera takes it."""
+    images, truths, camera = rendered
+    folder = tmp_path_factory.mktemp("clip")
+    with VideoWriter(folder / "clip.mp4", 15.0) as video:
+        for image in images:
+            video.write(image)
+    save_arrays(folder / "truth.npz", **truth_arrays(truths, camera, 15.0, "open", vertices=False))
+    K = camera.K
+    return folder, f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
 
 
 @pytest.fixture(scope="session")

@@ -13,25 +13,17 @@ import pytest
 
 from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
 from hmr_ros.cli import main
-from hmr_ros.io.results import load_humans, load_hypotheses, save_arrays
-from hmr_ros.io.video import VideoWriter, open_source
+from hmr_ros.io.results import load_humans, load_hypotheses
+from hmr_ros.io.video import open_source
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.synth.render import truth_arrays
 from hmr_ros.types import GravitySource
 from hmr_ros.world.gravity import rotation_of_tilt
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory, rendered):
+@pytest.fixture
+def clip(walking_clip):
     """A rendered video with its truth and intrinsics."""
-    folder = tmp_path_factory.mktemp("clip")
-    images, truths, camera = rendered
-    with VideoWriter(folder / "clip.mp4", 15.0) as video:
-        for image in images:
-            video.write(image)
-    save_arrays(folder / "truth.npz", **truth_arrays(truths, camera, 15.0, "open", vertices=False))
-    K = camera.K
-    return folder, f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
+    return walking_clip
 
 
 def test_run_then_evaluate(tmp_path, clip, capsys):
@@ -76,6 +68,17 @@ def test_a_run_with_a_tilted_camera_over_a_floor(tmp_path, clip, capsys):
     assert set(load_humans(tmp_path / "humans.npz").gravity_source) == {GravitySource.ESTIMATE}
     assert main(["evaluate", str(tmp_path / "humans.npz"), str(folder / "truth.npz")]) == 0
     assert "root_tilt_deg" not in capsys.readouterr().out
+
+
+def test_options_go_before_an_orientation_in_a_file(tmp_path, clip):
+    folder, camera = clip
+    (tmp_path / "c.yaml").write_text("camera: {orientation: [-0.5, 0.5, -0.5, 0.5]}")
+    video = ["run", str(folder / "clip.mp4"), "--camera", camera, "--no-overlay", "--max-frames", "2"]
+    for options, R in ((), rotation_of_tilt(0, 0)), (("--camera-pitch", "-10"), rotation_of_tilt(-10, 0)):
+        assert main([*video, "--out", str(tmp_path), "--config", str(tmp_path / "c.yaml"), *options]) == 0
+        table = load_humans(tmp_path / "humans.npz")
+        np.testing.assert_allclose(table.R_world_camera[0], R, atol=1e-9)
+        assert set(table.gravity_source) == {GravitySource.PARAMETER}
 
 
 def test_a_tilt_that_no_camera_has(tmp_path, clip, capsys):

@@ -36,6 +36,13 @@ def test_plain_and_ros_parameter_files_mean_the_same(tmp_path, text):
         ("tracker: {max_poeple: 3}", "unknown setting 'tracker.max_poeple'"),
         ("posture: {steps: many}", "'posture.steps' must be an integer"),
         ("recover: magic", "choose one of kinematic, posture"),
+        ("camera: {orientation: '0,0,0,0'}", "'camera.orientation' has the length 0; give the camera's orientation as"),
+        ("camera: {orientation: [0.5, 0.5, 0.5, 0.6]}", "'camera.orientation' has the length 1.05"),
+        ("camera: {orientation: [.nan, 0, 0, 1]}", "'camera.orientation' has the length nan"),
+        ("camera: {orientation: [0, 0, 1]}", "'camera.orientation' has 3 numbers"),
+        ("camera: {orientation: [0, 0, 0, 1, 0]}", "'camera.orientation' has 5 numbers"),
+        ("camera: {orientation: level}", "'camera.orientation' is 'level'"),
+        ("camera: {orientation: true}", "'camera.orientation' is True"),
         ("- a\n- b", "holds no settings"),
         ("a: [", "not valid YAML"),
         ("[" * 5000, "not valid YAML"),
@@ -59,6 +66,15 @@ def test_files_wait_for_the_frames_to_come_and_live_does_not():
     assert offline(HmrConfig()).temporal.lag == 4
     assert offline(with_values(HmrConfig(), {"temporal.lag": 1})).temporal.lag == 1
     assert offline(HmrConfig(), as_live=True) == replace(HmrConfig(), detector=offline(HmrConfig()).detector)
+
+
+def test_a_quaternion_is_text_or_a_list(tmp_path):
+    file = tmp_path / "c.yaml"
+    for text in ("'-0.5,0.5,-0.5,0.5'", "'[-0.5, 0.5, -0.5, 0.5]'", "[-0.5, 0.5, -0.5, 0.5]"):
+        file.write_text(f"camera: {{orientation: {text}}}")
+        assert read_config(file).camera.orientation == "-0.5,0.5,-0.5,0.5"
+    file.write_text("camera: {orientation: ''}")
+    assert read_config(file) == HmrConfig()
 
 
 def alias_bomb():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,9 +18,10 @@ from hmr_ros.methods.contract import Observation
 from hmr_ros.perception.pelvis import PelvisMemory
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.ros.bridge import convert_with_cv_bridge
-from hmr_ros.types import Camera, Frame, Human
+from hmr_ros.types import Camera, Frame, Human, Result
 from hmr_ros.world.live import LiveWorld
-from hmr_ros.world.whole import DepthSamples, in_world
+from hmr_ros.world.recorded import RecordedGravity
+from hmr_ros.world.whole import DepthSamples, Poses, in_world
 
 _REASONS = 3  # that are named at the end
 
@@ -43,10 +44,10 @@ def bag(
         source, topic, camera=camera, rectified=config.input.rectified, fallback=convert_with_cv_bridge,
         depth_topic=depth_topic, max_pixels=config.input.max_pixels,
     )  # fmt: skip
-    with bag_images as images, HumanBagWriter(target) as writer:
+    with bag_images as images, RecordedGravity(source, config) as gravity, HumanBagWriter(target) as writer:
         total = images.count if max_frames is None else min(images.count, max_frames)
         frames = tqdm(itertools.islice(images, max_frames), total=total, unit="frame", desc="people")
-        session = Session(images, writer, tracks or TrackTable(), pipeline, config)
+        session = Session(images, writer, tracks or TrackTable(), pipeline, config, gravity)
         if whole:
             session.refine(frames, whole)
         else:
@@ -66,25 +67,41 @@ class Session:
     """One bag on its way into another; counts what it writes."""
 
     def __init__(
-        self, images: BagImages, writer: HumanBagWriter, tracks: TrackTable, pipeline: Pipeline, config: HmrConfig
-    ) -> None:
+        self, images: BagImages, writer: HumanBagWriter, tracks: TrackTable, pipeline: Pipeline, config: HmrConfig,
+        gravity: RecordedGravity,
+    ) -> None:  # fmt: skip
         self._pipeline, self._config = pipeline, config
         self.frames = self.humans = 0
         self.interrupted = False
-        self._images, self._writer, self._tracks = images, writer, tracks
+        self._images, self._writer, self._tracks, self._gravity = images, writer, tracks, gravity
+        self._poses: Poses = {}
         self._follow = PelvisMemory(searching_s=-1.0)  # pelvis and velocity of those who were seen, nobody else
 
     def process(self, frames: Iterable[Frame]) -> None:
         """Write the answer to every frame; however this ends, so are those that still wait."""
         world = LiveWorld(self._pipeline.body, self._config)
         try:
-            for result in self._pipeline.results(frames):
-                self._write(world(result.frame, result.humans), result.frame.stamp_ns, result.frame.camera)
+            for result in self._pipeline.results(self._with_poses(frames)):
+                self._answer(result, world)
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
             for result in self._pipeline.finish():
-                self._write(world(result.frame, result.humans), result.frame.stamp_ns, result.frame.camera)
+                self._answer(result, world)
+
+    def _with_poses(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames, after what the bag says of the camera at each was looked up."""
+        for frame in frames:
+            pose, known = self._gravity.pose(self._images.frame_id, frame.stamp_ns)
+            if known:
+                self._poses[frame.index] = pose
+            yield frame
+
+    def _answer(self, result: Result, world: LiveWorld) -> None:
+        frame, humans = result.frame, result.humans
+        if frame.index in self._poses:
+            humans = world(frame, humans, self._poses.pop(frame.index))
+        self._write(humans, frame.stamp_ns, frame.camera)
 
     def refine(self, frames: Iterable[Frame], whole: WholeTracks) -> None:
         """Observe every frame, refine everybody together, then write."""
@@ -92,7 +109,7 @@ class Session:
         depths = DepthSamples()
         stamps: dict[int, tuple[int, Camera]] = {}  # by frame
         try:
-            for frame in frames:
+            for frame in self._with_poses(frames):
                 observed += whole.pipeline.observe(frame)
                 depths.add(frame)
                 stamps[frame.index] = frame.stamp_ns, frame.camera
@@ -103,7 +120,7 @@ class Session:
             refined = self._refined(observed, whole)
             if stamps:
                 camera = stamps[min(stamps)][1]
-                refined = in_world(refined, whole.pipeline.body, camera, self._config, depths)
+                refined = in_world(refined, whole.pipeline.body, camera, self._config, depths, self._poses)
             for human in refined:
                 people[human.frame].append(human)
             for index, humans in people.items():

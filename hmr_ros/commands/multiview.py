@@ -10,6 +10,7 @@ from typing import Any
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
 from hmr_ros.factory import build_multiview
+from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.calibration import extrinsics_of, read_camera
 from hmr_ros.io.depth import FramesWithDepth, open_depth
 from hmr_ros.io.results import ResultRecorder, made_folder
@@ -19,6 +20,7 @@ from hmr_ros.methods.scorehmr.multiview import View
 from hmr_ros.methods.scorehmr.view_check import check_views
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Camera, Floats, ScaleSource
+from hmr_ros.world.views import UPRIGHT, SeenFrom, in_one_world
 from hmr_ros.yaml_files import load_yaml
 
 _HOW = "expected 'views:', a list of entries with source, camera, depth, and R (9 numbers) and t (3) where calibrated"
@@ -42,18 +44,19 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
 
     Views of different rates are paired by time, counted from the start of each, at the frames of the slowest.
     """
-    entries = _read(calibration)
+    entries, up = _read(calibration)
     for entry in entries:
         made_folder(out / entry.name)
     pipeline, refine = build_multiview(config)
-    found, rates = [], []
+    found, rates, cameras = [], [], []
     for entry in entries:
-        people, rate = _person(pipeline, entry, max_frames, config.input.max_pixels)
+        people, rate, camera = _person(pipeline, entry, max_frames, config.input.max_pixels)
         if not people:
             raise InputError(f"nobody was found in view {entry.name} ({entry.source}); leave it out of {calibration}")
         print(f"{entry.name}: {len(people)} frames of one person")
         found.append(people)
         rates.append(rate)
+        cameras.append(camera)
     turn = pipeline.turn.matrix
     views = [
         View(people, None if e.R is None else turn @ e.R, None if e.t is None else turn @ e.t)
@@ -61,10 +64,15 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
     ]
     check_views(views, [entry.name for entry in entries])
     refined = refine(views)
-    for entry, view in zip(entries, refined, strict=True):
+    seen = []
+    for entry, view, camera in zip(entries, refined, cameras, strict=True):
         humans = [pipeline.humans([p], [p.estimate])[0] for p in view.people]
-        if all(v.R is not None for v in views):  # triangulated
+        place = None
+        if entry.R is not None and entry.t is not None:  # of all views: triangulated
             humans = [replace(h, scale=ScaleSource.CAMERAS) for h in humans]
+            place = Rigid(entry.R, entry.t).inverse
+        seen.append(SeenFrom(humans, camera, place))
+    for entry, humans in zip(entries, in_one_world(seen, pipeline.body, config, up), strict=True):
         recorder = ResultRecorder(humans)
         recorder.save(out / entry.name / "humans.npz", K=humans[0].K, body_model=pipeline.body.name)
     print(f"{len(refined)} views -> {out}")
@@ -73,8 +81,8 @@ def multiview(calibration: Path, out: Path, config: HmrConfig, *, max_frames: in
 
 def _person(
     pipeline: Pipeline, entry: _Entry, max_frames: int | None, max_pixels: int
-) -> tuple[list[Observation], float]:
-    """The person who is in most frames of a video, and the video's frame rate."""
+) -> tuple[list[Observation], float, Camera]:
+    """The person who is in most frames of a video, the video's frame rate and its camera."""
     pipeline.reset()
     frames = open_source(entry.source, entry.camera, max_pixels)
     if entry.depth is not None:
@@ -87,7 +95,7 @@ def _person(
         frames.close()
     ids = [p.track.track_id for p in people]
     longest = max(set(ids), key=ids.count) if ids else -1
-    return [p for p in people if p.track.track_id == longest], frames.fps
+    return [p for p in people if p.track.track_id == longest], frames.fps, frames.camera
 
 
 def paired_by_time(views: list[list[Observation]], rates: list[float]) -> list[list[Observation]]:
@@ -113,7 +121,8 @@ def _distance(person: Observation, frame: int, rate: float) -> float:
     return abs(person.stamp_ns * 1e-9 * rate - frame)
 
 
-def _read(path: Path) -> list[_Entry]:
+def _read(path: Path) -> tuple[list[_Entry], str]:
+    """The views of a calibration file, and the axis of its world that is up; empty where it does not say."""
     try:
         tree = load_yaml(path)
     except OSError as error:
@@ -134,7 +143,12 @@ def _read(path: Path) -> list[_Entry]:
                 f"{path}: several views have the name {max(names, key=names.count)}; name each differently"
             )
         entries = [replace(e, name=f"{e.name}_{k}") for k, e in enumerate(entries)]
-    return entries
+    up = tree.get("up", "")
+    if up and (not isinstance(up, str) or up not in UPRIGHT):
+        raise InputError(f"{path}: up is {up!r:.60}; give the axis of the world that is up: {', '.join(UPRIGHT)}")
+    if up and without:
+        raise InputError(f"{path}: up names an axis of a world that no view has; give R and t, or leave up out")
+    return entries, up
 
 
 def _entry(path: Path, k: int, view: dict[str, Any]) -> _Entry:

@@ -16,7 +16,7 @@ from hmr_ros.factory import build_pipeline, with_own_detector
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import FrameSource, open_source
-from hmr_ros.types import Floats, Human, ScaleSource, TrackingState
+from hmr_ros.types import Floats, GravitySource, Human, ScaleSource, TrackingState, WorldState
 from hmr_ros.view.browser.page import Page
 from hmr_ros.view.browser.playback import Moment, Playback
 from hmr_ros.view.browser.viewer import Viewer, camera_pose, moment_of, playback_of, small_jpeg, smaller
@@ -174,5 +174,19 @@ def _human(table: HumansTable, row: int, shapes: dict[int, Floats]) -> Human:
         transl=table.transl[row], joints=table.joints[row], joints_2d=table.joints_2d[row], K=table.K,
         body_model=table.body_model,
         scale=ScaleSource.GUESS if scales is None else ScaleSource(int(scales[row])),
-        **given,
+        world=_world(table, row), **given,
+    )  # fmt: skip
+
+
+def _world(table: HumansTable, row: int) -> WorldState | None:
+    """Of one row, None where the file does not say where the camera or which feet stand."""
+    R, t = _camera_pose(table, row)
+    if t is None or table.contacts is None or not np.isfinite(table.contacts[row]).all():
+        return None
+    root, velocity = (None if a is None else a[row] for a in (table.root_world, table.root_velocity))
+    source, sigma = table.gravity_source, table.gravity_sigma
+    return WorldState(
+        R, t, R @ table.joints[row, 0] + t if root is None else root, np.zeros(3) if velocity is None else velocity,
+        table.contacts[row], GravitySource.NONE if source is None else GravitySource(int(source[row])),
+        0.0 if sigma is None else float(sigma[row]),
     )  # fmt: skip

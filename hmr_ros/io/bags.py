@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class BagImages:
         fallback: Fallback | None = None, depth_topic: str | None = None, max_pixels: int = MAX_PIXELS,
     ) -> None:  # fmt: skip
         self._warned: set[str] = set()
-        self._reader = self._opened(path)
+        self._reader = opened_bag(path, self._warn)
         self._path, self._given, self._fallback, self._max_pixels = path, camera, fallback, max_pixels
         try:
             self._depths = self._choose_depth(depth_topic) if depth_topic else []
@@ -106,7 +106,7 @@ class BagImages:
             except StopIteration:
                 return
             except Exception as error:
-                raise InputError(f"bag {self._path} breaks off after {index} images: {_one_line(error)}") from error
+                raise InputError(f"bag {self._path} breaks off after {index} images: {one_line(error)}") from error
             if connection.msgtype == _INFO:
                 info = message
                 continue
@@ -235,21 +235,6 @@ class BagImages:
         encoding = str(getattr(message, "encoding", "") or getattr(message, "format", ""))
         return "compressedDepth" in encoding or encoding.strip().lower() in DEPTH_ENCODINGS
 
-    def _opened(self, path: Path) -> AnyReader:
-        if not path.exists():
-            raise InputError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap or a ROS 1 .bag")
-        try:
-            files, repairs = recordings(path)
-            reader = AnyReader(files, default_typestore=get_typestore(Stores.ROS2_JAZZY))
-            reader.open()
-        except InputError:
-            raise
-        except Exception as error:  # the library raises its own kinds, and others on damaged files
-            raise InputError(f"cannot read bag {path}: {_one_line(error)}{cure(path)}") from error
-        for repair in repairs:
-            self._warn(repair)
-        return reader
-
 
 class HumanBagWriter:
     """A new rosbag2 bag (sqlite3) with one HumanArray a frame on /hmr/humans."""
@@ -282,7 +267,7 @@ class HumanBagWriter:
         try:
             yield
         except Exception as error:  # OSError, and what sqlite raises on a full disk
-            raise InputError(f"cannot write bag {self._path}: {_one_line(error)}; check the disk space") from error
+            raise InputError(f"cannot write bag {self._path}: {one_line(error)}; check the disk space") from error
 
     def write(self, humans: list[Human], stamp_ns: int, frame_id: str) -> None:
         """Append the people of one frame."""
@@ -342,14 +327,32 @@ class HumanBagWriter:
         )
 
 
+def opened_bag(path: Path, warn: Callable[[str], None]) -> AnyReader:
+    """A reader of the recording at `path`; `warn` gets what is wrong with it. InputError where it cannot be read."""
+    if not path.exists():
+        raise InputError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap or a ROS 1 .bag")
+    try:
+        files, repairs = recordings(path)
+        reader = AnyReader(files, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+        reader.open()
+    except InputError:
+        raise
+    except Exception as error:  # the library raises its own kinds, and others on damaged files
+        raise InputError(f"cannot read bag {path}: {one_line(error)}{cure(path)}") from error
+    for repair in repairs:
+        warn(repair)
+    return reader
+
+
 @contextlib.contextmanager
 def _as_defined() -> Iterator[None]:
     """Bags bring their own definitions of messages, and these need not have the fields that ROS gives them."""
     try:
         yield
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"message is not as ROS defines it ({_one_line(error)}); is the bag damaged?") from error
+        raise InputError(f"message is not as ROS defines it ({one_line(error)}); is the bag damaged?") from error
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Kind and text of an error."""
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no details'}"

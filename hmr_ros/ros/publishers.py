@@ -25,7 +25,7 @@ from hmr_ros.ros.markers import MeshMarkers, SkeletonMarkers
 from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Frame, Human
 from hmr_ros.view.overlay import draw_humans
-from hmr_ros.world.live import CameraPose
+from hmr_ros.world.gravity import CameraPose
 
 _DEPTH = 10
 

@@ -63,6 +63,9 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self._notices.warn(f"no images on {self._inputs.image_topic}: {silent}")
         if not self._came and time.monotonic() - self._started_s > _PATIENCE_S:
             there = topics_of(self, "hmr_ros/msg/HumanArray")
+            if self._humans_topic in there:
+                self._notices.warn(f"nothing comes on {self._humans_topic}: does the node get images?")
+                return
             hint = f"there are {', '.join(there)}: give --humans-topic" if there else "start the node: hmr live"
             self._notices.warn(f"nobody publishes people on {self._humans_topic}; {hint}")
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from hmr_ros.body.joints import SMPL
-from hmr_ros.body.model import BodyModel
+from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.types import Floats, Ints
 
 POINTS = ("left_heel", "left_ball", "right_heel", "right_ball")  # the order of all contacts
@@ -39,11 +39,20 @@ class Soles:
         return np.array(chosen)
 
     def offsets(self, betas: Floats) -> Floats:
-        """Of the points from their ankles [4,3] m in the T-pose of shape `betas` [10]."""
-        points = self.body.v_template[self.vertices] + self.body.shapedirs[self.vertices] @ betas
-        return np.asarray(points - self.body.rest_joints(betas)[ANKLES])
+        """Of the points from their ankles [...,4,3] m in the T-pose of shapes `betas` [...,10]."""
+        points = self.body.v_template[self.vertices] + np.einsum(
+            "kab,...b->...ka", self.body.shapedirs[self.vertices], betas
+        )
+        return np.asarray(points - self.body.rest_joints(betas)[..., ANKLES, :])
 
     def placed(self, rotations: Floats, joints: Floats, betas: Floats) -> Floats:
-        """Points [...,4,3] m for bones' axes [...,24,3,3] and joints [...,24,3] m of one shape `betas` [10]."""
-        turned = np.einsum("...kab,kb->...ka", rotations[..., ANKLES, :, :], self.offsets(betas))
+        """Points [...,4,3] m for bones' axes [...,24,3,3] and joints [...,24,3] m of shapes `betas` [...,10]."""
+        turned = np.einsum("...kab,...kb->...ka", rotations[..., ANKLES, :, :], self.offsets(betas))
         return np.asarray(joints[..., ANKLES, :] + turned)
+
+    def lowest(self, orient: Floats, pose: Floats, betas: Floats, pelvis: Floats, up: Floats) -> Floats:
+        """Height [N] m, along `up` [3] from the origin, of the lowest point of the soles of N people with orientations
+        [N,3] and poses [N,69] rad, shapes [N,10] and pelvis [N,3] m, all in one frame."""
+        axes, joints = forward_kinematics(pose_matrices(orient, pose), self.body.rest_joints(betas))
+        points = self.placed(axes, joints - joints[:, :1] + pelvis[:, None], betas)
+        return np.asarray((points @ up).min(-1))

@@ -17,6 +17,7 @@ _LEAST_POINTS = 30
 _LEAST_DROP = 0.03  # sine of the angle below the horizon from which a foot on the floor says how far away it is
 _SCALES = (0.55, 1.6)  # that people may have: from a child to somebody taken for one
 
+_LOWEST_PERCENTILE = 10.0
 _LEAST_STANDING = 10  # points on the floor before it says how large somebody is
 _FOOT_SIGMA = 0.02  # of the distance, by which recovered feet are off
 _PERSON_SIGMA = 0.07  # of people's sizes about the average
@@ -51,6 +52,12 @@ def height_over_feet(points: Floats, contacts: Floats) -> float | None:
     probabilities `contacts` [N,4]; None where none does."""
     standing = contacts > 0.5
     return -float(np.median(points[..., 2][standing])) if standing.any() else None
+
+
+def floor_under(lowest: Floats) -> float:
+    """Height [m] of the floor of which only this is known: the lowest points of people's soles [N] m, frame by frame.
+    Jumps lie above, wrong frames below."""
+    return float(np.percentile(lowest, _LOWEST_PERCENTILE))
 
 
 def scales_of_floor(points: Floats, contacts: Floats, height_m: float) -> Floats:

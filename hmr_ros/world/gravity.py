@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hmr_ros.errors import InputError
+from hmr_ros.geometry.rigid import Rigid
+from hmr_ros.geometry.rotations import matrix_from_quaternion
 from hmr_ros.types import Floats, GravitySource
 
 # world (x forward, y left, z up) of a level camera <- its optical frame (x right, y down, z forward)
@@ -26,6 +28,22 @@ class Gravity:
     up: Floats  # [3] unit vector, optical frame
     source: GravitySource
     sigma: float  # rad, one standard deviation about a level axis
+    axes: Floats | None = None  # R_world_camera [3,3] where somebody said where the world's x points, too
+
+    @property
+    def R_world_camera(self) -> Floats:
+        """[3,3]: as it was said, else with x the camera's way forward on the ground."""
+        return world_rotation(self.up) if self.axes is None else self.axes
+
+
+@dataclass(frozen=True)
+class CameraPose:
+    """Where the camera is at the moment of one image, as far as somebody else knows."""
+
+    gravity: Gravity
+    place: Rigid | None = None  # optical frame -> a frame whose z is up, on /tf or of a calibration
+    frame: str = ""  # its name
+    has_floor: bool = True  # z = 0 of that frame is as it is; False: it becomes the floor under people's feet
 
 
 def rotation_of_tilt(pitch_deg: float, roll_deg: float) -> Floats:
@@ -60,6 +78,14 @@ def world_rotation(up: Floats) -> Floats:
 def gravity_of_tilt(pitch_deg: float, roll_deg: float) -> Gravity:
     """As somebody measured the camera's mounting."""
     return Gravity(rotation_of_tilt(pitch_deg, roll_deg)[2], GravitySource.PARAMETER, PARAMETER_SIGMA)
+
+
+def gravity_of_orientation(quat_xyzw: str) -> Gravity:
+    """As somebody measured the optical frame's orientation in a world whose z is up: a text `x,y,z,w`."""
+    x, y, z, w = (float(number) for number in quat_xyzw.split(","))
+    quat_wxyz = np.array([w, x, y, z])
+    R = matrix_from_quaternion(quat_wxyz / np.linalg.norm(quat_wxyz))
+    return Gravity(R[2], GravitySource.PARAMETER, PARAMETER_SIGMA, R)
 
 
 def gravity_of_level() -> Gravity:

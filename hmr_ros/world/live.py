@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
 from hmr_ros.world.contact import CAUSAL_BEFORE, RATE_HZ, contact_rule, features, ground_so_far
 from hmr_ros.world.feet import Soles
 from hmr_ros.world.floor import height_over_floor, scale_of_floor, scaled_betas, scales_of_floor
-from hmr_ros.world.gravity import Gravity, world_rotation
+from hmr_ros.world.gravity import CameraPose, Gravity
 from hmr_ros.world.stand import STANDS, with_legs
 from hmr_ros.world.upright import UpEstimate
 from hmr_ros.world.walk import Walk, human_at, posed, walk_of
-from hmr_ros.world.whole import given_gravity
+from hmr_ros.world.whole import given_gravity, warn_of_nothing_heard
 
 _HISTORY_S = 1.0  # of which the ground is taken
 _GAP_S = 0.5  # out of sight, after which a person begins anew
@@ -36,21 +36,13 @@ _GRID_S = np.arange(CAUSAL_BEFORE + 1, -1, -1) / RATE_HZ  # ago, of the frames t
 _DEPTH_EVERY, _DEPTHS = 15, 20  # frames from one look at the floor to the next; looks that it is the median of
 
 
-@dataclass(frozen=True)
-class CameraPose:
-    """Where the camera is at the moment of one image, as far as somebody else knows."""
-
-    gravity: Gravity
-    place: Rigid | None = None  # optical frame -> a frame on /tf whose z is up
-    frame: str = ""  # its name
-
-
 class LiveWorld:
     """Gives people their world, frame by frame; not safe to call from several threads at once."""
 
     def __init__(self, body: BodyModel, config: HmrConfig) -> None:
         """`body` is that of the people."""
         self.body, self._soles, self.config = body, Soles(body), config
+        self._warned = False
         self.reset()
 
     def reset(self) -> None:
@@ -67,7 +59,7 @@ class LiveWorld:
             return humans
         gravity = pose.gravity if pose else self._gravity(humans)
         place = pose.place if pose else None
-        R = place.rotation if place else world_rotation(gravity.up)
+        R = place.rotation if place else gravity.R_world_camera
         t = place.translation if place else np.zeros(3)
         name = pose.frame if pose else ""
         if name != self._frame:  # another world
@@ -87,6 +79,9 @@ class LiveWorld:
         ]  # fmt: skip
 
     def _gravity(self, humans: list[Human]) -> Gravity:
+        if not self._warned:
+            self._warned = True
+            warn_of_nothing_heard(self.config.world.gravity)
         given = given_gravity(self.config)
         if given is not None:
             return given
@@ -127,7 +122,7 @@ class LiveWorld:
         scale = 1.0 if height is None or measured else person.scale(height, gravity.sigma)
         if scale != 1.0:
             betas = scaled_betas(self._soles.body, walk.betas[0], scale)[None]
-            walk = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, self._soles)
+            walk = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, self._soles, walk.eyes)
         changed = person.observe(walk, t, scale)
         if self.config.world.feet == "always":
             held = person.held(walk, t, self._soles)

@@ -28,7 +28,7 @@ def settled(walk: Walk, contacts: Floats, soles: Soles) -> Walk:
     if len(walk) < 2:
         return walk
     way = pelvis_way(walk, contacts)
-    walk = posed(walk.seconds, walk.rotations, walk.betas, way, soles)
+    walk = posed(walk.seconds, walk.rotations, walk.betas, way, soles, walk.eyes)
     return with_legs(walk, held_offsets(walk, contacts), soles)
 
 
@@ -40,8 +40,8 @@ def pelvis_way(walk: Walk, contacts: Floats) -> Floats:
     """
     F = len(walk)
     pace = np.maximum(np.diff(walk.seconds) * _RATE_HZ, 0.2)[:, None, None]
-    place = _information(walk.pelvis, _ACROSS, _ALONG)
-    step = _information(walk.pelvis[:-1], _STEP_ACROSS, _STEP_ALONG) / pace
+    place = _information(walk.sight, _ACROSS, _ALONG)
+    step = _information(walk.sight[:-1], _STEP_ACROSS, _STEP_ALONG) / pace
     both = np.minimum(contacts[1:], contacts[:-1])
     weight = np.where(both > STANDS, both, 0.0) / _STEP_STANDING_M**2  # [F-1,4]
     stand = weight.sum(1)[:, None, None] * np.eye(3)
@@ -100,7 +100,7 @@ def with_legs(walk: Walk, offsets: Floats, soles: Soles) -> Walk:
         for side, leg in enumerate(LEGS):
             target = walk.joints[f, leg[2]] + offsets[f, side]
             rotations[f] = reached(rotations[f], walk.axes[f], walk.joints[f], leg, target)
-    return posed(walk.seconds, rotations, walk.betas, walk.pelvis, soles)
+    return posed(walk.seconds, rotations, walk.betas, walk.pelvis, soles, walk.eyes)
 
 
 def runs(flags: Bools) -> list[slice]:
@@ -110,8 +110,7 @@ def runs(flags: Bools) -> list[slice]:
 
 
 def _information(positions: Floats, across: float, along: float) -> Floats:
-    """Inverse covariance [F,3,3] of positions [F,3] m seen from the origin; standard deviations as shares of the
-    distance."""
+    """Inverse covariance [F,3,3] of positions [F,3] m from the camera; standard deviations as shares of distance."""
     distance = np.maximum(np.linalg.norm(positions, axis=1), 0.3)[:, None, None]
     ray = positions[:, :, None] / distance
     outer = ray * np.swapaxes(ray, 1, 2)

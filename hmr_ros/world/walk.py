@@ -18,7 +18,8 @@ _LEG_JOINTS = np.array(LEGS).reshape(-1)
 
 @dataclass(frozen=True)
 class Walk:
-    """One person in F frames; positions in world axes (z up) with the camera at the origin."""
+    """One person in F frames; positions in world axes (z up), from a camera that stands still, or from the world's
+    origin where it moves."""
 
     seconds: Floats  # [F]
     rotations: Floats  # [F,24,3,3] local, the first body -> world
@@ -27,33 +28,40 @@ class Walk:
     axes: Floats  # [F,24,3,3] of the bones, in the world
     joints: Floats  # [F,24,3] m
     points: Floats  # [F,4,3] m, of the soles
+    eyes: Floats  # [F,3] m, of the camera; zero where positions are from it
 
     def __len__(self) -> int:
         return len(self.seconds)
 
+    @property
+    def sight(self) -> Floats:
+        """[F,3] m from the camera to the pelvis."""
+        return self.pelvis - self.eyes
 
-def walk_of(humans: list[Human], R: Floats, soles: Soles) -> Walk:
-    """The frames of one person, in order, with the camera's axes turned by R [F,3,3] into the world."""
+
+def walk_of(humans: list[Human], R: Floats, soles: Soles, eyes: Floats | None = None) -> Walk:
+    """The frames of one person, in order, with the camera's axes turned by R [F,3,3] into the world; `eyes` [F,3] m are
+    where a moving camera is."""
+    eyes = np.zeros((len(humans), 3)) if eyes is None else eyes
     rotations = pose_matrices(np.array([h.global_orient for h in humans]), np.array([h.body_pose for h in humans]))
     rotations[:, 0] = R @ rotations[:, 0]
-    pelvis = np.einsum("fab,fb->fa", R, np.array([h.joints[0] for h in humans]))
+    pelvis = np.einsum("fab,fb->fa", R, np.array([h.joints[0] for h in humans])) + eyes
     seconds = np.array([h.stamp_ns for h in humans]) * 1e-9
-    return posed(seconds, rotations, np.array([h.betas for h in humans]), pelvis, soles)
+    return posed(seconds, rotations, np.array([h.betas for h in humans]), pelvis, soles, eyes)
 
 
-def posed(seconds: Floats, rotations: Floats, betas: Floats, pelvis: Floats, soles: Soles) -> Walk:
+def posed(seconds: Floats, rotations: Floats, betas: Floats, pelvis: Floats, soles: Soles, eyes: Floats) -> Walk:
     """The walk with these local rotations, shapes and pelvis."""
     rest = soles.body.rest_joints(betas)
     axes, joints = forward_kinematics(rotations, rest)
     joints = joints - joints[:, :1] + pelvis[:, None]
-    points = np.stack([soles.placed(a, j, b) for a, j, b in zip(axes, joints, betas, strict=True)])
-    return Walk(seconds, rotations, betas, pelvis, axes, joints, points)
+    return Walk(seconds, rotations, betas, pelvis, axes, joints, soles.placed(axes, joints, betas), eyes)
 
 
 def human_at(human: Human, walk: Walk, row: int, R: Floats, body: BodyModel, camera: Camera) -> Human:
     """`human` as it is in frame `row` of the walk, whose legs, place and shape may be others; R [3,3] as in `walk_of`,
     `camera` that of the image."""
-    joints = walk.joints[row] @ R
+    joints = (walk.joints[row] - walk.eyes[row]) @ R
     body_pose = human.body_pose.reshape(-1, 3).copy()
     body_pose[_LEG_JOINTS - 1] = axis_angle_from_matrix(walk.rotations[row, _LEG_JOINTS])
     moved = replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,22 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
 from hmr_ros.world.contact import RATE_HZ, contact_rule
 from hmr_ros.world.feet import Soles
-from hmr_ros.world.floor import height_over_feet, height_over_floor, scale_of_floor, scaled_betas, scales_of_floor
-from hmr_ros.world.gravity import Gravity, gravity_of_level, gravity_of_tilt, world_rotation
+from hmr_ros.world.floor import (
+    floor_under,
+    height_over_feet,
+    height_over_floor,
+    scale_of_floor,
+    scaled_betas,
+    scales_of_floor,
+)
+from hmr_ros.world.gravity import CameraPose, Gravity, gravity_of_level, gravity_of_orientation, gravity_of_tilt
 from hmr_ros.world.stand import settled
 from hmr_ros.world.upright import UpEstimate
 from hmr_ros.world.walk import Walk, human_at, posed, walk_of
 
+Poses = dict[int, CameraPose | None]  # by frame; None: nobody says where the camera is
+
+_log = logging.getLogger(__name__)
 _LONGEST_GAP_S = 0.3  # out of sight, after which a walk begins anew
 _DEPTHS = 20  # depth images in which the floor is looked for
 _DEPTH_EVERY = 10  # frames
@@ -49,48 +60,89 @@ class DepthSamples:
         return float(np.median(found)) if found else None
 
 
+def warn_of_nothing_heard(kind: str) -> None:
+    """That /tf or an Imu is asked for (`world.gravity`) where neither is."""
+    if kind in ("tf", "imu"):
+        _log.warning(
+            "world.gravity is %s, which the node and `hmr bag` alone have: people say which way is up; where the camera"
+            " moves set world.gravity: none",
+            kind,
+        )
+
+
 def given_gravity(config: HmrConfig) -> Gravity | None:
     """What the configuration says without /tf and Imu; None: people say it."""
-    tilt, kind = (config.camera.pitch_deg, config.camera.roll_deg), config.world.gravity
-    if kind == "parameter" or (kind not in ("estimate", "level") and any(tilt)):
-        return gravity_of_tilt(*tilt)
+    camera, kind = config.camera, config.world.gravity
+    tilt = camera.pitch_deg, camera.roll_deg
+    if kind == "parameter" or (kind not in ("estimate", "level") and (camera.orientation or any(tilt))):
+        return gravity_of_orientation(camera.orientation) if camera.orientation else gravity_of_tilt(*tilt)
     return gravity_of_level() if kind == "level" else None
 
 
 def in_world(
-    humans: list[Human], body: BodyModel, camera: Camera, config: HmrConfig, depths: DepthSamples | None = None
-) -> list[Human]:
-    """The same people with their `world`, standing feet held; in the same order. `camera` is that of all frames, which
-    stands still."""
-    if not humans or config.world.gravity == "none":
+    humans: list[Human], body: BodyModel, camera: Camera, config: HmrConfig, depths: DepthSamples | None = None,
+    poses: Poses | None = None,
+) -> list[Human]:  # fmt: skip
+    """The same people with their `world`, standing feet held; in the same order. `camera` is that of all frames.
+
+    `poses`: what a recording says of it, by frame; people of frames that are not among them get no world. Without, it
+    stands still.
+    """
+    if poses is None and humans:
+        warn_of_nothing_heard(config.world.gravity)
+    rows = [i for i, h in enumerate(humans) if poses is None or h.frame in poses]
+    views = _views([humans[i] for i in rows], config, {} if poses is None else poses)
+    rows = [i for i, view in zip(rows, views, strict=True) if view is not None]
+    if not rows or config.world.gravity == "none":
         return humans
-    gravity = given_gravity(config) or _estimated(humans)
-    R, soles = world_rotation(gravity.up), Soles(body)
-    people = [_person(humans, rows, R, soles) for rows in tracks_of(humans)]
-    measured = config.camera.height_m or (depths.height(gravity.up) if depths else None)
+    seen = _placed([humans[i] for i in rows], [v for v in views if v is not None], body, camera, config, depths)
+    answer = list(humans)
+    for i, human in zip(rows, seen, strict=True):
+        answer[i] = human
+    return answer
+
+
+def _views(humans: list[Human], config: HmrConfig, poses: Poses) -> list[CameraPose | None]:
+    """Of the camera for each of these people; None where the world is a frame on /tf that is not known then."""
+    known = [pose for pose in poses.values() if pose is not None]
+    if any(pose.place for pose in known):
+        found = [poses.get(h.frame) for h in humans]
+        return [pose if pose is not None and pose.place is not None else None for pose in found]
+    if known:  # of an Imu on a camera that stands still
+        up = np.mean([pose.gravity.up for pose in known], axis=0)
+        gravity = replace(known[0].gravity, up=up / np.linalg.norm(up))
+    else:
+        gravity = given_gravity(config) or _estimated(humans)
+    return [CameraPose(gravity)] * len(humans)
+
+
+def _placed(
+    humans: list[Human], views: list[CameraPose], body: BodyModel, camera: Camera, config: HmrConfig,
+    depths: DepthSamples | None,
+) -> list[Human]:  # fmt: skip
+    """Everybody with their `world`."""
+    gravity, soles, moves = views[0].gravity, Soles(body), views[0].place is not None
+    R = np.array([v.gravity.R_world_camera if v.place is None else v.place.rotation for v in views])
+    eyes = np.array([np.zeros(3) if v.place is None else v.place.translation for v in views])
+    people = [_person(humans, rows, R, eyes, soles) for rows in tracks_of(humans)]
+    measured = config.camera.height_m or (depths.height(gravity.up) if depths and not moves else None)
     if measured:
         people = [_on_floor(p, humans, measured, gravity.sigma, soles) for p in people]
     if config.world.feet != "never":
         people = [_settled(p, soles) for p in people]
-    height = measured or _height(people)
+    height = 0.0 if moves and views[0].has_floor else measured or _height(people)
+    origin = np.array([0.0, 0.0, height])
     answer = list(humans)
     for person in people:
         velocity = _velocity(person.walk)
         for f, row in enumerate(person.rows):
-            human = human_at(humans[row], person.walk, f, R, body, camera)
+            human, t = human_at(humans[row], person.walk, f, R[row], body, camera), origin + eyes[row]
             if person.scaled:
                 human = replace(human, scale=ScaleSource.FLOOR)
-            t = np.array([0.0, 0.0, height])
             state = WorldState(
-                R,
-                t,
-                R @ human.joints[0] + t,
-                velocity[f],
-                person.contacts[f],
-                gravity.source,
-                gravity.sigma,
-                body_axes=R @ body_rotation(human),
-            )
+                R[row], t, R[row] @ human.joints[0] + t, velocity[f], person.contacts[f], views[row].gravity.source,
+                views[row].gravity.sigma, views[row].frame, R[row] @ body_rotation(human),
+            )  # fmt: skip
             answer[row] = replace(human, world=state)
     return answer
 
@@ -113,7 +165,7 @@ def contacts_of(walk: Walk) -> Floats:
     """Probabilities [F,4] that points of the soles stand, from the whole walk, measured at 30 Hz."""
     start, end = walk.seconds[0], walk.seconds[-1]
     grid = np.linspace(start, end, max(2, round((end - start) * RATE_HZ) + 1)) if end > start else walk.seconds
-    flat = np.concatenate([walk.points.reshape(len(walk), -1), walk.pelvis[:, :2]], 1)
+    flat = np.concatenate([walk.points.reshape(len(walk), -1), walk.sight[:, :2]], 1)
     even = np.stack([np.interp(grid, walk.seconds, column) for column in flat.T], -1)
     found = contact_rule()(even[:, :12].reshape(-1, 4, 3), even[:, 12:])
     return np.stack([np.interp(walk.seconds, grid, found[:, k]) for k in range(4)], -1)
@@ -126,8 +178,8 @@ def _estimated(humans: list[Human]) -> Gravity:
     return estimate.gravity()
 
 
-def _person(humans: list[Human], rows: list[int], R: Floats, soles: Soles) -> _Person:
-    walk = walk_of([humans[r] for r in rows], np.broadcast_to(R, (len(rows), 3, 3)), soles)
+def _person(humans: list[Human], rows: list[int], R: Floats, eyes: Floats, soles: Soles) -> _Person:
+    walk = walk_of([humans[r] for r in rows], R[rows], soles, eyes[rows])
     return _Person(rows, walk, contacts_of(walk))
 
 
@@ -136,11 +188,12 @@ def _on_floor(person: _Person, humans: list[Human], height_m: float, up_sigma: f
     walk = person.walk
     if any(humans[r].scale >= ScaleSource.DEPTH for r in person.rows):
         return person
-    scale = scale_of_floor(scales_of_floor(walk.points, person.contacts, height_m), up_sigma)
+    seen = walk.points - walk.eyes[:, None]
+    scale = scale_of_floor(scales_of_floor(seen, person.contacts, height_m), up_sigma)
     if scale is None:
         return person
     betas = np.stack([scaled_betas(soles.body, b, scale) for b in walk.betas])
-    larger = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, soles)
+    larger = posed(walk.seconds, walk.rotations, betas, walk.eyes + scale * walk.sight, soles, walk.eyes)
     return _Person(person.rows, larger, contacts_of(larger), scaled=True)
 
 
@@ -155,7 +208,7 @@ def _height(people: list[_Person]) -> float:
     """Of the camera over the feet that stand, or over the lowest ones where none does."""
     points = np.concatenate([p.walk.points for p in people])
     found = height_over_feet(points, np.concatenate([p.contacts for p in people]))
-    return found if found is not None else -float(np.percentile(points[..., 2].min(-1), 10))
+    return found if found is not None else -floor_under(points[..., 2].min(-1))
 
 
 def _velocity(walk: Walk) -> Floats:

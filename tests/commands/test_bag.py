@@ -4,9 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_typestore
 
 from hmr_ros.cli import main
 from hmr_ros.commands.bag import Session
@@ -14,8 +13,8 @@ from hmr_ros.commands.tracks import TrackTable
 from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.bags import BagImages, HumanBagWriter
-from hmr_ros.io.model_store import share_file
 from hmr_ros.pipeline import Pipeline
+from hmr_ros.world.recorded import RecordedGravity
 
 
 @pytest.fixture
@@ -24,16 +23,8 @@ def bag(tmp_path, rendered, write_bag):
     return write_bag(tmp_path / "in", rendered[0])
 
 
-def read_humans(path):
-    types = get_typestore(Stores.ROS2_JAZZY)
-    for name in ("Human", "HumanArray"):
-        types.register(get_types_from_msg(share_file(f"msg/{name}.msg").read_text(), f"hmr_ros/msg/{name}"))
-    with AnyReader([path], default_typestore=types) as reader:
-        return [(stamp, reader.deserialize(raw, c.msgtype)) for c, stamp, raw in reader.messages()]
-
-
 @pytest.mark.parametrize("extra", [[], ["--quality"]])
-def test_every_frame_is_answered_with_its_stamp(bag, bag_stamps, tmp_path, capsys, caplog, extra):
+def test_every_frame_is_answered_with_its_stamp(bag, bag_stamps, tmp_path, capsys, caplog, read_humans, extra):
     assert main(["bag", str(bag), str(tmp_path / "out"), *extra]) == 0
     assert "8 frames, 8 people found ->" in capsys.readouterr().out
     found = read_humans(tmp_path / "out")
@@ -43,7 +34,7 @@ def test_every_frame_is_answered_with_its_stamp(bag, bag_stamps, tmp_path, capsy
     assert "has no /cam/camera_info; the focal length is guessed; give --camera" in caplog.text
 
 
-def test_a_given_camera_is_used(bag, tmp_path, rendered, caplog):
+def test_a_given_camera_is_used(bag, tmp_path, rendered, caplog, read_humans):
     K = rendered[2].K.copy()
     K[:2] *= 1.25
     argv = ["bag", str(bag), str(tmp_path / "out"), "--max-frames", "2", "--recover", "kinematic"]
@@ -66,15 +57,19 @@ def test_depth_reaches_the_frames_beside_it(tmp_path, rendered, write_bag, monke
     assert "has no depth topic /cam/no_depth; it has /cam/depth/compressedDepth, /cam/image" in capsys.readouterr().err
 
 
-def test_an_interruption_keeps_what_is_done(bag, bag_stamps, tmp_path):
+def test_an_interruption_keeps_what_is_done(bag, bag_stamps, tmp_path, read_humans):
     pipeline = build_pipeline(offline(with_values(HmrConfig(), {"temporal.lag": 3})))
 
     def interrupted(images):
         yield from itertools.islice(images, 5)
         raise KeyboardInterrupt
 
-    with BagImages(bag) as images, HumanBagWriter(tmp_path / "out") as writer:
-        session = Session(images, writer, TrackTable(), pipeline, HmrConfig())
+    with (
+        BagImages(bag) as images,
+        RecordedGravity(bag, HmrConfig()) as gravity,
+        HumanBagWriter(tmp_path / "out") as writer,
+    ):
+        session = Session(images, writer, TrackTable(), pipeline, HmrConfig(), gravity)
         session.process(interrupted(images))
     assert session.interrupted and session.frames == 5
     assert [stamp for stamp, _ in read_humans(tmp_path / "out")] == bag_stamps[:5]  # those that waited for the lag, too

@@ -96,6 +96,13 @@ def test_an_integer_is_taken_where_a_number_is_wanted(node, file):
     assert (parameter.type, parameter.double_value) == (ParameterType.PARAMETER_DOUBLE, 2.0)
 
 
+def test_a_list_is_taken_where_an_orientation_is_wanted(node):
+    for given in ("[-0.5, 0.5, -0.5, 0.5]", "-0.5,0.5,-0.5,0.5"):
+        assert declare_settings(node("--ros-args", "-p", f"camera.orientation:={given}")).camera.orientation == (
+            "-0.5,0.5,-0.5,0.5"
+        )
+
+
 @pytest.mark.parametrize(
     ("parameter", "said"),
     [
@@ -108,6 +115,7 @@ def test_an_integer_is_taken_where_a_number_is_wanted(node, file):
         ("output.tf_prefix:=7", "'output.tf_prefix' must be text, not 7"),
         ("output.tf:=1", "'output.tf' must be true or false, not 1"),
         ("threads:=[1, 2]", "'threads' must be an integer"),
+        ("camera.orientation:=[0.0, 0.0, 0.0, 2.0]", "'camera.orientation' has the length 2; give the camera's"),
         ("recover:=magic", "choose one of kinematic, posture"),
     ],
 )
@@ -141,7 +149,7 @@ def test_parameters_of_others_are_named_and_let_be(node, file, capfd):
 
 @pytest.mark.parametrize("s", list(settings()), ids=lambda s: s.name)
 def test_every_parameter_says_when_it_changes_and_holds_to_it(s):
-    other = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.01, str: lambda v: "optical"}
+    other = {bool: lambda v: not v, int: lambda v: v + 1, float: lambda v: v / 2 + 0.01, str: lambda v: "0,0,0,1"}
     value = next(c for c in s.choices if c != s.default) if s.choices else other[type(s.default)](s.default)
     allowed = {"live": "active inactive unconfigured", "activate": "inactive unconfigured", "configure": "unconfigured"}
     for state in ("active", "inactive", "unconfigured"):

@@ -12,7 +12,7 @@ from tf2_msgs.msg import TFMessage
 from hmr_ros.geometry.rotations import quaternion_from_matrix
 from hmr_ros.ros.convert import humans_from_msg
 from hmr_ros.types import GravitySource
-from hmr_ros.world.gravity import rotation_of_tilt
+from hmr_ros.world.gravity import LEVEL, rotation_of_tilt
 
 R = rotation_of_tilt(-4.0, 2.0)
 
@@ -102,6 +102,10 @@ def test_parameters_say_it_and_change_at_once(robot, rendered):
     steep = rotation_of_tilt(-9.0, 2.0)
     r.show(rendered[0][0], lambda: np.allclose(somebody(r)[0].world.R_world_camera, steep, atol=1e-6))
     assert not r.set("camera.pitch_deg", double_value=99.0).successful
+    assert r.set("camera.orientation", string_value="-0.5,0.5,-0.5,0.5").successful  # goes before them
+    r.show(rendered[0][0], lambda: np.allclose(somebody(r)[0].world.R_world_camera, LEVEL, atol=1e-6))
+    refused = r.set("camera.orientation", string_value="0,0,0,0")
+    assert not refused.successful and "has the length 0" in refused.reason
 
 
 def test_a_frame_that_is_asked_for_and_missing_is_done_without(robot, rendered):

@@ -26,3 +26,13 @@ def test_points_ride_on_their_body(open_body):
     soles = Soles(open_body)
     skin = open_body.vertices(pose[:3], pose[3:], betas, np.zeros(3))[soles.vertices]
     assert np.linalg.norm(soles.placed(axes, joints, betas) - skin, axis=1).max() < 0.02
+
+
+def test_the_lowest_point_is_that_of_the_posed_soles(walking, open_body):
+    soles, up = Soles(open_body), np.array([0.1, -0.9, 0.3])
+    columns = ([getattr(h, n) for h in walking] for n in ("global_orient", "body_pose", "betas"))
+    pelvis = np.array([h.joints[0] for h in walking])
+    found = soles.lowest(*(np.array(c) for c in columns), pelvis, up)
+    for human, height in zip(walking, found, strict=True):
+        vertices = open_body.vertices(human.global_orient, human.body_pose, human.betas, human.transl)
+        np.testing.assert_allclose((vertices[soles.vertices] @ up).min(), height, atol=0.02)  # soles are rigid here

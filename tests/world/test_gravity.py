@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from hmr_ros.errors import InputError
+from hmr_ros.geometry.rotations import quaternion_from_matrix
 from hmr_ros.types import GravitySource
 from hmr_ros.world.gravity import (
     LEVEL,
     gravity_of_acceleration,
     gravity_of_level,
+    gravity_of_orientation,
     gravity_of_tilt,
     rotation_of_tilt,
     tilt_of,
@@ -53,6 +55,16 @@ def test_an_imu_that_says_nothing_of_gravity_is_refused(acceleration, said):
     with pytest.raises(InputError, match=said) as caught:
         gravity_of_acceleration(np.array(acceleration, float), np.eye(3))
     assert "\n" not in str(caught.value)
+
+
+def test_an_orientation_says_where_x_points_too():
+    turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # the camera looks along the world's y
+    R = turn @ rotation_of_tilt(-20, 5)
+    w, x, y, z = quaternion_from_matrix(R)
+    found = gravity_of_orientation(f"{x},{y},{z},{w}")
+    np.testing.assert_allclose(found.R_world_camera, R, atol=1e-9)
+    np.testing.assert_allclose(found.up, gravity_of_tilt(-20, 5).up, atol=1e-9)
+    np.testing.assert_allclose(gravity_of_orientation("-0.5,0.5,-0.5,0.5").R_world_camera, LEVEL, atol=1e-12)
 
 
 def test_who_knows_more_is_surer():

@@ -10,8 +10,8 @@ from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.types import Frame, GravitySource
 from hmr_ros.world.contact import true_contacts
 from hmr_ros.world.feet import Soles
-from hmr_ros.world.gravity import Gravity, rotation_of_tilt
-from hmr_ros.world.live import CameraPose, LiveWorld
+from hmr_ros.world.gravity import CameraPose, Gravity, rotation_of_tilt
+from hmr_ros.world.live import LiveWorld
 from hmr_ros.world.stand import runs
 from hmr_ros.world.walk import walk_of
 
@@ -87,6 +87,12 @@ def test_nobody_and_a_reset(walking, open_body):
     assert first[0].world.source == GravitySource.LEVEL and first[-1].world.source == GravitySource.ESTIMATE
     world.reset()
     assert run(world, walking[:1])[0].world.source == GravitySource.LEVEL
+
+
+def test_a_source_that_is_not_there_is_named_once(walking, open_body, caplog):
+    found = run(LiveWorld(open_body, with_values(HmrConfig(), {"world.gravity": "tf"})), walking[:3])
+    assert caplog.text.count("world.gravity is tf, which the node and `hmr bag` alone have") == 1
+    assert {h.world.source for h in found} == {GravitySource.LEVEL}
 
 
 def test_nobody_asked_for_a_world(walking, open_body):

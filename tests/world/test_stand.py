@@ -26,7 +26,12 @@ def noisy(walk, soles):
     wander = np.cumsum(rng.normal(0, 0.01, len(walk)))[:, None] * ray
     rotations = walk.rotations.copy()
     return posed(
-        walk.seconds, rotations, walk.betas, walk.pelvis + wander + rng.normal(0, 0.002, (len(walk), 3)), soles
+        walk.seconds,
+        rotations,
+        walk.betas,
+        walk.pelvis + wander + rng.normal(0, 0.002, (len(walk), 3)),
+        soles,
+        walk.eyes,
     )
 
 
@@ -77,7 +82,8 @@ def test_a_foothold_on_a_step_stays_at_its_height(walking, open_body):
     soles = Soles(open_body)
     walk = walk_in_world(walking, soles)
     contacts = true_contacts(walk.points, 30.0).astype(float)
-    raised = posed(walk.seconds, walk.rotations, walk.betas, walk.pelvis + np.array([0, 0, 0.4]), soles)
+    higher = walk.pelvis + np.array([0, 0, 0.4])
+    raised = posed(walk.seconds, walk.rotations, walk.betas, higher, soles, walk.eyes)
     held = settled(raised, contacts, soles)
     assert np.abs(held.points[..., 2] - walk.points[..., 2] - 0.4).max() < 0.05
 

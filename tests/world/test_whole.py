@@ -7,10 +7,11 @@ import pytest
 from tilted_camera import CAMERA, PITCH, ROLL, humans_of
 
 from hmr_ros.config import HmrConfig, with_values
+from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.results import ResultRecorder, load_humans
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.types import GravitySource, ScaleSource
-from hmr_ros.world.gravity import rotation_of_tilt, tilt_of
+from hmr_ros.world.gravity import CameraPose, Gravity, rotation_of_tilt, tilt_of
 from hmr_ros.world.whole import in_world, tracks_of
 
 GIVEN = with_values(HmrConfig(), {"camera.pitch_deg": PITCH, "camera.roll_deg": ROLL})
@@ -34,6 +35,17 @@ def test_gravity_given_is_exact(walking, open_body):
     assert abs(found[0].world.t_world_camera[2] - 2.2) < 0.05  # where the camera was put
 
 
+def test_an_orientation_goes_before_pitch_and_roll(walking, open_body):
+    given = with_values(GIVEN, {"camera.orientation": "0,0.7071068,-0.7071068,0", "camera.pitch_deg": -80.0})
+    (first, *_) = worlds(walking, open_body, given)
+    assert first.world.source == GravitySource.PARAMETER
+    expected = [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]  # level, looks along the world's -y
+    np.testing.assert_allclose(first.world.R_world_camera, expected, atol=1e-6)
+    for other in ("estimate", "level"):
+        (first, *_) = worlds(walking, open_body, with_values(given, {"world.gravity": other}))
+        assert first.world.source != GravitySource.PARAMETER
+
+
 def test_people_tell_which_way_is_up(walking, open_body):
     (world,) = {id(h.world): h.world for h in worlds(walking, open_body, HmrConfig())[:1]}.values()
     assert world.source == GravitySource.ESTIMATE
@@ -49,6 +61,33 @@ def test_nobody_nothing_known_and_nothing_wanted(walking, open_body):
     short = worlds(walking[:3], open_body, HmrConfig())
     assert {h.world.source for h in short} == {GravitySource.LEVEL}
     np.testing.assert_allclose(tilt_of(short[0].world.R_world_camera[2]), (0, 0), atol=1e-9)
+
+
+def test_feet_stand_in_the_world_of_a_camera_that_moves(walking, open_body):
+    """Its place is known in every frame but the last ten, in which people stand nowhere."""
+    R, seen, poses = rotation_of_tilt(PITCH, ROLL), [], {}
+    for i, human in enumerate(walking):
+        at = np.array([0.03 * i, 0.2 * np.sin(0.3 * i), 2.2])
+        shift = R.T @ (at - [0, 0, 2.2])
+        seen.append(replace(human, joints=human.joints - shift, transl=human.transl - shift))
+        poses[human.frame] = CameraPose(Gravity(R[2], GravitySource.TF, 0.01), Rigid(R, at), "odom")
+    for human in walking[-10:]:
+        del poses[human.frame]
+    found = in_world(seen, open_body, CAMERA, HmrConfig(), poses=poses)
+    assert [h.world is None for h in found] == [False] * (len(found) - 10) + [True] * 10
+    for moving, still in zip(found[:-10], worlds(walking[:-10], open_body), strict=True):
+        world = moving.world
+        assert (world.source, world.frame) == (GravitySource.TF, "odom")
+        np.testing.assert_allclose(world.t_world_camera, poses[moving.frame].place.translation, atol=1e-9)
+        np.testing.assert_allclose(world.root, R @ moving.joints[0] + world.t_world_camera, atol=1e-9)
+        np.testing.assert_allclose(world.root, R @ still.joints[0] + [0, 0, 2.2], atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["tf", "imu"])
+def test_a_source_that_a_file_does_not_have_is_named_and_nobody_is_lost(walking, open_body, caplog, kind):
+    found = worlds(walking[:20], open_body, with_values(GIVEN, {"world.gravity": kind}))
+    assert caplog.text.count(f"world.gravity is {kind}, which the node and `hmr bag` alone have") == 1
+    assert all(h.world is not None for h in found)
 
 
 def test_velocity_is_that_of_the_way(walking, open_body):

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.errors import BodyModelError, InputError
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.types import Bools, Floats
+from hmr_ros.world.feet import Soles
+from hmr_ros.world.floor import floor_under
 from hmr_ros.world.gravity import LEVEL
 
-_FEET = [SMPL[n] for n in ("left_ankle", "right_ankle", "left_foot", "right_foot")]
-_ON_FLOOR = 5.0  # percent of the frames in which a foot may be below the floor
 _FALLBACK_FPS = 30.0  # of a single image
 _REGULAR = 0.25  # of a frame that stamps may be off and still belong to a constant rate
 
@@ -95,10 +94,14 @@ def world_of(table: HumansTable, body: BodyModel) -> tuple[Floats, Floats]:
 
 
 def _floor(table: HumansTable, body: BodyModel) -> float:
-    """Height [m] under which the feet seldom are, in the axes of a level camera."""
-    sole = body.rest_joints(np.zeros(10))[SMPL["left_foot"], 1] - body.v_template[:, 1].min()
-    lowest = (table.joints[:, _FEET] @ LEVEL[2]).min(1) - sole
-    return float(np.percentile(lowest, _ON_FLOOR))
+    """Height [m] of the floor in the axes of a level camera."""
+    pelvis = table.joints[:, 0]
+    known = np.isfinite(pelvis).all(1)
+    return floor_under(
+        Soles(body).lowest(
+            table.global_orient[known], table.body_pose[known], table.betas[known], pelvis[known], LEVEL[2]
+        )
+    )
 
 
 def _times(table: HumansTable) -> tuple[float, Floats]:

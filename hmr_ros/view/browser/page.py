@@ -15,11 +15,12 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import AssetError, InputError
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import quaternion_from_matrix
-from hmr_ros.types import Floats, Image, ScaleSource
+from hmr_ros.types import Floats, Human, Image, ScaleSource
 from hmr_ros.view.browser.figure import Figure
 from hmr_ros.view.browser.playback import Moment, Playback
 from hmr_ros.view.browser.scene import Floor
 from hmr_ros.view.skeleton import track_color
+from hmr_ros.world.stand import STANDS
 
 _TRAIL_S = 3.0
 _MOST_FIGURES = 64  # hidden ones are kept until there are so many
@@ -85,8 +86,9 @@ class Page:
             gui.add_button("Live").on_click(lambda _: self._set_playing(True, newest=True))
         self._loop = gui.add_checkbox("repeat", initial_value=self._recorded, visible=self._recorded)
         self._trails = gui.add_checkbox("trails", initial_value=True)
+        self._contacts = gui.add_checkbox("contacts", initial_value=True)
         self._uncertainty = gui.add_checkbox("uncertainty", initial_value=False)
-        for box in (self._trails, self._uncertainty):
+        for box in (self._trails, self._contacts, self._uncertainty):
             box.on_update(lambda _: self._redraw())
 
     def advance(self, passed_s: float) -> None:
@@ -100,7 +102,10 @@ class Page:
         for human in moment.humans:
             if human.track_id in shown:
                 figure = self._figure(human.track_id)
-                figure.show(human, to_world, trails.get(human.track_id), bool(self._uncertainty.value))
+                figure.show(
+                    human, to_world, trails.get(human.track_id),
+                    uncertainty=bool(self._uncertainty.value), contacts=bool(self._contacts.value),
+                )  # fmt: skip
         for track_id, figure in self._figures.items():
             if track_id not in shown:
                 figure.hide()
@@ -206,7 +211,8 @@ class Page:
 
 
 def _table(moment: Moment) -> str:
-    """The people list: colour and id, distance, standard deviation of the joints, what says how far away."""
+    """The people list: colour and id, distance, standard deviation of the joints, state, which feet stand, what says
+    how far away."""
     rows = []
     for human in sorted(moment.humans, key=lambda h: h.track_id):
         blue, green, red = (round(c) for c in track_color(human.track_id))
@@ -215,10 +221,19 @@ def _table(moment: Moment) -> str:
             f'<tr><td style="color:rgb({red},{green},{blue})">&#9632; {human.track_id}</td>'
             f"<td>{np.linalg.norm(human.joints[0]):.2f} m</td>"
             f"<td>&plusmn;{1e3 * np.median(human.joint_sigma):.0f} mm</td>"
-            f"<td>{html.escape(human.state.name.lower())}</td><td>{html.escape(scale)}</td></tr>"
+            f"<td>{html.escape(human.state.name.lower())}</td><td>{_standing(human)}</td>"
+            f"<td>{html.escape(scale)}</td></tr>"
         )
-    head = "<tr><th>id</th><th>distance</th><th>joints</th><th>state</th><th>scale</th></tr>"
+    head = "<tr><th>id</th><th>distance</th><th>joints</th><th>state</th><th>stands on</th><th>scale</th></tr>"
     return f'<table style="width:100%;padding:0 1em;font-size:0.8em;text-align:left">{head}{"".join(rows)}</table>'
+
+
+def _standing(human: Human) -> str:
+    """Which feet stand; a dash where nobody knows."""
+    if human.world is None:
+        return "&ndash;"
+    left, right = (bool(foot.any()) for foot in human.world.contacts.reshape(2, 2) > STANDS)
+    return "both feet" if left and right else "left" if left else "right" if right else "nothing"
 
 
 def _rgb(jpeg: bytes) -> Image:

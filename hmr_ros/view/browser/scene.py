@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL
 from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.geometry.covariance import unpacked
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.types import Floats, Human
+from hmr_ros.world.feet import Soles
+from hmr_ros.world.floor import floor_under
+from hmr_ros.world.stand import STANDS
 
-_FEET = [SMPL["left_foot"], SMPL["right_foot"]]
 _REMEMBERED = 300  # frames of one person that tell where the floor is
-_LOWEST = 0.1  # of the feet's heights: jumps and wrong frames lie on either side
 _CAMERA_HEIGHT_M = 1.2  # until somebody was seen
+_RING_OVER_M = 0.012  # a standing sole, so that the floor does not hide the ring
+_RING_ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+_RING = 0.06 * np.stack([np.cos(_RING_ANGLES), np.sin(_RING_ANGLES), 0 * _RING_ANGLES], -1)  # m
 
 
 @dataclass(frozen=True)
@@ -62,26 +65,31 @@ def sigma_axes(human: Human, to_world: Rigid) -> Floats:
     return to_world(ends.reshape(-1, 2, 3))
 
 
+def contact_rings(human: Human, bones: Bones, soles: Soles, betas: Floats) -> Floats:
+    """Lines [N,2,3] m in the world: a ring under each heel and ball of a foot that stands on something; N is 0 where
+    nobody knows. `bones` are those of a body of shape `betas`."""
+    if human.world is None:
+        return np.zeros((0, 2, 3))
+    points = soles.placed(bones.rotations, bones.positions, betas)[human.world.contacts > STANDS]
+    rings = points[:, None] + _RING + [0.0, 0.0, _RING_OVER_M]
+    return np.stack([rings, np.roll(rings, -1, axis=1)], 2).reshape(-1, 2, 3)
+
+
 class Floor:
-    """Where the floor is: as deep under the camera as the feet of everybody who was seen lately."""
+    """Where the floor is: as deep under the camera as the soles of everybody who was seen lately."""
 
     def __init__(self, body: BodyModel) -> None:
-        self._body = body
-        self._depths: deque[float] = deque(maxlen=_REMEMBERED)
+        self._soles = Soles(body)
+        self._lowest: deque[float] = deque(maxlen=_REMEMBERED)
 
     def observe(self, humans: list[Human], rotation: Floats) -> None:
         """Learn from people in the camera's frame; `rotation` takes it to the world's axes."""
-        for human in humans:
-            lowest = float((human.joints[_FEET] @ rotation.T)[:, 2].min())
-            if np.isfinite(lowest):
-                self._depths.append(lowest - self._sole(human.betas))
+        known = [h for h in humans if np.isfinite(h.joints).all() and np.isfinite(h.global_orient).all()]
+        for h in known:
+            row = h.global_orient[None], h.body_pose[None], h.betas[None], h.joints[:1]
+            self._lowest.append(float(self._soles.lowest(*row, rotation[2])[0]))
 
     @property
     def camera_height_m(self) -> float:
         """Of the camera over the floor."""
-        return -float(np.quantile(self._depths, _LOWEST)) if self._depths else _CAMERA_HEIGHT_M
-
-    def _sole(self, betas: Floats) -> float:
-        """Height m of the foot's joint over the ground that somebody stands on."""
-        rest = rest_shape(self._body, betas)
-        return float(rest.joints[_FEET, 1].min() - rest.vertices[:, 1].min())
+        return -floor_under(np.array(self._lowest)) if self._lowest else _CAMERA_HEIGHT_M

@@ -16,6 +16,7 @@ from hmr_ros.io.video import open_source
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import render_motion
 from hmr_ros.synth.scene import look_at
+from hmr_ros.types import GravitySource
 
 FRAMES = 12
 
@@ -49,7 +50,7 @@ def calibration(root, views, known):
             entry |= {"R": view.R_camera_world.ravel().tolist(), "t": view.t_camera_world.tolist()}
         entries.append(entry)
     path = root / f"views_{known}.yaml"
-    path.write_text(yaml.safe_dump({"views": entries}))
+    path.write_text(yaml.safe_dump({"views": entries} | ({"up": "y"} if known == "upright" else {})))
     return path
 
 
@@ -74,6 +75,51 @@ def test_calibrated_views_agree_in_the_world(scene, tmp_path):
         assert main(["run", str(root / f"{name}.mp4"), "--camera", camera, "--out", str(out), "--no-overlay"]) == 0
         single.append(error(load_humans(out / "humans.npz"), truth))
     assert error(tables[0], truths[0]) < min(single)
+
+
+def worlds(tables):
+    """Of each view, checked against its own rows: R_world_camera and t_world_camera."""
+    for table in tables:
+        pelvis = np.einsum("nab,nb->na", table.R_world_camera, table.joints[:, 0]) + table.t_world_camera
+        np.testing.assert_allclose(pelvis, table.root_world, atol=1e-6)
+    np.testing.assert_allclose(tables[0].root_world, tables[1].root_world, atol=2e-3)
+    return [(t.R_world_camera[0], t.t_world_camera[0]) for t in tables]
+
+
+@pytest.mark.parametrize("known", ["upright", True])
+def test_the_world_of_calibrated_views(scene, tmp_path, known):
+    """The calibration's own, turned, where it says which axis is up; else the first camera's, over the floor."""
+    root, views, _ = scene
+    assert main(["multiview", str(calibration(root, views, known)), "--out", str(tmp_path)]) == 0
+    tables = [load_humans(tmp_path / name / "humans.npz") for name in ("front", "side")]
+    found = worlds(tables)
+    assert tables[0].contacts.max() > 0.5
+    if known == "upright":
+        assert set(tables[1].gravity_source) == {GravitySource.PARAMETER}
+        turn = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # y up -> z up
+        for (R, t), view in zip(found, views, strict=True):
+            np.testing.assert_allclose(R, turn @ view.R_camera_world.T, atol=1e-9)
+            np.testing.assert_allclose(t, -R @ view.t_camera_world, atol=1e-6)
+    else:
+        assert set(tables[1].gravity_source) <= {GravitySource.ESTIMATE, GravitySource.LEVEL}
+        between = found[1][0].T @ found[0][0]
+        np.testing.assert_allclose(between, views[1].R_camera_world @ views[0].R_camera_world.T, atol=1e-9)
+        np.testing.assert_allclose(found[0][1][:2], 0, atol=1e-9)
+        assert abs(found[0][1][2] - 1.1) < 0.15  # where the first camera was put
+
+
+@pytest.mark.parametrize(
+    ("known", "up", "said"),
+    [(True, "w", "up is 'w'; give the axis"), (True, 3, "up is 3"), (False, "z", "no view has")],
+)
+def test_an_axis_that_cannot_be_up(scene, tmp_path, capsys, known, up, said):
+    root, views, _ = scene
+    tree = yaml.safe_load(calibration(root, views, known).read_text())
+    path = root / "wrong.yaml"
+    path.write_text(yaml.safe_dump(tree | {"up": up}))
+    assert main(["multiview", str(path), "--out", str(tmp_path)]) == 1
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("hmr: ")]
+    assert said in line
 
 
 def test_uncalibrated_views_share_the_pose(scene, tmp_path):

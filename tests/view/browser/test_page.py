@@ -15,9 +15,10 @@ import pytest
 
 from hmr_ros.cli import main
 from hmr_ros.io.results import ResultRecorder, save_arrays
-from hmr_ros.io.video import VideoWriter
 from hmr_ros.synth.render import truth_arrays
+from hmr_ros.view.browser.figure import CONTACT_COLOR
 from hmr_ros.view.skeleton import track_color
+from hmr_ros.world.gravity import LEVEL
 
 pytest.importorskip("viser")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -28,19 +29,6 @@ FLAGS = [
 WAIT_S = 120.0
 SIZE = {"width": 900, "height": 560}
 PANEL_PX = 340  # on the right
-
-
-@pytest.fixture(scope="module")
-def walker(rendered, tmp_path_factory):
-    """A clip of one person who walks, its truth and its intrinsics."""
-    images, truths, camera = rendered
-    folder = tmp_path_factory.mktemp("view")
-    with VideoWriter(folder / "clip.mp4", 15.0) as video:
-        for image in images:
-            video.write(image)
-    save_arrays(folder / "truth.npz", **truth_arrays(truths, camera, 15.0, "open", vertices=False))
-    K = camera.K
-    return folder, f"{K[0, 0]},{K[1, 1]},{K[0, 2]},{K[1, 2]}"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +62,7 @@ def served(browser, *arguments):
         page.close()
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=WAIT_S) == 130
         process.stdout.close()
 
 
@@ -104,14 +92,11 @@ def stands_on_the_floor(image, track_id):
 
 def until_somebody_stands(page, track_id):
     """Drawn in software, that takes its time."""
-    deadline = time.monotonic() + WAIT_S
-    while not stands_on_the_floor(screenshot(page), track_id):
-        assert time.monotonic() < deadline, "nobody ever stood on the floor"
-        time.sleep(0.5)
+    until(lambda: stands_on_the_floor(screenshot(page), track_id), "nobody ever stood on the floor")
 
 
-def test_results_are_played_back(browser, walker):
-    folder, _ = walker
+def test_results_are_played_back(browser, walking_clip):
+    folder, _ = walking_clip
     with served(browser, str(folder / "truth.npz"), "--video", str(folder / "clip.mp4")) as page:
         until_somebody_stands(page, 0)
         text = page.inner_text("body")
@@ -126,8 +111,42 @@ def test_results_are_played_back(browser, walker):
         page.get_by_role("button", name="Pause").wait_for(timeout=1e3 * WAIT_S)
 
 
-def test_people_of_a_source_are_shown_while_they_are_found(browser, walker):
-    folder, camera = walker
+def yellow(image):
+    """How many pixels have the colour of the rings under feet that stand."""
+    hue = int(cv2.cvtColor(np.uint8([[CONTACT_COLOR[::-1]]]), cv2.COLOR_BGR2HSV)[0, 0, 0])
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(int)
+    return int(((np.abs(hsv[..., 0] - hue) < 8) & (hsv[..., 1] > 130) & (hsv[..., 2] > 130)).sum())
+
+
+def until(condition, what):
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+
+
+def test_feet_that_stand_are_marked(browser, rendered, tmp_path):
+    """In the list, and by rings on the floor that go with their box."""
+    _, truths, camera = rendered
+    rows, R, t = len(truths), np.tile(LEVEL, (len(truths), 1, 1)), np.tile([0.0, 0.0, 1.1], (len(truths), 1))
+    roots = np.array([LEVEL @ truth.joints[0] for truth in truths]) + t
+    world = {
+        "R_world_camera": R,
+        "t_world_camera": t,
+        "root_world": roots,
+        "contacts": np.tile([0.9, 0.8, 0, 0], (rows, 1)),
+    }
+    save_arrays(tmp_path / "truth.npz", **truth_arrays(truths, camera, 15.0, "open", vertices=False), **world)
+    with served(browser, str(tmp_path / "truth.npz")) as page:
+        until_somebody_stands(page, 0)
+        until(lambda: yellow(screenshot(page)) > 40, "no ring")
+        assert "stands on" in page.inner_text("body") and "left" in page.inner_text("body")
+        page.get_by_label("contacts").uncheck(timeout=1e3 * WAIT_S)
+        until(lambda: yellow(screenshot(page)) < 5, "rings stay")
+
+
+def test_people_of_a_source_are_shown_while_they_are_found(browser, walking_clip):
+    folder, camera = walking_clip
     with served(browser, str(folder / "clip.mp4"), "--camera", camera) as page:
         until_somebody_stands(page, 0)
         assert "intrinsics" in page.inner_text("body")
@@ -140,14 +159,14 @@ def fails(capsys, *arguments):
     return said
 
 
-def test_a_port_in_use_is_named(capsys, walker):
+def test_a_port_in_use_is_named(capsys, walking_clip):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-        assert f"127.0.0.1:{port}" in fails(capsys, str(walker[0] / "truth.npz"), "--port", port)
-    assert "--port" in fails(capsys, str(walker[0] / "truth.npz"), "--port", "99999")
+        assert f"127.0.0.1:{port}" in fails(capsys, str(walking_clip[0] / "truth.npz"), "--port", port)
+    assert "--port" in fails(capsys, str(walking_clip[0] / "truth.npz"), "--port", "99999")
 
 
-def test_what_cannot_be_shown(capsys, tmp_path, walker, human):
+def test_what_cannot_be_shown(capsys, tmp_path, walking_clip, human):
     assert "either a source or --ros" in fails(capsys)
     assert "no such file" in fails(capsys, str(tmp_path / "nothing.npz")).lower()
     ResultRecorder().save(tmp_path / "humans.npz", np.eye(3), "open")

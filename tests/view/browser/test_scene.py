@@ -7,7 +7,9 @@ import pytest
 
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.view.browser.scene import Floor, bones_of, four_weights, rest_shape, sigma_axes
+from hmr_ros.types import GravitySource, WorldState
+from hmr_ros.view.browser.scene import Floor, bones_of, contact_rings, four_weights, rest_shape, sigma_axes
+from hmr_ros.world.feet import Soles
 from hmr_ros.world.gravity import LEVEL
 
 
@@ -51,6 +53,19 @@ def test_the_axes_of_one_sigma_make_up_the_covariance(human, to_world):
     expected = to_world.rotation @ covariance @ to_world.rotation.T
     np.testing.assert_allclose(found, np.tile(expected, (24, 1, 1)), atol=1e-9)
     np.testing.assert_allclose(lines.mean((1, 2)), to_world(human.joints), atol=1e-9)
+
+
+def test_rings_lie_around_the_soles_that_stand(human, open_body, to_world):
+    bones, soles = bones_of(human, open_body, to_world), Soles(open_body)
+    points = soles.placed(bones.rotations, bones.positions, human.betas)
+    assert len(contact_rings(human, bones, soles, human.betas)) == 0  # nobody knows
+    contacts = np.array([0.9, 0.1, 0.2, 0.8])
+    world = WorldState(np.eye(3), np.zeros(3), np.zeros(3), np.zeros(3), contacts, GravitySource.LEVEL, 0.1)
+    rings = contact_rings(replace(human, world=world), bones, soles, human.betas).reshape(2, -1, 2, 3)
+    for ring, point in zip(rings, points[[0, 3]], strict=True):
+        np.testing.assert_allclose(np.linalg.norm((ring - point)[..., :2], axis=-1), 0.06, atol=1e-9)
+        np.testing.assert_allclose(ring[:, 1], np.roll(ring[:, 0], -1, axis=0))
+        assert (ring - point)[..., 2].min() > 0 and (ring - point)[..., 2].max() < 0.02
 
 
 def standing(human, body, height_m):

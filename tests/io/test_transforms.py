@@ -2,27 +2,24 @@
 
 import threading
 import time
+from types import SimpleNamespace as Some
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TransformStamped
-from rclpy.time import Time
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import matrix_from_axis_angle, quaternion_from_matrix
-from hmr_ros.ros.transforms import TransformBuffer
+from hmr_ros.io.transforms import TransformBuffer
 
 S = 10**9
 
 
 def transform(parent, child, stamp, pose):
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id, message.header.stamp = parent, Time(nanoseconds=stamp).to_msg()
-    t, q = message.transform.translation, message.transform.rotation
-    t.x, t.y, t.z = pose.translation.tolist()
-    q.w, q.x, q.y, q.z = quaternion_from_matrix(pose.rotation).tolist()
-    return message
+    at, q = pose.translation, quaternion_from_matrix(pose.rotation)
+    header = Some(frame_id=parent, stamp=Some(sec=stamp // S, nanosec=stamp % S))
+    place = Some(translation=Some(x=at[0], y=at[1], z=at[2]), rotation=Some(w=q[0], x=q[1], y=q[2], z=q[3]))
+    return Some(header=header, child_frame_id=child, transform=place)
 
 
 def turned(angle, *place):
