@@ -75,9 +75,7 @@ def _save(onnx: Any, model: Any, card: ModelCard, path: Path) -> None:
 
 def _errors(graph: Graph, path: Path, make_inputs: MakeInputs, precision: str) -> dict[str, float]:
     """Largest difference to torch in float32 for each output, over several batch sizes."""
-    exported = OnnxRuntimeEngine(
-        path, graph.signature.network, threads=1, cpu_only=True, as_written=precision == FLOAT16
-    )
+    exported = OnnxRuntimeEngine(path, graph.signature.network, threads=1, as_written=precision == FLOAT16)
     original = TorchEngine(graph)
     worst = dict.fromkeys(graph.signature.outputs, 0.0)
     for seed, count in enumerate(_BATCHES):

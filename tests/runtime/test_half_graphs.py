@@ -68,8 +68,8 @@ def test_no_weight_is_infinite(graphs):
 @pytest.mark.parametrize("count", [1, 2, 5, 8])
 def test_they_agree_within_the_bounds_of_each_output(graphs, count):
     name, full, half = graphs
-    reference = OnnxRuntimeEngine(full, name, 1, cpu_only=True)
-    typed = OnnxRuntimeEngine(half, name, 1, cpu_only=True, as_written=True)
+    reference = OnnxRuntimeEngine(full, name, 1)
+    typed = OnnxRuntimeEngine(half, name, 1, as_written=True)
     given = make_inputs(reference.signature, count, 10 + count)
     expected, found = reference(given), typed(given)
     for output, error in differences(expected, found).items():
@@ -81,8 +81,8 @@ def test_the_guided_frame_moves_no_joint_by_a_millimetre(graphs):
     name, full, half = graphs
     if name != "refine":
         pytest.skip("of the guided frame")
-    reference = OnnxRuntimeEngine(full, name, 1, cpu_only=True)
-    typed = OnnxRuntimeEngine(half, name, 1, cpu_only=True, as_written=True)
+    reference = OnnxRuntimeEngine(full, name, 1)
+    typed = OnnxRuntimeEngine(half, name, 1, as_written=True)
     frames = reference.signature.inputs["present"][0]
     for seed, gap in enumerate((0.01, 0.033, 0.1)):
         for filled in (1, 2, frames // 2, frames):
@@ -107,8 +107,8 @@ def test_plain_files_hold_weights_in_the_type_of_their_use(graphs, tmp_path):
         if kind is not None:
             assert TensorProto.FLOAT16 not in {t.data_type for t in stored.values()}
         (tmp_path / "plain.onnx").write_bytes(model.SerializeToString())
-        expected = OnnxRuntimeEngine(path, name, 1, cpu_only=True)
-        found = OnnxRuntimeEngine(tmp_path / "plain.onnx", name, 1, cpu_only=True)
+        expected = OnnxRuntimeEngine(path, name, 1)
+        found = OnnxRuntimeEngine(tmp_path / "plain.onnx", name, 1)
         given = make_inputs(expected.signature, 2, 0)
         assert max(differences(expected(given), found(given)).values()) < 1e-4
 
