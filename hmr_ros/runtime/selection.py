@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,9 +99,14 @@ def _tensorrt(request: EngineRequest, reason: str) -> EngineSelection:
     from hmr_ros.runtime.tensorrt import TensorRtEngine, find_plan
 
     gpu = open_gpu()
-    graphs = [exported(request).path]  # a plan's name has the hash of its graph
-    with contextlib.suppress(AssetError):
-        graphs.insert(0, exported(replace(request, file=request.half_file)).path)
+    graphs = []  # a plan's name has the hash of its graph
+    with suppress(AssetError):
+        graphs.append(exported(replace(request, file=request.half_file)).path)
+    try:
+        graphs.append(exported(request).path)
+    except AssetError:
+        if not graphs:
+            raise
     engine = TensorRtEngine(find_plan(graphs, request.folders[-1], gpu), request.network, gpu)
     return EngineSelection(engine, reason)
 

@@ -7,6 +7,7 @@ their Python interfaces. It has not run on a GPU yet.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ def build_plan(onnx: Path, network: str, folder: Path, make_inputs: MakeInputs) 
         raise AssetError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
     finally:
         for path in (unchecked, card_file(unchecked)):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
     return plan, differences
 
 

@@ -1,8 +1,8 @@
 """A TensorRT plan for a fixed number of people: an execution context and the CUDA graph of it.
 
-NVIDIA, "Optimizing TensorRT Performance", CUDA graphs: a graph belongs to the shapes and to the state of the context that
-it was captured from, so each has a context of its own; these share the memory they work in, for they never run at once.
-After its shapes are set a context runs once before it is captured.
+NVIDIA, "Optimizing TensorRT Performance", CUDA graphs: a graph belongs to the shapes and to the state of the context
+that it was captured from, so each has a context of its own; these share the memory they work in, for they never run at
+once. After its shapes are set a context runs once before it is captured.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Run:
         """Runs once, and captures. AssetError where the context cannot be made or run."""
         from tensorrt import ExecutionContextAllocationStrategy
 
-        self._signature, self._stream, self.people = signature, memory.stream, people
+        self._signature, self._memory, self.people = signature, memory, people  # the context does not own its memory
+        self._stream = memory.stream
         self._pairs = {name: pair.first(people) for name, pair in memory.pairs.items()}
         context = engine.create_execution_context(ExecutionContextAllocationStrategy.USER_MANAGED)
         if context is None:
