@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine
 from hmr_ros.runtime.model_card import read_card
+from hmr_ros.runtime.weight_types import rounded_as_written
 from hmr_ros.types import Floats
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class OnnxRuntimeEngine(Engine):
     kind = "onnxruntime"
 
     def __init__(self, path: Path, network: str, threads: int, *, cuda: bool = False, as_written: bool = False) -> None:
-        """`cuda`: on the first GPU; `as_written`: no node is fused or left out, so that casts round as the graph says.
+        """`cuda`: on the first GPU; `as_written`: what is float16 in the graph is rounded to it.
 
         AssetError where the package, the file or the GPU is missing or the file is another network's."""
         self.path, self.threads = path, threads
@@ -39,7 +40,8 @@ class OnnxRuntimeEngine(Engine):
         if as_written:
             options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            self._session = runtime.InferenceSession(str(path), options, providers=providers)
+            model = rounded_as_written(path) if as_written else str(path)
+            self._session = runtime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # the runtime's exceptions have no common base
             said = " ".join(str(error).split())[:120]
             raise AssetError(f"cannot read {path.name} ({said}); make it again with: hmr export {network}") from error
