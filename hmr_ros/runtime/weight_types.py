@@ -75,8 +75,10 @@ def plain(path: Path) -> bytes:
 def rounded_as_written(path: Path) -> bytes:
     """The file with a node behind everything in float16, for ONNX Runtime's CPU.
 
-    It computes products of float16 in float32 and, whatever the optimisation level, drops casts that stand next to each
-    other: nothing would be rounded, and nothing would overflow. A node between them keeps both. AssetError without onnx.
+    It computes products of float16 in float32 and, whatever the optimisation level, drops casts that stand next to
+    each other: nothing would be rounded, and nothing would overflow. A node between them keeps both.
+
+    AssetError without onnx.
     """
     onnx = load_onnx()
     model = onnx.shape_inference.infer_shapes(onnx.load(str(path)), strict_mode=True)
