@@ -6,11 +6,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine, Graph, MakeInputs
 from hmr_ros.runtime.faster_on_gpu import on_gpu
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+
+if TYPE_CHECKING:
+    from hmr_ros.runtime.gpu import Gpu
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,16 @@ def _torch(request: EngineRequest, reason: str) -> EngineSelection:
 
 def _tensorrt(request: EngineRequest, reason: str) -> EngineSelection:
     from hmr_ros.runtime.gpu import open_gpu
-    from hmr_ros.runtime.tensorrt import TensorRtEngine, find_plan
+    from hmr_ros.runtime.tensorrt import TensorRtEngine
 
     gpu = open_gpu()
+    return EngineSelection(TensorRtEngine(tensorrt_plan(request, gpu), request.network, gpu), reason)
+
+
+def tensorrt_plan(request: EngineRequest, gpu: Gpu) -> Path:
+    """The plan for this GPU, of the float16 graph if there is one; AssetError if there is none."""
+    from hmr_ros.runtime.tensorrt import find_plan
+
     graphs = []  # a plan's name has the hash of its graph
     with suppress(AssetError):
         graphs.append(exported(replace(request, file=request.half_file)).path)
@@ -107,8 +118,7 @@ def _tensorrt(request: EngineRequest, reason: str) -> EngineSelection:
     except AssetError:
         if not graphs:
             raise
-    engine = TensorRtEngine(find_plan(graphs, request.folders[-1], gpu), request.network, gpu)
-    return EngineSelection(engine, reason)
+    return find_plan(graphs, request.folders[-1], gpu)
 
 
 _ENGINES: dict[str, Callable[[EngineRequest, str], EngineSelection]] = {

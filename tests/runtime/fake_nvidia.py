@@ -8,6 +8,7 @@ import ctypes
 import sys
 import threading
 import weakref
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import numpy as np
@@ -93,7 +94,7 @@ class FakeNvidia:
 
 def _module(name, **content):
     module = ModuleType(name)
-    module.__path__ = []
+    module.__path__, module.__spec__ = [], ModuleSpec(name, None)
     vars(module).update(content)
     return module
 

@@ -305,6 +305,19 @@ def test_build_engine_says_what_it_built(nvidia, exported, tmp_path, capsys):
     assert ".plan, " in said and "largest difference to ONNX Runtime in float32: points_2d" in said
 
 
+def test_doctor_says_what_tensorrt_would_run(nvidia, capsys, monkeypatch, tmp_path):
+    """Plans are looked for where `hmr build-engine` puts them."""
+    monkeypatch.setattr("hmr_ros.factory.model_folder", lambda: tmp_path)
+    main(["doctor"])
+    said = next(line for line in capsys.readouterr().out.splitlines() if "engine: tensorrt" in line[:38])
+    assert "missing" in said and f"TensorRT {TEN} on Fake GPU-sm89, plans of no network" in said
+    assert "no TensorRT plan posture_2." in said and "hmr build-engine" in said
+    build_plan(asset("posture_2.onnx"), "posture", tmp_path, make_inputs)
+    main(["doctor"])
+    said = next(line for line in capsys.readouterr().out.splitlines() if "engine: tensorrt" in line[:38])
+    assert said.split()[0] == "ok" and "plans of posture; only with --engine tensorrt, never by auto" in said
+
+
 @pytest.mark.parametrize("file", sorted(p.name for p in asset("").glob("*.onnx")))
 def test_shipped_graphs_hold_only_operators_that_tensorrt_lists(file):
     """Neither loops nor shapes that depend on data, so that their kernels can be captured."""
