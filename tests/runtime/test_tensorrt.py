@@ -53,7 +53,7 @@ def test_a_plan_is_named_after_all_that_it_depends_on(exported):
     assert len(names) == 16 and all(" " not in n and n.startswith("posture_") and n.endswith(".plan") for n in names)
 
 
-@pytest.mark.parametrize(("name", "allowed"), [("points_3d", 2e-3), ("points_2d", 2e-3), ("sigma_2d", 5e-3)])
+@pytest.mark.parametrize(("name", "allowed"), [("points_3d", 3e-4), ("points_2d", 3e-4), ("sigma_2d", 3e-4)])
 def test_a_plan_that_says_something_else_is_refused(exported, name, allowed):
     reference = OnnxRuntimeEngine(exported(2, "fp16"), "posture", 1)
     assert check_plan(Shifted(reference, name, 0.5 * allowed), reference, make_inputs)[name] < allowed
@@ -62,7 +62,7 @@ def test_a_plan_that_says_something_else_is_refused(exported, name, allowed):
             check_plan(Shifted(reference, name, error), reference, make_inputs)
     reference = OnnxRuntimeEngine(exported(2), "posture", 1)
     with pytest.raises(AssetError, match="use engine 'auto'"):
-        check_plan(Shifted(reference, name, 0.5 * allowed), reference, make_inputs)
+        check_plan(Shifted(reference, name, 2e-3), reference, make_inputs)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is here")
@@ -85,7 +85,7 @@ def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision):
     plan, differences = build_plan(graph, "posture", tmp_path, make_inputs)
     assert card_file(plan).is_file() and (tmp_path / "timing.cache").is_file()
     assert not list(tmp_path.glob("unchecked*"))
-    assert differences["points_3d"] < (2e-3 if precision == "fp16" else 1e-4)
+    assert differences["points_3d"] < (3e-4 if precision == "fp16" else 1e-4)
     engine = TensorRtEngine(plan, "posture", open_gpu())
     reference = OnnxRuntimeEngine(graph, "posture", 1)
     assert engine.max_batch == 8
