@@ -309,8 +309,15 @@ def test_counts_are_counts(count, capsys):
 def test_doctor_names_every_part(capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    for name in ("pose_detection.tflite", "open body", "rclpy", "DDS profile", "tensorrt", "CUDA device"):
-        assert name in out
+    names = {
+        line[10:38].strip(): line[2:9].strip() for line in out.splitlines() if line[2:9].strip() in ("ok", "missing")
+    }
+    for name in (
+        "pose_detection.tflite", "open body", "rclpy", "DDS profile for images", "tensorrt", "cuda-core", "CUDA device",
+        "engine: tensorrt", "onnxruntime", "pyzmq", "python-osc", "viser", "ray", "av",
+    ):  # fmt: skip
+        assert name in names
+    assert names["onnxruntime"] == "ok" and "CPU (no CUDA" in out and "never by auto" in out
 
 
 def test_bench_prints_every_stage_and_writes_json(tmp_path, capsys):

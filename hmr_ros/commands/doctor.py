@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import platform
 from importlib import metadata
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
-from hmr_ros.errors import HmrError
-from hmr_ros.factory import choose_engine
+from hmr_ros.errors import AssetError, HmrError
+from hmr_ros.factory import choose_engine, engine_request
 from hmr_ros.io.model_store import FETCH, MODELS, asset, cache_folder, find_model
 from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.ros.doctor import ros_checks
+from hmr_ros.runtime.gpu import open_gpu
+from hmr_ros.runtime.onnxruntime import CUDA, available_providers
+from hmr_ros.runtime.selection import tensorrt_plan
 
 Check = tuple[str, bool, str, str]  # name, is it there, detail, cure
 
@@ -20,10 +24,14 @@ _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "ai-edge-litert": ("ai_edge_litert", "detector and landmarks", "pip install ai-edge-litert"),
     "torch": ("torch", "--quality, multiview, training, engine: torch", "pip install torch"),
     "safetensors": ("safetensors", "--quality, multiview, training, engine: torch", "pip install safetensors"),
-    "onnxruntime": ("onnxruntime", "engine: onnxruntime, which auto prefers", "pip install onnxruntime"),
-    "onnx": ("onnx", "hmr export", "pip install onnx"),
-    "tensorrt": ("tensorrt", "TensorRT engine (optional, NVIDIA GPU)", "pip install 'tensorrt>=10,<12' pycuda"),
+    "onnx": ("onnx", "hmr export, hmr build-engine", "pip install onnx"),
+    "tensorrt": ("tensorrt", "engine: tensorrt (NVIDIA GPU)", "pip install 'tensorrt>=10,<12'"),
+    "cuda-core": ("cuda.core", "engine: tensorrt (NVIDIA GPU)", "pip install 'cuda-core[cu13]', or cu12 as the driver"),
     "av": ("av", "overlay.mp4 that browsers play", "pip install av"),
+    "pyzmq": ("zmq", "stream.sonic, hmr stream --sonic", "pip install pyzmq"),
+    "python-osc": ("pythonosc", "stream.vmc, hmr stream --vmc", "pip install python-osc"),
+    "viser": ("viser", "hmr view", "pip install viser"),
+    "ray": ("ray", "hmr batch on a cluster; without it, processes", "pip install 'ray[default]'"),
     "pygltflib": ("pygltflib", "hmr convert --to glb", "pip install pygltflib"),
     "pybvh": ("pybvh", "hmr convert --to bvh", "pip install pybvh"),
     "rosbags": ("rosbags", "hmr bag", "pip install rosbags"),
@@ -41,7 +49,9 @@ def doctor() -> int:
         *_models(required=False),
         *ros_checks(),
         *(_package(name) for name in _PACKAGES if name not in _NEEDED),
+        _onnxruntime(),
         _cuda(),
+        _tensorrt(),
     ]
     print(f"hmr_ros {metadata_version()} on Python {platform.python_version()}, {platform.machine()}")
     for title, checks in (("needed", needed), ("optional", optional)):
@@ -108,7 +118,16 @@ def _package(name: str) -> Check:
     module, purpose, cure = _PACKAGES[name]
     if not _there(module):
         return (name, False, purpose, cure)
-    return (name, True, f"{metadata.version(name)}, {purpose}", "")
+    return (name, True, f"{_version(name, module)}, {purpose}", "")
+
+
+def _version(name: str, module: str) -> str:
+    """Of a package that may have come by another name, as tensorrt-cu13 or onnxruntime-gpu do, or without pip."""
+    others = metadata.packages_distributions().get(module.split(".", maxsplit=1)[0], [])
+    for distribution in (name, *others):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return f"{metadata.version(distribution)}{'' if distribution == name else f' ({distribution})'}"
+    return "version unknown"
 
 
 def _there(module: str) -> bool:
@@ -116,6 +135,36 @@ def _there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # a finder may refuse by raising
         return False
+
+
+def _onnxruntime() -> Check:
+    name, purpose = "onnxruntime", "engine: onnxruntime, which auto prefers"
+    try:
+        providers = available_providers()
+    except AssetError:
+        return (name, False, purpose, "pip install onnxruntime, or onnxruntime-gpu for its CUDA provider")
+    said = ", ".join(p.removesuffix("ExecutionProvider") for p in providers)
+    cuda = "CUDA is taken where it agrees and is faster" if CUDA in providers else "no CUDA: networks run on the CPU"
+    return (name, True, f"{_version(name, name)}, {purpose}; has {said} ({cuda})", "")
+
+
+def _tensorrt() -> Check:
+    """What `--engine tensorrt` would run; it is never taken by itself."""
+    name, when = "engine: tensorrt", "only with --engine tensorrt, never by auto"
+    try:
+        gpu = open_gpu()
+    except HmrError as error:
+        return (name, False, when, str(error))
+    plans, cures = [], []
+    for network in NETWORKS:
+        try:
+            tensorrt_plan(engine_request(HmrConfig(), network), gpu)
+        except HmrError as error:
+            cures.append(str(error))
+        else:
+            plans.append(network)
+    detail = f"TensorRT {gpu.tensorrt} on {gpu.name}, plans of {', '.join(plans) or 'no network'}; {when}"
+    return (name, bool(plans), detail, cures[0] if cures else "")
 
 
 def _cuda() -> Check:

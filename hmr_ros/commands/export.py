@@ -50,7 +50,7 @@ def export_networks(
 
 def build_engine(onnx: Path | None, network: str, out: Path | None, config: HmrConfig, precision: str) -> int:
     """Build and check; without `onnx` the file of `network` that the configuration would run, in that precision."""
-    path = onnx or exported(engine_request(config, network, half=precision == FLOAT16), cpu_only=True).path
+    path = onnx or exported(engine_request(config, network, half=precision == FLOAT16)).path
     plan, differences = build_plan(path, network, out or model_folder(), make_inputs)
     said = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
     print(f"{plan}, {plan.stat().st_size / 1e6:.1f} MB; largest difference to ONNX Runtime in float32: {said}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hmr_ros.errors import AssetError
 from hmr_ros.networks.halved import halved
@@ -20,6 +22,7 @@ from hmr_ros.runtime.weight_types import fold_halves, load_onnx, store_halves
 
 OPSET = 17  # the first with LayerNormalization, which TensorRT must recognise to keep it in float32
 _BATCHES = (1, 3, 8)
+_JUDGED = 16  # people by whom layers are chosen for float16
 
 
 def export(graph: Graph, target: Path, make_inputs: MakeInputs, precision: str = FLOAT32) -> ModelCard:
@@ -31,13 +34,15 @@ def export(graph: Graph, target: Path, make_inputs: MakeInputs, precision: str =
     folder, partial = target.parent, target.with_name(f".{target.name}")  # nobody ever sees half a file
     made_with = {"torch": torch.__version__.split("+")[0], "onnx": onnx.__version__}
     card = ModelCard(graph.signature, graph.settings, OPSET, hashes(graph.sources), {}, made_with, precision)
-    typed = replace(graph, module=halved(graph.module)) if precision == FLOAT16 else graph
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial.touch()
     except OSError as error:
         raise AssetError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from error
     try:
+        typed = (
+            replace(graph, module=halved(graph.module, _judge(graph, make_inputs))) if precision == FLOAT16 else graph
+        )
         _trace(typed, partial, make_inputs)
         model = onnx.load(str(partial))
         if precision == FLOAT16:
@@ -73,11 +78,21 @@ def _save(onnx: Any, model: Any, card: ModelCard, path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
+def _judge(graph: Graph, make_inputs: MakeInputs) -> Callable[[nn.Module], float]:
+    """How far a module is from that of the graph, 1 where an output is as far as float16 may be."""
+    given = make_inputs(graph.signature, _JUDGED, 100)
+    expected = TorchEngine(graph)(given)
+
+    def error(module: nn.Module) -> float:
+        errors = differences(expected, TorchEngine(replace(graph, module=module))(given))
+        return max(error / allowed(name, expected, FLOAT16) for name, error in errors.items())
+
+    return error
+
+
 def _errors(graph: Graph, path: Path, make_inputs: MakeInputs, precision: str) -> dict[str, float]:
     """Largest difference to torch in float32 for each output, over several batch sizes."""
-    exported = OnnxRuntimeEngine(
-        path, graph.signature.network, threads=1, cpu_only=True, as_written=precision == FLOAT16
-    )
+    exported = OnnxRuntimeEngine(path, graph.signature.network, threads=1, as_written=precision == FLOAT16)
     original = TorchEngine(graph)
     worst = dict.fromkeys(graph.signature.outputs, 0.0)
     for seed, count in enumerate(_BATCHES):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine
 from hmr_ros.runtime.model_card import read_card
+from hmr_ros.runtime.weight_types import rounded_as_written
 from hmr_ros.types import Floats
 
-_PROVIDERS = {"CUDAExecutionProvider": "cuda", "CPUExecutionProvider": "cpu"}  # in order of preference
+if TYPE_CHECKING:
+    from onnxruntime import SessionOptions
+
+CUDA = "CUDAExecutionProvider"
+_CPU = "CPUExecutionProvider"
+_CUDA_OPTIONS = {"device_id": "0", "use_tf32": "0"}  # float32 means float32
 
 
 class OnnxRuntimeEngine(Engine):
@@ -18,43 +24,50 @@ class OnnxRuntimeEngine(Engine):
 
     kind = "onnxruntime"
 
-    def __init__(
-        self, path: Path, network: str, threads: int, *, cpu_only: bool = False, as_written: bool = False
-    ) -> None:
-        """`as_written`: no node is fused or left out, so that casts round as the graph says. AssetError where the
-        package or the file is missing or the file is another network's."""
-        runtime = _runtime()
-        self.path = path
+    def __init__(self, path: Path, network: str, threads: int, *, cuda: bool = False, as_written: bool = False) -> None:
+        """`cuda`: on the first GPU; `as_written`: what is float16 in the graph is rounded to it.
+
+        AssetError where the package, the file or the GPU is missing or the file is another network's."""
+        self.path, self.threads = path, threads
+        providers: list[str | tuple[str, dict[Any, Any]]] = [(CUDA, _CUDA_OPTIONS), _CPU] if cuda else [_CPU]
+        if cuda and CUDA not in available_providers():
+            raise AssetError("this ONNX Runtime has no CUDA provider: pip install onnxruntime-gpu")
+        import onnxruntime as runtime
+
         if not path.is_file():
             raise AssetError(f"no ONNX file {path.name}; make it with: hmr export {network}")
-        wanted = ["CPUExecutionProvider"] if cpu_only else list(_PROVIDERS)
-        providers = [p for p in wanted if p in runtime.get_available_providers()]
-        options = _options(runtime, threads)
+        options = _options(threads)
         if as_written:
             options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            self._session = runtime.InferenceSession(str(path), options, providers=providers)
+            model = rounded_as_written(path) if as_written else str(path)
+            self._session = runtime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # the runtime's exceptions have no common base
             said = " ".join(str(error).split())[:120]
             raise AssetError(f"cannot read {path.name} ({said}); make it again with: hmr export {network}") from error
         self.card = read_card(self._session.get_modelmeta().custom_metadata_map, path, network)
-        super().__init__(self.card.signature, _PROVIDERS[self._session.get_providers()[0]], "float32")
+        if cuda and self._session.get_providers()[0] != CUDA:  # it goes on with the CPU and says so in its log only
+            raise AssetError("ONNX Runtime's CUDA provider does not start: its CUDA or cuDNN is not there")
+        super().__init__(self.card.signature, "cuda" if cuda else "cpu", "float32")
 
     def _run(self, inputs: dict[str, Floats]) -> dict[str, Floats]:
         names = list(self.signature.outputs)
         return dict(zip(names, self._session.run(names, inputs), strict=True))
 
 
-def _runtime() -> Any:
+def available_providers() -> list[str]:
+    """Of the installed ONNX Runtime; AssetError without it."""
     try:
         import onnxruntime
     except ImportError as error:
         raise AssetError("engine 'onnxruntime' needs onnxruntime: pip install onnxruntime, or use 'torch'") from error
-    return onnxruntime
+    return onnxruntime.get_available_providers()
 
 
-def _options(runtime: Any, threads: int) -> Any:
-    options = runtime.SessionOptions()
+def _options(threads: int) -> SessionOptions:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine, Graph, MakeInputs
+from hmr_ros.runtime.faster_on_gpu import on_gpu
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+
+if TYPE_CHECKING:
+    from hmr_ros.runtime.gpu import Gpu
 
 
 @dataclass(frozen=True)
@@ -39,25 +44,26 @@ class EngineSelection:
 def select(engine: str, request: EngineRequest) -> EngineSelection:
     """The engine of that name, or for `auto` the first that can run. AssetError with the cure if there is none."""
     if engine != "auto":
-        return EngineSelection(_ENGINES[engine](request), f"engine: {engine}")
+        return _ENGINES[engine](request, f"engine: {engine}")
     try:
-        return EngineSelection(exported(request), "auto: its file belongs to the weights and it needs no torch")
+        return _onnxruntime(request, "auto: its file belongs to the weights and it needs no torch")
     except AssetError as error:
         why = str(error)
     try:
-        return EngineSelection(_torch(request), f"auto: {why}")
+        return _torch(request, f"auto: {why}")
     except AssetError as error:
         raise AssetError(f"{why}; {error}") from error
 
 
-def exported(request: EngineRequest, *, cpu_only: bool = False) -> OnnxRuntimeEngine:
-    """The first exported graph that belongs to the weights that are installed; AssetError if there is none."""
+def exported(request: EngineRequest) -> OnnxRuntimeEngine:
+    """The first exported graph that belongs to the weights that are installed, on the CPU; AssetError if there is
+    none."""
     said = []
     for path in (folder / request.file for folder in request.folders):
         if not path.is_file():
             continue
         try:
-            engine = OnnxRuntimeEngine(path, request.network, request.threads, cpu_only=cpu_only)
+            engine = OnnxRuntimeEngine(path, request.network, request.threads)
         except AssetError as error:
             said.append(str(error))
             continue
@@ -71,11 +77,17 @@ def exported(request: EngineRequest, *, cpu_only: bool = False) -> OnnxRuntimeEn
     raise AssetError(said[0] if said else f"no ONNX file for {baked} ({request.file}); make it with: {request.command}")
 
 
-def _torch(request: EngineRequest) -> Engine:
+def _onnxruntime(request: EngineRequest, reason: str) -> EngineSelection:
+    engine, where = on_gpu(exported(request), request.make_inputs)
+    return EngineSelection(engine, f"{reason}; {where}" if where else reason)
+
+
+def _torch(request: EngineRequest, reason: str) -> EngineSelection:
     try:
         import torch
 
-        from hmr_ros.runtime.torch import TorchEngine, on_gpu
+        from hmr_ros.runtime.torch import TorchEngine
+        from hmr_ros.runtime.torch import on_gpu as torch_on_gpu
 
         graph = request.graph()
     except ModuleNotFoundError as error:
@@ -83,21 +95,34 @@ def _torch(request: EngineRequest) -> Engine:
             f"engine 'torch' needs {error.name}: pip install {error.name}, or use 'onnxruntime', or recover 'kinematic'"
         ) from error
     torch.set_num_threads(request.threads)
-    return on_gpu(TorchEngine(graph), request.make_inputs)
+    return EngineSelection(torch_on_gpu(TorchEngine(graph), request.make_inputs), reason)
 
 
-def _tensorrt(request: EngineRequest) -> Engine:
-    from hmr_ros.runtime.tensorrt import TensorRtEngine, find_plan, open_gpu
+def _tensorrt(request: EngineRequest, reason: str) -> EngineSelection:
+    from hmr_ros.runtime.gpu import open_gpu
+    from hmr_ros.runtime.tensorrt import TensorRtEngine
 
     gpu = open_gpu()
-    graphs = [exported(request, cpu_only=True).path]  # a plan's name has the hash of its graph
-    with contextlib.suppress(AssetError):
-        graphs.insert(0, exported(replace(request, file=request.half_file), cpu_only=True).path)
-    return TensorRtEngine(find_plan(graphs, request.folders[-1], gpu), request.network, gpu)
+    return EngineSelection(TensorRtEngine(tensorrt_plan(request, gpu), request.network, gpu), reason)
 
 
-_ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {
+def tensorrt_plan(request: EngineRequest, gpu: Gpu) -> Path:
+    """The plan for this GPU, of the float16 graph if there is one; AssetError if there is none."""
+    from hmr_ros.runtime.tensorrt import find_plan
+
+    graphs = []  # a plan's name has the hash of its graph
+    with suppress(AssetError):
+        graphs.append(exported(replace(request, file=request.half_file)).path)
+    try:
+        graphs.append(exported(request).path)
+    except AssetError:
+        if not graphs:
+            raise
+    return find_plan(graphs, request.folders[-1], gpu)
+
+
+_ENGINES: dict[str, Callable[[EngineRequest, str], EngineSelection]] = {
     "torch": _torch,
-    "onnxruntime": exported,
+    "onnxruntime": _onnxruntime,
     "tensorrt": _tensorrt,
 }

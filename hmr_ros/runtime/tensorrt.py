@@ -1,71 +1,28 @@
-"""TensorRT plans on an NVIDIA GPU, with pycuda; `hmr build-engine` makes them (runtime/tensorrt_build.py).
+"""TensorRT plans on an NVIDIA GPU; `hmr build-engine` makes them (runtime/tensorrt_build.py).
 
 Written against the Python interfaces of TensorRT 10 and 11. It has not run on a GPU yet.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine
+from hmr_ros.runtime.gpu import Gpu
 from hmr_ros.runtime.model_card import KEY, ModelCard, file_hash, read_card
+from hmr_ros.runtime.tensorrt_run import Memory, Run
 from hmr_ros.runtime.tolerances import FLOAT16
 from hmr_ros.types import Floats
 
+if TYPE_CHECKING:
+    from tensorrt import ICudaEngine, Logger
+
 MAX_PEOPLE = 8  # of the optimisation profile; more are answered in several runs
-_VERSIONS = (10, 11)
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """TensorRT, CUDA and the first GPU, ready for use."""
-
-    trt: Any
-    cuda: Any
-    context: Any  # CUDA's primary context, the one that torch and ONNX Runtime use as well
-    name: str  # with the compute capability
-
-    @contextmanager
-    def current(self) -> Iterator[None]:
-        """The GPU's context belongs to a thread only for as long as it works: the node computes in a worker."""
-        self.context.push()
-        try:
-            yield
-        except self.cuda.Error as error:
-            said = " ".join(str(error).split())
-            raise AssetError(f"the GPU {self.name} failed ({said}); free its memory, or use engine 'auto'") from error
-        finally:
-            self.context.pop()
-
-
-def open_gpu() -> Gpu:
-    """AssetError with the cure where TensorRT 10 or 11, pycuda or the GPU is missing."""
-    try:
-        import tensorrt
-    except ImportError as error:
-        raise AssetError("engine 'tensorrt' needs tensorrt: pip install 'tensorrt>=10,<12', or use 'auto'") from error
-    version = str(tensorrt.__version__)
-    if int(version.split(".", maxsplit=1)[0]) not in _VERSIONS:
-        raise AssetError(f"engine 'tensorrt' needs TensorRT 10 or 11, not {version}: pip install 'tensorrt>=10,<12'")
-    try:
-        import pycuda.driver as cuda
-    except ImportError as error:
-        raise AssetError("engine 'tensorrt' needs pycuda: pip install pycuda, or use 'auto'") from error
-    try:
-        cuda.init()
-        device = cuda.Device(0)
-        name = "{}-sm{}{}".format(device.name(), *device.compute_capability())
-        return Gpu(tensorrt, cuda, device.retain_primary_context(), name)
-    except cuda.Error as error:
-        raise AssetError(f"engine 'tensorrt' finds no usable NVIDIA GPU ({error}); use 'auto'") from error
+_log = logging.getLogger(__name__)
 
 
 def plan_file(onnx: Path, trt_version: str, gpu: str) -> str:
@@ -76,7 +33,7 @@ def plan_file(onnx: Path, trt_version: str, gpu: str) -> str:
 
 def find_plan(graphs: list[Path], folder: Path, gpu: Gpu) -> Path:
     """The plan of the first of these exported graphs that has one for this machine; AssetError if none has."""
-    names = [plan_file(onnx, gpu.trt.__version__, gpu.name) for onnx in graphs]
+    names = [plan_file(onnx, gpu.tensorrt, gpu.name) for onnx in graphs]
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -84,60 +41,69 @@ def find_plan(graphs: list[Path], folder: Path, gpu: Gpu) -> Path:
 
 
 class TensorRtEngine(Engine):
-    """One plan with its card beside it (`NAME.plan.json`)."""
+    """One plan with its card beside it (`NAME.plan.json`); every number of people has a CUDA graph, where it can."""
 
     kind = "tensorrt"
     max_batch = MAX_PEOPLE
 
     def __init__(self, plan: Path, network: str, gpu: Gpu) -> None:
-        """AssetError where the plan or its card cannot be used."""
+        """Runs and captures for 1 to MAX_PEOPLE people. AssetError where the plan or its card cannot be used."""
         self.card = _read_plan_card(plan, network)
-        self._gpu, trt = gpu, gpu.trt
-        with gpu.current():
-            self._logger = trt.Logger(trt.Logger.WARNING)
-            self._runtime = trt.Runtime(self._logger)
-            self._engine = self._runtime.deserialize_cuda_engine(plan.read_bytes())
-            if self._engine is None:
-                raise AssetError(f"TensorRT cannot read {plan.name}; delete it and build it again: hmr build-engine")
-            self._context = self._engine.create_execution_context()
-            if self._context is None:
-                raise AssetError(f"the GPU {gpu.name} has no memory for {plan.name}; free some, or use engine 'auto'")
-            self._stream = gpu.cuda.Stream()
-            self._host, self._device = self._buffers()
+        built = {name: self.card.made_with.get(name, "unknown") for name in ("tensorrt", "gpu")}
+        if built != {"tensorrt": gpu.tensorrt, "gpu": gpu.name}:
+            raise AssetError(
+                f"{plan.name} was built by TensorRT {built['tensorrt']} for {built['gpu']}, here are {gpu.tensorrt} and"
+                f" {gpu.name}; build it on this machine: hmr build-engine --network {network}"
+            )
+        self._gpu = gpu
         super().__init__(
             self.card.signature, f"cuda ({gpu.name})", "float16" if self.card.precision == FLOAT16 else "float32"
         )
+        with gpu.current():
+            self._logger, engine = _loaded(plan, network)
+            memory = Memory(gpu, engine, self.signature, MAX_PEOPLE)
+            self.runs = [Run(engine, memory, self.signature, people) for people in range(1, MAX_PEOPLE + 1)]
+        self._report()
 
-    def _buffers(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Page-locked and device memory of every input and output, for the most people."""
-        trt, cuda = self._gpu.trt, self._gpu.cuda
-        sizes = self.card.signature.inputs | self.card.signature.outputs
-        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
-        if set(names) != set(sizes):
-            raise AssetError(f"the plan has the tensors {', '.join(names)}; build it again: hmr build-engine")
-        host, device = {}, {}
-        for name in names:
-            shape = (MAX_PEOPLE, *sizes[name])
-            host[name] = cuda.pagelocked_empty(shape, trt.nptype(self._engine.get_tensor_dtype(name)))
-            device[name] = cuda.mem_alloc(host[name].nbytes)
-            self._context.set_tensor_address(name, int(device[name]))
-        return host, device
+    def _report(self) -> None:
+        network = self.signature.network
+        captured = [run.people for run in self.runs if run.graph is not None]
+        if captured:
+            first = self.runs[captured[0] - 1]
+            _log.info(
+                "%s: CUDA graphs for %s people; for %d, a run takes %.3f ms with it and %.3f ms without", network,
+                ", ".join(map(str, captured)), first.people, 1e3 * first.seconds, 1e3 * first.plain_s,
+            )  # fmt: skip
+        for run in self.runs:
+            if run.graph is None:
+                _log.warning(
+                    "%s: no CUDA graph for %d people (%s); its kernels are launched one by one, %.3f ms a run", network,
+                    run.people, run.refusal, 1e3 * run.seconds,
+                )  # fmt: skip
 
     def _run(self, inputs: dict[str, Floats]) -> dict[str, Floats]:
-        cuda, stream = self._gpu.cuda, self._stream
-        count = len(next(iter(inputs.values())))
+        people = len(next(iter(inputs.values())))
         with self._gpu.current():
-            for name, array in inputs.items():
-                self._host[name][:count] = array
-                if not self._context.set_input_shape(name, array.shape):
-                    raise AssetError(f"the plan refuses {name} of {array.shape}; build it again: hmr build-engine")
-                cuda.memcpy_htod_async(self._device[name], self._host[name][:count], stream)
-            if not self._context.execute_async_v3(stream_handle=stream.handle):
-                raise AssetError(f"TensorRT failed on {count} people; build the plan again: hmr build-engine")
-            for name in self.signature.outputs:
-                cuda.memcpy_dtoh_async(self._host[name][:count], self._device[name], stream)
-            stream.synchronize()
-        return {name: np.array(self._host[name][:count], np.float32) for name in self.signature.outputs}
+            return self.runs[people - 1](inputs)
+
+
+def _loaded(plan: Path, network: str) -> tuple[Logger, ICudaEngine]:
+    """The engine, and the logger that it writes to as long as it lives."""
+    import tensorrt
+
+    logger = tensorrt.Logger(tensorrt.Logger.WARNING)
+    try:
+        runtime = tensorrt.Runtime(logger)
+    except TypeError as error:  # as pybind11 says that there is none
+        raise AssetError(
+            f"TensorRT {tensorrt.__version__} does not start, its log says why; update the driver, or use 'auto'"
+        ) from error
+    engine = runtime.deserialize_cuda_engine(plan.read_bytes())
+    if engine is None:
+        raise AssetError(
+            f"TensorRT cannot read {plan.name}; delete it and build it again: hmr build-engine --network {network}"
+        )
+    return logger, engine
 
 
 def write_plan(plan: Path, content: bytes, card: ModelCard) -> None:

@@ -1,5 +1,8 @@
 """Exports and weights shared by the tests of the engines."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,6 +12,8 @@ from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.methods.scorehmr.prior import Prior, PriorSize
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.runtime.export import export
+
+sys.path.insert(0, str(Path(__file__).parent))  # for fake_nvidia
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,10 @@ from hmr_ros.errors import AssetError
 from hmr_ros.factory import engine_request
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.runtime.contract import Engine
+from hmr_ros.runtime.gpu import open_gpu
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.selection import select
-from hmr_ros.runtime.tensorrt import TensorRtEngine, card_file, open_gpu, plan_file, write_plan
+from hmr_ros.runtime.tensorrt import TensorRtEngine, card_file, plan_file, write_plan
 from hmr_ros.runtime.tensorrt_build import build_plan, check_plan
 
 
@@ -26,7 +27,7 @@ def gpu_or_none():
         return None
 
 
-needs_tensorrt = pytest.mark.skipif(gpu_or_none() is None, reason="no TensorRT 10 with a GPU here")
+needs_tensorrt = pytest.mark.skipif(gpu_or_none() is None, reason="no TensorRT with a GPU here")
 
 
 class Shifted(Engine):
@@ -52,7 +53,7 @@ def test_a_plan_is_named_after_all_that_it_depends_on(exported):
     assert len(names) == 16 and all(" " not in n and n.startswith("posture_") and n.endswith(".plan") for n in names)
 
 
-@pytest.mark.parametrize(("name", "allowed"), [("points_3d", 2e-3), ("points_2d", 2e-3), ("sigma_2d", 5e-3)])
+@pytest.mark.parametrize(("name", "allowed"), [("points_3d", 3e-4), ("points_2d", 3e-4), ("sigma_2d", 3e-4)])
 def test_a_plan_that_says_something_else_is_refused(exported, name, allowed):
     reference = OnnxRuntimeEngine(exported(2, "fp16"), "posture", 1)
     assert check_plan(Shifted(reference, name, 0.5 * allowed), reference, make_inputs)[name] < allowed
@@ -61,7 +62,7 @@ def test_a_plan_that_says_something_else_is_refused(exported, name, allowed):
             check_plan(Shifted(reference, name, error), reference, make_inputs)
     reference = OnnxRuntimeEngine(exported(2), "posture", 1)
     with pytest.raises(AssetError, match="use engine 'auto'"):
-        check_plan(Shifted(reference, name, 0.5 * allowed), reference, make_inputs)
+        check_plan(Shifted(reference, name, 2e-3), reference, make_inputs)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is here")
@@ -79,12 +80,12 @@ def test_without_tensorrt_one_line_says_what_to_do(exported, tmp_path, capsys):
 @pytest.mark.tensorrt
 @needs_tensorrt
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
-def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision, make_inputs):
+def test_a_plan_agrees_with_onnxruntime(exported, tmp_path, precision):
     graph = exported(2, precision)
     plan, differences = build_plan(graph, "posture", tmp_path, make_inputs)
     assert card_file(plan).is_file() and (tmp_path / "timing.cache").is_file()
     assert not list(tmp_path.glob("unchecked*"))
-    assert differences["points_3d"] < (2e-3 if precision == "fp16" else 1e-4)
+    assert differences["points_3d"] < (3e-4 if precision == "fp16" else 1e-4)
     engine = TensorRtEngine(plan, "posture", open_gpu())
     reference = OnnxRuntimeEngine(graph, "posture", 1)
     assert engine.max_batch == 8
@@ -109,6 +110,8 @@ def test_the_engine_of_the_configuration_finds_its_plan(exported, tmp_path):
 @needs_tensorrt
 def test_a_damaged_plan_is_refused(exported, tmp_path):
     plan = tmp_path / "damaged.plan"
-    write_plan(plan, b"no plan", OnnxRuntimeEngine(exported(2), "posture", 1).card)
-    with pytest.raises(AssetError, match="hmr build-engine"):
-        TensorRtEngine(plan, "posture", open_gpu())
+    gpu = open_gpu()
+    made = {"tensorrt": gpu.tensorrt, "gpu": gpu.name}
+    write_plan(plan, b"no plan", replace(OnnxRuntimeEngine(exported(2), "posture", 1).card, made_with=made))
+    with pytest.raises(AssetError, match=r"cannot read damaged\.plan.*hmr build-engine"):
+        TensorRtEngine(plan, "posture", gpu)

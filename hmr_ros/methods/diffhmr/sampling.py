@@ -37,6 +37,7 @@ class Sampler(nn.Module):
             levels = network.denoiser.times(torch.tensor([float(t) for t in self._falling]))
         self._level = {t: k for k, t in enumerate(self._falling)}
         self.register_buffer("levels", levels)
+        self.register_buffer("limbs", torch.tensor(LANDMARKS))  # on the device, for CUDA graphs
 
     def forward(
         self, features: Tensor, pose: Tensor, noise: Tensor, bones: Tensor, pelvis: Tensor
@@ -55,7 +56,8 @@ class Sampler(nn.Module):
     ) -> Tensor:
         """Samples [B,24,3,3] turned until each explains the limb landmarks up to their own errors, which `noise`
         [B,24] draws; joints turn the more, the larger their `sigma` [B,24]."""
-        landmarks, scale = features[:, : 33 * 6].reshape(-1, 33, 6)[:, LANDMARKS], features[:, 33 * 6].exp()
+        landmarks = features[:, : 33 * 6].reshape(-1, 33, 6).index_select(1, self.get_buffer("limbs"))
+        scale = features[:, 33 * 6].exp()
         off = landmark_sigma(self._network, landmarks[..., 2]) * scale[:, None]  # [B,12] on the plane z = 1
         rays = scale[:, None, None] * landmarks[..., :2] + off[..., None] * noise.reshape(-1, len(LIMBS), 2)
         keypoints = Seen(rays, 1 / off, 100 * scale, torch.eye(3), torch.zeros(3))

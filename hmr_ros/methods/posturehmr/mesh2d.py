@@ -67,7 +67,7 @@ class Mesh2D(nn.Module):
         C = functional.linear(points[..., 2], linear.weight[: P * NUM_LANDMARKS], linear.bias[: P * NUM_LANDMARKS])
         C = C.reshape(-1, P, NUM_LANDMARKS)
         C = C + (1.0 - C.sum(-1, keepdim=True)) / NUM_LANDMARKS
-        carried = C @ points[..., [0, 1, 3, 4, 5]]
+        carried = C @ torch.cat([points[..., :2], points[..., 3:]], -1)  # all but the confidence
         hidden = self.trunk(torch.cat([points.flatten(1), log_scale[:, None]], 1))
         extra = functional.linear(hidden, residual.weight[: P * 3], residual.bias[: P * 3]).reshape(-1, P, 3)
         uv = carried[..., :2] + extra[..., :2] if self.size.residual else carried[..., :2]
