@@ -65,16 +65,18 @@ def keypoint_turn(
     """
     t = _tables(tuple(joints), str(rotations.device), rotations.dtype)
     at = posed.joints.index_select(1, t.seen) + pelvis[:, None]
-    rows, rest = (torch.cat(parts, 2) for parts in zip(*(_whitened(at, view) for view in views), strict=True))
+    seen = [_whitened(at, view) for view in views]
+    rows, rest = seen[0] if len(seen) == 1 else (torch.cat(parts, 2) for parts in zip(*seen, strict=True))
     K, J, R = len(joints), len(t.turners), int(rows.shape[2])
     lever = (t.levers @ posed.joints).reshape(-1, K, J, 3)
     times = (rows.reshape(-1, K, 3 * R) @ t.crosses(R)).reshape(-1, K, 3, 3 * R)  # lever -> lever x m
     turns = (lever @ times).reshape(-1, K, J, R, 3).transpose(2, 3)
     A = torch.cat([turns.reshape(-1, K, R, 3 * J), rows], -1).reshape(-1, K * R, 3 * J + 3)
     give = torch.cat([stiffness @ t.of_turners, stiffness_pelvis], 1).rsqrt()  # [N,3J+3]
-    u = -give * _least(A * give[:, None], rest.reshape(-1, K * R, 1), t.groups)
-    angle = posed.above.transpose(2, 3) @ (t.places @ u[:, :-3].reshape(-1, J, 3))[..., None]
-    return _turned(angle[..., 0]) @ rotations, pelvis + u[:, -3:]
+    u = give * _least(A * give[:, None], rest.reshape(-1, K * R, 1), t.groups)
+    turn, move = u.split([3 * J, 3], 1)
+    angle = posed.above.transpose(2, 3) @ (t.places @ turn.reshape(-1, J, 3))[..., None]
+    return _turned(angle.reshape(-1, len(_PARENTS), 3)) @ rotations, pelvis - move
 
 
 def _least(A: Tensor, r: Tensor, groups: list[int]) -> Tensor:
@@ -128,7 +130,7 @@ class _Tables:
     groups: list[int]  # how many of them are equally deep, and 1 for the pelvis' place
     levers: Tensor  # [K*J,24] joints -> from each turner to each key point that it moves, zero for the others
     of_turners: Tensor  # [24,3J] of each joint's number three for each turner
-    places: Tensor  # [24,J] of each turner its joint
+    places: Tensor  # [24,J] of each turner its joint, against the step
 
     def crosses(self, rows: int) -> Tensor:
         """[3R,9R] that makes the matrix [3,3R] of lever -> lever x m of R rows m [R,3]."""
@@ -146,7 +148,7 @@ def _tables(joints: tuple[int, ...], device: str, dtype: torch.dtype) -> _Tables
     return _Tables(
         constant(joints, device), turners, [*(len(level) for level in levels if level), 1],
         constant(levers.reshape(-1, len(moves)), device, dtype),
-        constant(np.repeat(places, 3, axis=1), device, dtype), constant(places, device, dtype),
+        constant(np.repeat(places, 3, axis=1), device, dtype), constant(-places, device, dtype),
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from hmr_ros.diffusion.constants import constant
 
 _TINY = 1e-8
 _JOINTS = len(SMPL_PARENTS)
-_PARENTS = [int(p) if p >= 0 else _JOINTS for p in SMPL_PARENTS] + [_JOINTS]  # the last is the axes around
+# behind the joints the axes around them, which hang on those of the world
+_PARENTS = [*(int(p) if p >= 0 else _JOINTS for p in SMPL_PARENTS), _JOINTS + 1, _JOINTS + 1]
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,13 @@ class Skeleton:
         Each round puts the chain that ends where mine begins before mine, so that 24 joints nine deep take four.
         """
         t = _tables(str(rotations.device), rotations.dtype)
-        if around is None:
-            chains = torch.cat([rotations, t.eye + 0 * rotations[:, :1]], 1)
-        else:
-            first = around[:, None] @ rotations[:, :1]
-            chains = torch.cat([first, rotations[:, 1:], t.eye + 0 * first], 1)
+        still = t.eye + 0 * (rotations[:, 0] if around is None else around)[:, None]
+        chains = torch.cat([rotations, still if around is None else around[:, None], still], 1)
         for up in t.up:
             chains = chains.index_select(1, up) @ chains
-        above, world = chains.index_select(1, t.parents), chains[:, :_JOINTS]
-        if around is not None:
-            above = torch.cat([around[:, None], above[:, 1:]], 1)
-        return Posed(t.paths @ (above @ self._bones)[..., 0], world, above)
+        above = chains.index_select(1, t.parents)
+        offsets = (above @ self._bones).reshape(-1, _JOINTS, 3)
+        return Posed(t.paths @ offsets, chains[:, :_JOINTS], above)
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class _Tables:
     """Constants of the tree on a device."""
 
     eye: Tensor  # [3,3]
-    up: list[Tensor]  # [25] the joint 1, 2, 4 and 8 levels above, 24 where there is none
+    up: list[Tensor]  # [26] what 1, 2, 4 and 8 levels above is: a joint, 24 for the axes around, 25 for the world's
     parents: Tensor  # [24]
     paths: Tensor  # [24,24] 1 where the bone to the second joint lies between the pelvis and the first
 
@@ -65,7 +62,7 @@ class _Tables:
 @cache
 def _tables(device: str, dtype: torch.dtype) -> _Tables:
     up, steps = [_PARENTS], 1
-    while 2 * steps < len(SMPL_LEVELS):
+    while 2 * steps <= len(SMPL_LEVELS):
         up, steps = [*up, [up[-1][j] for j in up[-1]]], 2 * steps
     paths = np.zeros((_JOINTS, _JOINTS))
     for joint in range(_JOINTS):
@@ -96,7 +93,8 @@ def leading(x: Tensor, last: int) -> list[int]:
 def cross(a: Tensor, b: Tensor) -> Tensor:
     """Cross product [...,3] in four operations; an exporter writes torch's own as a dozen."""
     first, second, sums = _cross_tables(str(a.device), a.dtype)
-    return torch.as_tensor(a.index_select(-1, first) * b.index_select(-1, second) @ sums)
+    found: Tensor = (a.index_select(-1, first) * b.index_select(-1, second)) @ sums
+    return found
 
 
 @cache
