@@ -85,7 +85,7 @@ def rotations_from_6d(x: Tensor) -> Tensor:
 
 
 def leading(x: Tensor, last: int) -> list[int]:
-    """The shape without so many last axes, for a reshape; the batch is left open, so that it costs an export nothing."""
+    """The shape without so many last axes, for a reshape; the batch is left open, which costs an export nothing."""
     shape = list(x.shape[: x.ndim - last])
     return shape if len(shape) == 0 or x.numel() == 0 else [-1, *(int(n) for n in shape[1:])]
 
