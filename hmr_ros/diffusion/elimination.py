@@ -27,13 +27,13 @@ def newest(H: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
     """
     M = torch.cat([H, r], -1)
     for size in map(len, _rounds(int(H.shape[-1]))):
-        gone, M = M.split([size, int(M.shape[-2]) - size], -2)
-        pivot, row = gone.split([size, int(M.shape[-1]) - size], -1)
-        column, M = M.split([size, int(M.shape[-1]) - size], -1)
+        gone, M = torch.split(M, [size, int(M.shape[-2]) - size], -2)
+        pivot, row = torch.split(gone, [size, int(M.shape[-1]) - size], -1)
+        column, M = torch.split(M, [size, int(M.shape[-1]) - size], -1)
         if size > 1:
             pivot = (pivot * _eye(size, str(M.device), M.dtype)).sum(-1, keepdim=True)
         M = M - column @ (row / pivot)
-    held, x = M[..., 0, :].split([1, int(r.shape[-1])], -1)
+    held, x = torch.split(M[..., 0, :], [1, int(r.shape[-1])], -1)
     return x / held, held
 
 
@@ -52,9 +52,9 @@ def solved(A: Tensor, b: Tensor, groups: list[int]) -> Tensor:
     n, M = int(A.shape[-1]), torch.cat([A, b], -1)
     for blocks in groups:
         size = blocks * _SIDE
-        first, others = M.split([size, n - size], -2)
-        pivot, row = first.split([size, int(M.shape[-1]) - size], -1)
-        column, M = others.split([size, int(M.shape[-1]) - size], -1)
+        first, others = torch.split(M, [size, n - size], -2)
+        pivot, row = torch.split(first, [size, int(M.shape[-1]) - size], -1)
+        column, M = torch.split(others, [size, int(M.shape[-1]) - size], -1)
         done = _block_inverse(pivot, blocks) @ row
         M = torch.cat([M - column @ done, done], -2)  # once round, each row is back in its place
     return M

@@ -74,7 +74,7 @@ def keypoint_turn(
     A = torch.cat([turns.reshape(-1, K, R, 3 * J), rows], -1).reshape(-1, K * R, 3 * J + 3)
     give = torch.cat([stiffness @ t.of_turners, stiffness_pelvis], 1).rsqrt()  # [N,3J+3]
     u = give * _least(A * give[:, None], rest.reshape(-1, K * R, 1), t.groups)
-    turn, move = u.split([3 * J, 3], 1)
+    turn, move = torch.split(u, [3 * J, 3], 1)
     angle = posed.above.transpose(2, 3) @ (t.places @ turn.reshape(-1, J, 3))[..., None]
     return _turned(angle.reshape(-1, len(_PARENTS), 3)) @ rotations, pelvis - move
 

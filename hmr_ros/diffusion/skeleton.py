@@ -77,7 +77,7 @@ def _tables(device: str, dtype: torch.dtype) -> _Tables:
 
 def rotations_from_6d(x: Tensor) -> Tensor:
     """[...,J*6] or [...,6]: first two columns of each rotation, any length -> [...,J,3,3] by Gram-Schmidt."""
-    p, q = x.reshape(*leading(x, 1), int(x.shape[-1]) // 6, 2, 3).split([1, 1], -2)  # [...,J,1,3]
+    p, q = torch.split(x.reshape(*leading(x, 1), int(x.shape[-1]) // 6, 2, 3), [1, 1], -2)  # [...,J,1,3]
     a = p / p.norm(dim=-1, keepdim=True).clamp_min(_TINY)
     v = q - (a * q).sum(-1, keepdim=True) * a
     b = v / v.norm(dim=-1, keepdim=True).clamp_min(_TINY)

@@ -18,7 +18,7 @@ PELVIS_FREE, _PELVIS_HELD = 20.6, 5.14e4  # 1/m^2
 
 def turn_root(x: Tensor, R: Tensor) -> Tensor:
     """6D poses [...,144] with the first joint turned by `R` [...,3,3]; noise turns likewise."""
-    first, rest = x.split([6, int(x.shape[-1]) - 6], -1)
+    first, rest = torch.split(x, [6, int(x.shape[-1]) - 6], -1)
     lead = leading(x, 1)
     return torch.cat([(first.reshape(*lead, 2, 3) @ R.transpose(-1, -2)).reshape(*lead, 6), rest], -1)
 

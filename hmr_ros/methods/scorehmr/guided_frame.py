@@ -127,7 +127,7 @@ def _steady(
         torch.cat([guidance.motion.speed**2 * precisions, firm], 2),
         speed_changes(seconds, present),
     )
-    pose, depth = x.split([_JOINTS, 1], 1)
+    pose, depth = torch.split(x, [_JOINTS, 1], 1)
     held = held[:, :_JOINTS] / guidance.motion.speed**2
     return _Steady(pose.reshape(-1, POSE_6D), held, torch.exp(last[:, 0] + depth[:, 0, 0]))
 
