@@ -92,8 +92,10 @@ class ScoreRefinement:
         found = self._network(refine_inputs(windows, people, seconds, self._body, self._guidance))
         for i, (person, window) in enumerate(zip(people, windows, strict=True)):
             window.remember(seconds, person, found["mean"][i], found["precision"][i])
-        placed = (found[name] for name in ("rotations", "pelvis", "precision"))
-        return moved_people([p.estimate for p in people], self._body, *placed, [p.evidence for p in people])
+        return moved_people(
+            [p.estimate for p in people], self._body, found["rotations"], found["pelvis"], found["precision"],
+            [p.evidence for p in people],
+        )  # fmt: skip
 
 
 def build_temporal(parts: Parts) -> ScoreRefinement:
