@@ -61,13 +61,11 @@ def temporal_loss(x: Tensor, seconds: Tensor, period_s: float = 1 / 30) -> tuple
 
 def kinematics_gradient(posed: Posed, gradient: Tensor) -> Tensor:
     """Pull d loss / d joints [N,24,3] back to the local rotations [N,24,3,3] of `Skeleton.pose`."""
-    world = torch.cat(posed.levels, 1)[:, posed.order]
-    above = torch.cat([torch.eye(3).to(world).expand_as(world[:, :1]), world[:, _PARENTS[1:]]], 1)
-    moved = carries(tuple(range(len(_PARENTS)))).to(gradient)
+    moved = torch.as_tensor(carries(tuple(range(len(_PARENTS)))), dtype=gradient.dtype)
     lever = posed.joints[:, None] - posed.joints[:, :, None]  # [N,24,24,3] from the turned joint to every other
     moment = torch.einsum("jk,nka,njkb->njab", moved, gradient, lever)
     # joint k = joint j + above R_j (world^T lever), so d loss / d R_j = above^T (sum of gradient lever^T) world
-    return above.transpose(-1, -2) @ moment @ world
+    return posed.above.transpose(-1, -2) @ moment @ posed.world
 
 
 def gradient_6d(x: Tensor, gradient: Tensor) -> Tensor:

@@ -65,6 +65,14 @@ def newton_guided(x_t: Tensor, noise: Tensor, t: int, step: Step) -> tuple[Tenso
     return predicted_x0(x_t, changed, t), changed
 
 
+def towards(x_t: Tensor, x0: Tensor, t: int, s: int) -> Tensor:
+    """x_s of a deterministic step whose clean sample is `x0` instead of what the denoiser says: `newton_guided` with
+    where its step leads."""
+    a, b = ALPHAS[t], ALPHAS[s]
+    kept = math.sqrt((1 - b) / (1 - a))
+    return kept * x_t + (math.sqrt(b) - kept * math.sqrt(a)) * x0
+
+
 def bounded(x_t: Tensor, noise: Tensor, t: int, bound: float) -> tuple[Tensor, Tensor]:
     """(x0-hat, noise) with x0-hat within +-`bound`: near t = T next to nothing of x0 is left in x_t, and the smallest
     error of the noise would throw x0-hat far out."""

@@ -1,33 +1,17 @@
-"""The quadratic part of guidance over a window of frames, and the Newton step that it allows.
-
-Small symmetric systems are solved here too: written out where a graph is exported, for ONNX has no solver.
-"""
+"""The quadratic part of guidance over a window of frames, and the Newton step that it allows."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
 import torch
 from torch import Tensor
 
-
-def solve_spd(A: Tensor, b: Tensor) -> Tensor:
-    """x [...,n,m] with A x = b, `A` [...,n,n] symmetric and positive definite, `b` [...,n,m]."""
-    if torch.onnx.is_in_onnx_export() or A.is_cuda:  # nor can a solver be part of a CUDA graph
-        return eliminate(A, b)
-    return torch.as_tensor(torch.cholesky_solve(b, torch.linalg.cholesky(A)))
-
-
-def eliminate(A: Tensor, b: Tensor) -> Tensor:
-    """The same by Gauss-Jordan elimination in single steps, which a positive definite matrix needs no pivots for; a
-    round of iterative refinement gives back what float32 loses on the way."""
-    n = int(A.shape[-1])
-    eye = torch.eye(n, dtype=A.dtype, device=A.device)
-    M = torch.cat([A, eye + 0 * A], -1)
-    for k in range(n):
-        row = M[..., k : k + 1, :] / M[..., k : k + 1, k : k + 1]
-        M = M - (M[..., k : k + 1] - eye[:, k : k + 1]) * row  # row k becomes `row` itself
-    inverse = M[..., n:]
-    x = inverse @ b
-    return x + inverse @ (b - A @ x)
+from hmr_ros.diffusion.constants import constant
+from hmr_ros.diffusion.elimination import elimination_order, newest
 
 
 def couplings(seconds: Tensor, present: Tensor, change: float, speed: float, period_s: float = 1 / 30) -> Tensor:
@@ -38,16 +22,72 @@ def couplings(seconds: Tensor, present: Tensor, change: float, speed: float, per
     less: a random walk spreads with the time, a random speed with its third power.
     """
     W = int(present.shape[1])
-    both = (present[:, 1:] * present[:, :-1])[..., None]
-    ratio = (seconds / period_s).clamp_min(1e-3)[..., None]
-    step = torch.eye(W)[1:] - torch.eye(W)[:-1]  # [W-1,W]
-    velocity = step / ratio
-    D1 = both * step / (change * ratio.sqrt())
-    three = both[:, 1:] * both[:, :-1]
+    A = torch.zeros(W, W, dtype=seconds.dtype, device=seconds.device)
+    if change < math.inf:
+        first = _differences(W, str(seconds.device), seconds.dtype).first
+        steps = (present[:, 1:] * present[:, :-1] / (change * _ratio(seconds, period_s).sqrt()))[..., None] * first
+        A = A + steps.transpose(1, 2) @ steps
+    if speed < math.inf:
+        bends = speed_changes(seconds, present, period_s) / speed
+        A = A + bends.transpose(1, 2) @ bends
+    return A
+
+
+def speed_changes(seconds: Tensor, present: Tensor, period_s: float = 1 / 30) -> Tensor:
+    """Matrix D [P,W-2,W] of `couplings` for speeds with a standard deviation of 1: A = D^T D."""
+    W = int(present.shape[1])
+    constants = _differences(W, str(seconds.device), seconds.dtype)
+    ratio = _ratio(seconds, period_s)
+    both = present[:, 1:] * present[:, :-1]
     # of two neighbouring differences the mean time between their middles
-    middle = 0.5 * (ratio[:, 1:] + ratio[:, :-1])
-    D2 = three * (velocity[:, 1:] - velocity[:, :-1]) / (speed * middle.sqrt())
-    return D1.transpose(1, 2) @ D1 + D2.transpose(1, 2) @ D2
+    weight = both[:, 1:] * both[:, :-1] / (ratio @ constants.middle).sqrt()
+    return weight[..., None] * ((1 / ratio) @ constants.second).reshape(-1, W - 2, W)
+
+
+def _ratio(seconds: Tensor, period_s: float) -> Tensor:
+    return (seconds / period_s).clamp_min(1e-3)
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Constants of a window of W rows."""
+
+    first: Tensor  # [W-1,W] rows -> differences of neighbours
+    second: Tensor  # [W-1,(W-2)*W] rates -> the matrix that takes rows to the change of their speed
+    middle: Tensor  # [W-1,W-2] times between neighbours -> times between their middles
+
+
+@cache
+def _differences(W: int, device: str, dtype: torch.dtype) -> _Differences:
+    first, pairs = np.diff(np.eye(W), axis=0), np.eye(W - 1)
+    second = pairs[1:, :, None] * first[1:, None] - pairs[:-1, :, None] * first[:-1, None]  # [W-2,W-1,W]
+    flat = np.swapaxes(second, 0, 1).reshape(W - 1, -1)
+    return _Differences(*(constant(a, device, dtype) for a in (first, flat, (pairs[1:] + pairs[:-1]).T / 2)))
+
+
+def newest_rows(mean: Tensor, precision: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a window's last row, all others free: where the energy of `NewtonWindow` with A = D^T D is lowest [P,J,c], and
+    how firmly it is held there [P,J].
+
+    `mean` [P,W,J,c], `precision` [P,W,J], `D` [P,W-2,W] of `speed_changes`. Solved for what the changes of speed
+    pull, I + D diag(1 / precision) D^T: in D^T D steady motions are small differences of large numbers, 1e7 at 100 Hz,
+    which float32 does not hold.
+    """
+    newest_mean, variance = mean[:, -1], 1 / precision.transpose(1, 2)  # [P,J,c], [P,J,W]
+    if not D.shape[1]:
+        return newest_mean, 1 / variance[..., -1]
+    rows = D.index_select(1, _order(int(D.shape[1]), str(D.device)))[:, None]  # [P,1,W-2,W]
+    eye = torch.eye(int(D.shape[1]), dtype=D.dtype, device=D.device)
+    K = rows * variance[..., None, :] @ rows.transpose(2, 3) + eye
+    pull, firm = newest(K, rows @ mean.transpose(1, 2))
+    last = variance[..., -1:]
+    reach = last * rows[..., -1, -1:]  # how far the last row goes with a pull of 1
+    return newest_mean - reach * pull, (1 / (last - reach * reach / firm))[..., 0]
+
+
+@cache
+def _order(rows: int, device: str) -> Tensor:
+    return constant(elimination_order(rows), device)
 
 
 class NewtonWindow:
@@ -67,15 +107,6 @@ class NewtonWindow:
         """Where E is lowest [P,W,J*c]."""
         return self._solve(self._weighted(self._mean), 0.0)
 
-    def newest(self) -> tuple[Tensor, Tensor]:
-        """Of the last row, all others free: where E is lowest [P,J*c] and how firmly it is held there [P,J]."""
-        wanted = _by_joint(self._weighted(self._mean), self._precision)
-        last = torch.zeros_like(wanted[..., :1])
-        last = last + torch.eye(int(self._A.shape[1]), device=last.device)[:, -1:, None]
-        solved = self._solve(torch.cat([wanted, last], -1).flatten(2), 0.0)
-        newest = _by_joint(solved, self._precision)[:, -1]
-        return newest[..., :-1].flatten(1), 1 / newest[..., -1]
-
     def proximal(self, x: Tensor, held: float) -> Tensor:
         """What lowers E(y) + held/2 |y - x|^2 the most [P,W,J*c]."""
         return x - self._solve(self.gradient(x), held)
@@ -88,7 +119,7 @@ class NewtonWindow:
         eye = torch.eye(int(self._A.shape[1]), device=diagonal.device)
         H = diagonal * eye + self._A[:, None]  # [P,J,W,W]
         g = _by_joint(gradient, self._precision).transpose(1, 2)  # [P,J,W,c]
-        return solve_spd(H, g).transpose(1, 2).flatten(2)
+        return torch.cholesky_solve(g, torch.linalg.cholesky(H)).transpose(1, 2).flatten(2)
 
 
 def _by_joint(x: Tensor, precision: Tensor) -> Tensor:

@@ -29,7 +29,8 @@ class Denoiser(nn.Module):
 
     def conditioning(self, context: Tensor) -> Tensor:
         """[B,C] -> [B,blocks*width]."""
-        return torch.as_tensor(self.condition(context))
+        shares: Tensor = self.condition(context)
+        return shares
 
     def forward(self, x_t: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
         """`x_t` [B,D], `t` [B] in 0..1000, `conditioning` [B,blocks*width]."""
@@ -45,7 +46,8 @@ class Denoiser(nn.Module):
         h = self.enter(x_t)
         for i, block in enumerate(self.blocks):
             h = block(h, times[:, i, 0], times[:, i, 1], shares[:, i])
-        return torch.as_tensor(self.leave(self.norm(h)))
+        noise: Tensor = self.leave(self.norm(h))
+        return noise
 
 
 class Residual(nn.Module):

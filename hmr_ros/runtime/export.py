@@ -16,6 +16,7 @@ from hmr_ros.networks.halved import halved
 from hmr_ros.runtime.contract import Graph, MakeInputs
 from hmr_ros.runtime.model_card import KEY, ModelCard, hashes
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+from hmr_ros.runtime.simplified import simplify
 from hmr_ros.runtime.tolerances import FLOAT16, FLOAT32, allowed, differences
 from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.runtime.weight_types import fold_halves, load_onnx, store_halves
@@ -45,6 +46,7 @@ def export(graph: Graph, target: Path, make_inputs: MakeInputs, precision: str =
         )
         _trace(typed, partial, make_inputs)
         model = onnx.load(str(partial))
+        simplify(onnx, model)
         if precision == FLOAT16:
             fold_halves(onnx, model)
         else:

@@ -17,6 +17,7 @@ def load_onnx() -> Any:
     """The package; AssetError without it."""
     try:
         import onnx
+        import onnx.reference
     except ImportError as error:
         raise AssetError("ONNX files are made with onnx: pip install onnx") from error
     return onnx

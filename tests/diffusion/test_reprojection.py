@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.loading import load_body
-from hmr_ros.diffusion.reprojection import Seen, keypoint_step
+from hmr_ros.diffusion.reprojection import Seen, keypoint_step, keypoint_turn
 from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d, to_6d
 from hmr_ros.networks.kinematics import matrix_from_axis_angle
 
-LIMBS = list(SMPL_LIMBS)
+LIMBS = SMPL_LIMBS.tolist()
 PARENTS = [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
 
 
@@ -117,3 +118,35 @@ def test_a_held_joint_stays():
     moved = (pose - to_6d(start)).reshape(3, 24, 6).norm(dim=-1)
     assert moved[:, 16].max() < 1e-4
     assert moved[:, 18].min() > 1e-3
+
+
+@pytest.mark.parametrize("depths", [False, True])
+def test_what_an_export_solves_is_what_the_library_solves(depths, monkeypatch):
+    """Two views, one with depths: blocks of joints eliminated by depth in the tree against Cholesky."""
+    true, skeleton = people()
+    start = matrix_from_axis_angle(0.2 * torch.randn(3, 24, 3, generator=torch.Generator().manual_seed(4))) @ true
+    pelvis, joints = torch.zeros(3, 3), skeleton.pose(true).joints
+    side = torch.tensor([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    views = [view(joints, pelvis), view(joints, pelvis, R=side)]
+    if depths:
+        views = [measured(views[0], joints, pelvis, torch.ones(12))]
+    args = skeleton.pose(start), start, pelvis, LIMBS, views, torch.full((3, 24), 30.0), pelvis + 20
+    expected = keypoint_step(*args)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    for found, wanted in zip(keypoint_step(*args), expected, strict=True):
+        torch.testing.assert_close(found, wanted, atol=2e-5, rtol=0)
+
+
+def test_axes_do_not_matter():
+    """Poses in axes that are turned to the camera's give the same step, turned."""
+    true, skeleton = people()
+    start = matrix_from_axis_angle(0.1 * torch.randn(3, 24, 3, generator=torch.Generator().manual_seed(1))) @ true
+    pelvis, around = torch.zeros(3, 3), matrix_from_axis_angle(torch.full((3, 3), 0.4))
+    seen = view(skeleton.pose(true).joints, pelvis)
+    there = torch.cat([around.transpose(1, 2)[:, None] @ start[:, :1], start[:, 1:]], 1)
+    soft = torch.ones(3, 24), torch.ones(3, 3)
+    pose, at = keypoint_turn(skeleton.pose(start), start, pelvis, LIMBS, [seen], *soft)
+    turned, also = keypoint_turn(skeleton.pose(there, around), there, pelvis, LIMBS, [seen], *soft)
+    torch.testing.assert_close(also, at, atol=5e-5, rtol=0)
+    torch.testing.assert_close(around[:, None] @ turned[:, :1], pose[:, :1], atol=5e-5, rtol=0)
+    torch.testing.assert_close(turned[:, 1:], pose[:, 1:], atol=5e-5, rtol=0)

@@ -49,47 +49,66 @@ _GROUPS: dict[str, float] = {
 def doubt_features(evidence: Evidence, recovered: Estimate, refined: Estimate) -> Floats:
     """[24,15], as named in `FEATURES`, of one person; distances as logarithms. Does not read the covariance of
     `refined`."""
-    joints = refined.joints - refined.joints[0]
-    seen = evidence.keypoints[BLAZEPOSE_LIMBS]
-    limbs = joints[SMPL_LIMBS] - joints[SMPL_LIMBS][:2].mean(0)
-    off = np.abs(seen[:, 3:] - seen[:2, 3:].mean(0) - limbs)  # [12,3] m, of the landmarks in space
-    apart = np.linalg.norm(off, axis=-1)
-    at = refined.joints[SMPL_LIMBS]
-    beside = np.linalg.norm(at[:, :2] / at[:, 2:] - evidence.rays[BLAZEPOSE_LIMBS], axis=-1) * at[:, 2]
-    bone = joints - joints[_PARENTS]
-    lean = np.abs(bone[:, 2]) / np.maximum(np.linalg.norm(bone, axis=-1), 1e-6)
-    moved = np.linalg.norm(joints - recovered.joints + recovered.joints[0], axis=-1)
-    confidence = seen[:, 2]
+    return _features([evidence], [recovered], recovered.joint_sigma[None], refined.joints[None])[0]
+
+
+def _features(evidence: list[Evidence], recovered: list[Estimate], sigma: Floats, at: Floats) -> Floats:
+    """The same [N,24,15] of N people; `sigma` [N,24] m as recovered, `at` [N,24,3] m the refined joints."""
+    joints = at - at[:, :1]
+    seen = np.array([e.keypoints[BLAZEPOSE_LIMBS] for e in evidence])
+    limbs = joints[:, SMPL_LIMBS]
+    limbs = limbs - limbs[:, :2].mean(1, keepdims=True)
+    space = seen[..., 3:]
+    off = np.abs(space - space[:, :2].mean(1, keepdims=True) - limbs)  # [N,12,3] m, of the landmarks in space
+    apart = _length(off)
+    placed = at[:, SMPL_LIMBS]
+    rays = np.array([e.rays[BLAZEPOSE_LIMBS] for e in evidence])
+    beside = _length(placed[..., :2] / placed[..., 2:] - rays) * placed[..., 2]
+    bone = joints - joints[:, _PARENTS]
+    lean = np.abs(bone[..., 2]) / np.maximum(_length(bone), 1e-6)
+    before = np.array([e.joints for e in recovered])
+    moved = _length(joints - before + before[:, :1])
+    confidence = seen[..., 2]
+    person = [
+        confidence.mean(1), confidence.min(1), np.log(apart.mean(1) + _LEAST_M), np.log(beside.mean(1) + _LEAST_M),
+        _twist(limbs, _HIPS), _twist(limbs, _SHOULDERS),
+    ]  # fmt: skip
     columns = [
-        np.log(np.maximum(recovered.joint_sigma, _LEAST_M)),
+        np.log(np.maximum(sigma, _LEAST_M)),
         _of_limbs(confidence, _ROW), _of_limbs(confidence, _PARENT_ROW),
         _of_limbs(np.log(apart + _LEAST_DISAGREEMENT_M), _ROW),
-        _of_limbs(np.log(off[:, 2] + _LEAST_DISAGREEMENT_M), _ROW),
-        lean, lean[_PARENTS],
+        _of_limbs(np.log(off[..., 2] + _LEAST_DISAGREEMENT_M), _ROW),
+        lean, lean[:, _PARENTS],
         _of_limbs(np.log(beside + _LEAST_M), _ROW),
         np.log(moved + _LEAST_M),
-        *(np.full(len(joints), value) for value in (
-            confidence.mean(), confidence.min(), np.log(apart.mean() + _LEAST_M), np.log(beside.mean() + _LEAST_M),
-            _twist(limbs, _HIPS), _twist(limbs, _SHOULDERS),
-        )),
+        *(np.broadcast_to(value[:, None], sigma.shape) for value in person),
     ]  # fmt: skip
     return np.stack(columns, -1)
 
 
 def doubt(evidence: Evidence, recovered: Estimate, refined: Estimate) -> Floats:
     """Factor [24] of the standard deviation of each joint of `refined`."""
-    features = doubt_features(evidence, recovered, refined)
+    return doubts([evidence], [recovered], recovered.joint_sigma[None], refined.joints[None])[0]
+
+
+def doubts(evidence: list[Evidence], recovered: list[Estimate], sigma: Floats, joints: Floats) -> Floats:
+    """The same [N,24] of N people: `sigma` [N,24] m of the joints as recovered, refined `joints` [N,24,3] m."""
+    features = _features(evidence, recovered, sigma, joints)
     return np.asarray(np.clip(_GROUP * np.exp(features @ _WEIGHTS), *_BOUNDS))
 
 
+def _length(x: Floats) -> Floats:
+    return np.asarray(np.sqrt((x * x).sum(-1)))
+
+
 def _of_limbs(value: Floats, row: Floats) -> Floats:
-    """[24] of [12]; zero for joints that are none."""
-    return np.where(row >= 0, value[np.maximum(row, 0)], 0.0)
+    """[N,24] of [N,12]; zero for joints that are none."""
+    return np.where(row >= 0, value[:, np.maximum(row, 0)], 0.0)
 
 
-def _twist(limbs: Floats, pair: tuple[int, ...]) -> float:
-    """How far [m] one of both lies nearer than the other: a trunk that is seen from the side."""
-    return float(abs(limbs[pair[0], 2] - limbs[pair[1], 2]))
+def _twist(limbs: Floats, pair: tuple[int, ...]) -> Floats:
+    """How far [N] m one of both lies nearer than the other: a trunk that is seen from the side."""
+    return np.asarray(np.abs(limbs[:, pair[0], 2] - limbs[:, pair[1], 2]))
 
 
 _BOUNDS = (0.3, 3.0)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hmr_ros.body.joints import SMPL_LIMBS
-from hmr_ros.diffusion.reprojection import Seen, keypoint_step
-from hmr_ros.diffusion.skeleton import Skeleton
+from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.diffusion.reprojection import Seen, keypoint_turn
+from hmr_ros.diffusion.skeleton import Skeleton, leading
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.methods.scorehmr.settings import Guidance
 
-LIMBS = list(SMPL_LIMBS)
+LIMBS = [int(joint) for joint in SMPL_LIMBS]
+_JOINTS = len(SMPL_PARENTS)
 PELVIS_FREE, _PELVIS_HELD = 20.6, 5.14e4  # 1/m^2
 
 
 def turn_root(x: Tensor, R: Tensor) -> Tensor:
     """6D poses [...,144] with the first joint turned by `R` [...,3,3]; noise turns likewise."""
-    first = x[..., :6].reshape(*x.shape[:-1], 2, 3) @ R.transpose(-1, -2)
-    return torch.cat([first.flatten(-2), x[..., 6:]], -1)
+    first, rest = torch.split(x, [6, int(x.shape[-1]) - 6], -1)
+    lead = leading(x, 1)
+    return torch.cat([(first.reshape(*lead, 2, 3) @ R.transpose(-1, -2)).reshape(*lead, 6), rest], -1)
 
 
 def depth_energy(
@@ -39,7 +41,6 @@ def keypoints_at(
 
     `rays` [N,K,2], `confidence` [N,K], `depth` [N] m, `sigma_ray` [N,1] m; `R` [3,3], `t` [3] as in `Seen`.
     """
-    R, t = torch.eye(3) if R is None else R, torch.zeros(3) if t is None else t
     return Seen(rays, confidence * depth[:, None] / sigma_ray, outlier / depth, R, t)
 
 
@@ -51,8 +52,8 @@ def stiffness(held: Tensor, floor: Tensor | float) -> Tensor:
 
 def pelvis_stiffness(depth: Tensor) -> Tensor:
     """[N,3]: free to the sides, held in depth [N], which the window knows better than one frame."""
-    free = 0 * depth + PELVIS_FREE
-    return torch.stack([free, free, _PELVIS_HELD / depth.square()], 1)
+    forward = torch.eye(3, device=depth.device)[2]
+    return (1 / (depth * depth))[:, None] * (_PELVIS_HELD * forward) + PELVIS_FREE * (1 - forward)
 
 
 def pelvis_at(limbs: Tensor, keypoints: Seen, recovered: Tensor, depth: Tensor, sigma_ray: Tensor | float) -> Tensor:
@@ -61,28 +62,36 @@ def pelvis_at(limbs: Tensor, keypoints: Seen, recovered: Tensor, depth: Tensor, 
     `limbs` [N,K,3] m from the pelvis, `sigma_ray` [N,1].
     """
     z = limbs[..., 2:] + depth[:, None, None]
-    w = (keypoints.weights / z[..., 0])[..., None] ** 2
+    w = keypoints.weights[..., None] / z
+    w = w * w
     there = recovered[:, :2] / recovered[:, 2:] * depth[:, None]
     wanted = keypoints.rays * z - limbs[..., :2]
-    faint = 0.05 * sigma_ray**-2
+    faint = 0.05 / sigma_ray**2
     xy = ((w * wanted).sum(1) + faint * there) / (w.sum(1) + faint)
     return torch.cat([xy, depth[:, None]], 1)
 
 
 def towards_keypoints(
     rotations: Tensor, skeleton: Skeleton, keypoints: Seen, recovered: Tensor, depth: Tensor,
-    sigma_ray: Tensor | float, firm: Tensor,
+    sigma_ray: Tensor | float, firm: Tensor, around: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """6D poses [N,144] and pelvis [N,3] m one step towards the key points, from local `rotations` [N,24,3,3].
+    """Local rotations [N,24,3,3] and pelvis [N,3] m one step towards the key points.
 
-    `recovered` [N,3], `depth` [N] and `sigma_ray` as in `pelvis_at`, `firm` [N,24] as of `stiffness`.
+    `recovered` [N,3], `depth` [N] and `sigma_ray` as in `pelvis_at`, `firm` [N,24] as of `stiffness`, `around` [N,3,3]
+    as in `Skeleton.pose`.
     """
-    posed = skeleton.pose(rotations)
+    posed = skeleton.pose(rotations, around)
     at = pelvis_at(posed.joints[:, LIMBS], keypoints, recovered, depth, sigma_ray)
-    return keypoint_step(posed, rotations, at, LIMBS, [keypoints], firm, pelvis_stiffness(depth))
+    return keypoint_turn(posed, rotations, at, LIMBS, [keypoints], firm, pelvis_stiffness(depth))
 
 
 def fused_poses(mean: Tensor, precision: Tensor, measured: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
     """Two 6D poses [P,144] by their precisions [P,24]."""
-    share = (trust / (precision + trust)).repeat_interleave(6, 1)
-    return mean + share * (measured - mean), precision + trust
+    both = precision + trust
+    share = by_joint(trust / both)
+    return mean + (share * by_joint(measured - mean)).reshape(-1, int(mean.shape[1])), both
+
+
+def by_joint(x: Tensor) -> Tensor:
+    """[P,144] or [P,24] -> [P,24,6] or [P,24,1]."""
+    return x.reshape(-1, _JOINTS, int(x.shape[1]) // _JOINTS)

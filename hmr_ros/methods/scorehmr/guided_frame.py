@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.diffusion.reprojection import Seen
-from hmr_ros.diffusion.sampler import invert, sample, spread
-from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
-from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
+from hmr_ros.diffusion.sampler import noised, predicted_x0, spread, towards
+from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d, to_6d
+from hmr_ros.diffusion.smoothing import newest_rows, speed_changes
 from hmr_ros.errors import AssetError
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.scorehmr.guidance import (
-    depth_energy,
+    by_joint,
     fused_poses,
     keypoints_at,
     stiffness,
     towards_keypoints,
     turn_root,
 )
-from hmr_ros.methods.scorehmr.prior import Prior, load_network
+from hmr_ros.methods.scorehmr.prior import POSE_6D, Prior, load_network
 from hmr_ros.methods.scorehmr.settings import Guidance
 from hmr_ros.methods.scorehmr.streaming import PAST, refine_signature
 from hmr_ros.networks.denoiser import AXIS_6D
 from hmr_ros.runtime.contract import Graph
+
+_JOINTS = POSE_6D // 6
 
 
 class GuidedFrame(nn.Module):
@@ -41,6 +44,8 @@ class GuidedFrame(nn.Module):
         super().__init__()
         self._prior, self._guidance = prior, guidance
         self._falling = falling = guidance.levels
+        if min(guidance.motion.change, guidance.depth.change) < math.inf:
+            raise ValueError("a live window is held by its speeds alone; leave `change` infinite")
         with torch.no_grad():  # a frame visits the same few noise levels again and again
             levels = prior.denoiser.times(torch.tensor([float(t) for t in [0, *falling]]))
         self._level = {t: k for k, t in enumerate([0, *falling])}
@@ -62,53 +67,69 @@ class GuidedFrame(nn.Module):
 
         Returns local rotations [P,24,3,3], pelvis [P,3] m, and for later frames mean [P,144] and precision [P,24].
         """
-        context, pose, log_spread = self._prior.evidence(window, turn_root(poses, aim.transpose(1, 2)[:, None]), known)
+        back = aim.transpose(1, 2)
+        context, pose, log_spread = self._prior.evidence(window, turn_root(poses, back[:, None]), known)
         conditioning = self._prior.denoiser.conditioning(context)
         mean, precision = fused_poses(turn_root(pose, aim), torch.exp(-2 * log_spread) / AXIS_6D**2, measured, trust)
-        x, held = NewtonWindow(
-            torch.cat([means, mean[:, None]], 1), torch.cat([precisions, precision[:, None]], 1),
-            couplings(seconds, present, *self._guidance.motion),
-        ).newest()  # fmt: skip
-        last = log_depth[:, -1:]  # differences to it: float32 keeps them better
-        energy = depth_energy(log_depth - last, seconds, present, self._guidance, sigma_depth[:, None, None])
-        depth = torch.exp(last + energy.newest()[0])[:, 0]
-        seen = keypoints_at(rays, confidence, depth, sigma_ray[:, None], self._guidance.outlier)
+        steady = _steady(
+            torch.cat([means, mean[:, None]], 1), torch.cat([precisions, precision[:, None]], 1), log_depth,
+            sigma_depth, seconds, present, self._guidance,
+        )  # fmt: skip
+        seen = keypoints_at(rays, confidence, steady.depth, sigma_ray[:, None], self._guidance.outlier)
         seen = replace(seen, depths=depths, depth_weights=depth_weights)
-        target = _Newest(x, held, depth, seen, bones, recovered, sigma_ray, floor, self._guidance)
+        expected = turn_root(steady.pose, back)
+        skeleton = Skeleton(bones)
 
         def denoise(x_t: Tensor, t: int) -> Tensor:
             times = self.get_buffer("levels")[self._level[t]][None]
-            aimed = turn_root(x_t, aim.transpose(1, 2))
-            return turn_root(self._prior.denoiser.at(aimed, times, conditioning), aim)
+            return self._prior.denoiser.at(x_t, times, conditioning)
 
-        x = invert(x, denoise, [0, self._guidance.tau])
-        x = sample(x, denoise, self._falling, step=target.step)
-        return rotations_from_6d(x), target.pelvis, mean, precision
+        # the poses that are diffused stay in the axes of the aimed camera, as the denoiser wants them
+        x = noised(expected, denoise(expected, 0), self._guidance.tau)
+        for t, s in pairwise(self._falling):
+            clean = predicted_x0(x, denoise(x, t), t)
+            prior = self._guidance.prior / spread(t) ** 2
+            held = steady.held + prior
+            share = by_joint(steady.held / held)
+            pulled = by_joint(clean) + share * by_joint(expected - clean)
+            turned, pelvis = towards_keypoints(
+                rotations_from_6d(pulled.reshape(-1, POSE_6D)), skeleton, seen, recovered, steady.depth,
+                sigma_ray[:, None], stiffness(held, floor[:, None]), aim,
+            )  # fmt: skip
+            if s:
+                x = towards(x, to_6d(turned), t, s)
+        rotations = torch.cat([aim[:, None] @ turned[:, :1], turned[:, 1:]], 1)
+        return rotations, pelvis, mean, precision
 
 
-class _Newest:
-    """What the newest frame shall agree with."""
+@dataclass(frozen=True)
+class _Steady:
+    """What evidence and steady motion over the window say of the newest frame."""
 
-    def __init__(
-        self, x: Tensor, held: Tensor, depth: Tensor, seen: Seen, bones: Tensor, recovered: Tensor, sigma_ray: Tensor,
-        floor: Tensor, guidance: Guidance,
-    ) -> None:  # fmt: skip
-        self._x, self._held, self._floor, self._prior = x, held, floor[:, None], guidance.prior
-        self._depth, self._recovered, self._sigma_ray = depth, recovered, sigma_ray[:, None]
-        self._skeleton = Skeleton(bones)
-        self._seen, self.pelvis = seen, recovered
+    pose: Tensor  # [P,144]
+    held: Tensor  # [P,24] how firmly, of the six numbers of each joint
+    depth: Tensor  # [P] m of the pelvis
 
-    def step(self, x: Tensor, t: int) -> Tensor:
-        """[P,144] from x0-hat to what window, key points and x0-hat itself agree on; places the pelvis."""
-        prior = self._prior / spread(t) ** 2
-        held = self._held + prior
-        share = (self._held / held).repeat_interleave(6, 1)
-        rotations = rotations_from_6d(x + share * (self._x - x))
-        moved, self.pelvis = towards_keypoints(
-            rotations, self._skeleton, self._seen, self._recovered, self._depth, self._sigma_ray,
-            stiffness(held, self._floor),
-        )  # fmt: skip
-        return moved - x
+
+def _steady(
+    means: Tensor, precisions: Tensor, log_depth: Tensor, sigma_depth: Tensor, seconds: Tensor, present: Tensor,
+    guidance: Guidance,
+) -> _Steady:  # fmt: skip
+    """Poses `means` [P,W,144] with `precisions` [P,W,24], and the logarithm of the pelvis' depth [P,W] as the first
+    number of one more joint."""
+    frames = guidance.frames
+    last = log_depth[:, -1:]  # differences to it: float32 keeps them better
+    first = torch.eye(6, device=means.device)[0]
+    depths = (log_depth - last)[..., None, None] * first
+    firm = torch.full((frames, 1), guidance.depth.speed**2, device=means.device) / (sigma_depth**2)[:, None, None]
+    x, held = newest_rows(
+        torch.cat([means.reshape(-1, frames, _JOINTS, 6), depths], 2),
+        torch.cat([guidance.motion.speed**2 * precisions, firm], 2),
+        speed_changes(seconds, present),
+    )
+    pose, depth = torch.split(x, [_JOINTS, 1], 1)
+    held = held[:, :_JOINTS] / guidance.motion.speed**2
+    return _Steady(pose.reshape(-1, POSE_6D), held, torch.exp(last[:, 0] + depth[:, 0, 0]))
 
 
 def refine_graph(frames: int, weights: Mapping[str, Path]) -> Graph:

@@ -274,10 +274,10 @@ class CommonPose:
     def _triangulated(self, limbs: Tensor) -> Tensor:
         """Pelvis [W,3] m in the world from limb joints [W,12,3] m around it, linear least squares."""
         rows, rhs = [], []
-        for view in self._keypoints:
-            moved = limbs @ view.R.T + view.t
+        for view, R, t in zip(self._keypoints, self._R, self._t, strict=True):
+            moved = limbs @ R.T + t
             weight = view.weights[..., None]
-            rows.append(weight[..., None] * (view.R[:2] - view.rays[..., None] * view.R[2:]))  # [W,12,2,3]
+            rows.append(weight[..., None] * (R[:2] - view.rays[..., None] * R[2:]))  # [W,12,2,3]
             rhs.append(weight * (view.rays * moved[..., 2:] - moved[..., :2]))
         A, b = torch.cat(rows, 1).flatten(1, 2), torch.cat(rhs, 1).flatten(1)[..., None]
         return torch.as_tensor(torch.linalg.lstsq(A, b).solution[..., 0])

@@ -80,8 +80,8 @@ class Evidence(nn.Module):
         S = self.size.slots
         free = self.weights(context).reshape(-1, _JOINTS, S) * present[:, None]
         free = free - present[:, None] * free.sum(-1, keepdim=True) / present.sum(-1)[:, None, None]
-        filtered = torch.einsum("bjs,bsjc->bjc", free, poses.reshape(-1, S, _JOINTS, 6))
-        return filtered.flatten(1) + poses[:, self.size.past - 1]
+        filtered = (free.transpose(1, 2)[..., None] * poses.reshape(-1, S, _JOINTS, 6)).sum(1)
+        return filtered.reshape(-1, POSE_6D) + poses[:, self.size.past - 1]
 
 
 class Prior(nn.Module):

@@ -9,7 +9,7 @@ from hmr_ros.config import TemporalConfig
 from hmr_ros.evidence.features import Grid
 from hmr_ros.methods.contract import Answer, Estimate, Observation, Parts
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
-from hmr_ros.methods.scorehmr.uncertainty import moved
+from hmr_ros.methods.scorehmr.uncertainty import moved_people
 from hmr_ros.methods.scorehmr.window import TrackWindow, evidence_vectors, refine_inputs
 from hmr_ros.runtime.contract import Arrays, Engine, Signature
 from hmr_ros.types import Floats
@@ -90,13 +90,12 @@ class ScoreRefinement:
         if not people:
             return []
         found = self._network(refine_inputs(windows, people, seconds, self._body, self._guidance))
-        answer = []
         for i, (person, window) in enumerate(zip(people, windows, strict=True)):
-            precision = found["precision"][i]
-            window.remember(seconds, person, found["mean"][i], precision)
-            placed = found["rotations"][i], found["pelvis"][i]
-            answer.append(moved(person.estimate, self._body, *placed, precision, person.evidence))
-        return answer
+            window.remember(seconds, person, found["mean"][i], found["precision"][i])
+        return moved_people(
+            [p.estimate for p in people], self._body, found["rotations"], found["pelvis"], found["precision"],
+            [p.evidence for p in people],
+        )  # fmt: skip
 
 
 def build_temporal(parts: Parts) -> ScoreRefinement:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from hmr_ros.body.model import NUM_JOINTS, BodyModel
+from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics
 from hmr_ros.body.points import subtrees
 from hmr_ros.evidence.record import Evidence
-from hmr_ros.methods.contract import Estimate, estimate_at
-from hmr_ros.methods.scorehmr.doubt import doubt
+from hmr_ros.geometry.covariance import mean_sigma
+from hmr_ros.methods.contract import Estimate
+from hmr_ros.methods.scorehmr.doubt import doubt, doubts
 from hmr_ros.methods.uncertainty import by_joint, carried, scaled
 from hmr_ros.types import Floats
 
@@ -27,18 +28,38 @@ def moved(
     estimate: Estimate, body: BodyModel, rotations: Floats, pelvis: Floats, precision: Floats,
     evidence: Evidence | None = None,
 ) -> Estimate:  # fmt: skip
-    """The same person with refined local rotations [24,3,3] and pelvis [3] m; `precision` as in `refined_sigma`.
+    """`moved_people` of one person, without the first axis."""
+    seen = None if evidence is None else [evidence]
+    return moved_people([estimate], body, rotations[None], pelvis[None], precision[None], seen)[0]
+
+
+def moved_people(
+    estimates: list[Estimate], body: BodyModel, rotations: Floats, pelvis: Floats, precision: Floats,
+    evidence: list[Evidence] | None = None,
+) -> list[Estimate]:  # fmt: skip
+    """The same N people with refined local rotations [N,24,3,3] and pelvis [N,3] m; `precision` [N,24] as in
+    `refined_sigma`.
 
     The covariance keeps its directions, the hypotheses keep their deviations: both shrink with sigma. `evidence`: of
-    the image that alone told the pose, so that what it contradicts is in doubt.
+    the image that alone told each pose, so that what it contradicts is in doubt.
     """
-    there = estimate_at(body, rotations, estimate.betas, pelvis, estimate.joint_covariance)
-    sigma = estimate.joint_sigma
-    new = refined_sigma(sigma, precision, there.joints)
-    if evidence is not None and estimate.depths is None:
-        new = new * doubt(evidence, estimate, there)
-    samples = carried(estimate.samples, estimate.rotations, rotations, np.minimum(new / sigma, 1.0))
-    return replace(there, joint_covariance=scaled(there.joint_covariance, sigma, new), samples=samples)
+    rest = body.rest_joints(np.array([e.betas for e in estimates]))
+    placed = forward_kinematics(rotations, rest)[1]
+    joints, transl = placed - placed[:, :1] + pelvis[:, None], pelvis - rest[:, 0]
+    covariance = np.array([e.joint_covariance for e in estimates])
+    sigma = mean_sigma(covariance)
+    new = refined_sigma(sigma, precision, joints)
+    if evidence is not None:
+        unmeasured = np.array([e.depths is None for e in estimates])
+        new = np.where(unmeasured[:, None], new * doubts(evidence, estimates, sigma, joints), new)
+    shrunk, factor = scaled(covariance, sigma, new), np.minimum(new / sigma, 1.0)
+    return [
+        Estimate(
+            rotations[i], before.betas, transl[i], joints[i], shrunk[i],
+            carried(before.samples, before.rotations, rotations[i], factor[i]),
+        )
+        for i, before in enumerate(estimates)
+    ]  # fmt: skip
 
 
 def without_doubt(evidence: Evidence, recovered: Estimate, refined: Estimate) -> Estimate:
@@ -48,14 +69,15 @@ def without_doubt(evidence: Evidence, recovered: Estimate, refined: Estimate) ->
 
 
 def refined_sigma(recovered: Floats, precision: Floats, joints: Floats) -> Floats:
-    """Standard deviation an axis [24] m of the joints [24,3] m, relative to the pelvis.
+    """Standard deviation an axis [...,24] m of the joints [...,24,3] m, relative to the pelvis.
 
-    `recovered` [24] m is the recovery's, `precision` [24] that of the six numbers of each joint's rotation as the
-    evidence of the frames around leaves it: a turn w moves the six numbers by 4 w^2 in all, and every joint below by
-    its lever. The geometric mean of both, scaled.
+    `recovered` [...,24] m is the recovery's, `precision` [...,24] that of the six numbers of each joint's rotation as
+    the evidence of the frames around leaves it: a turn w moves the six numbers by 4 w^2 in all, and every joint below
+    by its lever. The geometric mean of both, scaled.
     """
     turn = 1.5 / precision  # variance of a rotation about an axis, rad^2
-    levers = np.square(joints[:, None] - joints).sum(-1)
-    variance = (2 / 3 * levers * _ABOVE) @ turn
+    apart = joints[..., :, None, :] - joints[..., None, :, :]
+    levers = (apart * apart).sum(-1) * _ABOVE
+    variance = 2 / 3 * (levers @ turn[..., None])[..., 0]
     open_m = np.maximum(np.sqrt(variance), _LEAST_M)
     return np.where(_ABOVE.any(1), _SCALE * np.sqrt(recovered * open_m), recovered)

@@ -29,6 +29,34 @@ class Row:
     precision: Floats  # [24] of its six numbers a joint
 
 
+class _Frames:
+    """The last so many frames side by side, so that nobody has to gather them for each new one."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._end = most, 0
+        self._rows, self._seconds = np.empty((0, 0)), np.empty(2 * most)
+
+    def append(self, seconds: float, row: Floats) -> None:
+        """One more; the oldest goes."""
+        if not len(self._rows):
+            self._rows = np.empty((2 * self._most, len(row)))
+        if self._end == len(self._rows):  # seldom: the second half becomes the first
+            for array in (self._rows, self._seconds):
+                array[: self._most] = array[self._most :]
+            self._end = self._most
+        self._rows[self._end], self._seconds[self._end] = row, seconds
+        self._end += 1
+
+    def kept(self) -> tuple[Floats, Floats]:
+        """Rows [F,D] and their times [F], to be read before the next one comes."""
+        last = slice(max(0, self._end - self._most), self._end)
+        return self._rows[last], self._seconds[last]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._end = 0
+
+
 class TrackWindow:
     """The last frames of one track; memory does not grow."""
 
@@ -36,7 +64,7 @@ class TrackWindow:
         self.seconds = -np.inf  # of the newest frame
         self.rows: deque[Row] = deque(maxlen=frames - 1)
         self._older, self._grid = frames - 1, grid
-        self._frames: deque[tuple[float, Floats]] = deque(maxlen=4 * grid.past)
+        self._frames = _Frames(4 * grid.past)
 
     def forget(self) -> None:
         """As if the person had never been seen."""
@@ -46,13 +74,12 @@ class TrackWindow:
     def add(self, seconds: float, person: Observation, features: Floats) -> None:
         """A new frame, with its evidence as `features` [768]."""
         self.seconds = seconds
-        self._frames.append((seconds, np.concatenate([features, pose_6d(person)])))
+        self._frames.append(seconds, np.concatenate([features, pose_6d(person)]))
 
     def inputs(self, seconds: float, person: Observation) -> dict[str, Floats]:
         """Inputs of the network `refine` for one of the frames added, without batch axis; frames after it help."""
         evidence = person.evidence
-        features, times = np.array([f for _, f in self._frames]), np.array([s for s, _ in self._frames])
-        around, known = self._grid.sampled(features, times, seconds)
+        around, known = self._grid.sampled(*self._frames.kept(), seconds)
         return self._history(seconds, person) | {
             "window": around[:, :-_POSE], "poses": around[:, -_POSE:], "known": known,
             "aim": evidence.R_camera_aimed, "rays": evidence.rays[BLAZEPOSE_LIMBS],

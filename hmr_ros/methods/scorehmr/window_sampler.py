@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hmr_ros.body.model import BodyModel
 from hmr_ros.diffusion.sampler import invert, sample, spread
-from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d
+from hmr_ros.diffusion.skeleton import Skeleton, rotations_from_6d, to_6d
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
 from hmr_ros.methods.scorehmr.guidance import depth_energy, keypoints_at, stiffness, towards_keypoints, turn_root
 from hmr_ros.methods.scorehmr.prior import TorchPrior
@@ -62,8 +62,7 @@ class Target:
         self._held = held(seen.precision, A)
         self._skeleton = skeleton_of(betas, body, seen.expected.shape[1])
         confidence = seen.confidence * seen.present.reshape(-1, 1)
-        eye, zero = torch.eye(3), torch.zeros(3)
-        keypoints = keypoints_at(seen.rays, confidence, self._depth, guidance.sigma_ray, guidance.outlier, eye, zero)
+        keypoints = keypoints_at(seen.rays, confidence, self._depth, guidance.sigma_ray, guidance.outlier)
         self._keypoints = replace(keypoints, depths=seen.depths, depth_weights=seen.depth_weights)
         self.pelvis = seen.pelvis  # [P*W,3] m, of the last step
 
@@ -76,10 +75,10 @@ class Target:
         prior = self._guidance.prior / spread(t) ** 2
         rotations = rotations_from_6d(self._newton.proximal(x, prior).flatten(0, 1))
         firm = stiffness(self._held.flatten(0, 1) + prior, self._guidance.floor)
-        pose, self.pelvis = towards_keypoints(
+        turned, self.pelvis = towards_keypoints(
             rotations, self._skeleton, self._keypoints, self._seen.pelvis, self._depth, self._guidance.sigma_ray, firm
         )
-        return pose.reshape(x.shape) - x
+        return to_6d(turned).reshape(x.shape) - x
 
 
 def sigma_of_depths(seen: TrackBatch, guidance: Guidance) -> Tensor:
