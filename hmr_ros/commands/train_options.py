@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hmr_ros.config import LANDMARK_NETWORKS
 
 if TYPE_CHECKING:
+    from hmr_ros.train.data.batches import Mix
     from hmr_ros.train.loop import Schedule
 
 _ON_PAIRS = "train {} on pairs; continues from the checkpoint in --out"
@@ -59,12 +60,13 @@ def _on_pairs(p: argparse.ArgumentParser, steps: int) -> argparse.ArgumentParser
 
 def _pair_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
-    p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
+    p.add_argument("--motion", type=Path, nargs="+", metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
 
 
 def _mesh2d_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--no-residual", action="store_true", help="ablation: C P alone")
+    _share_option(p, 0.5)
     p.set_defaults(command=_mesh2d)
 
 
@@ -86,10 +88,22 @@ def _hmdiff_options(p: argparse.ArgumentParser) -> None:
     p.set_defaults(command=_hmdiff)
 
 
-def _share_option(p: argparse.ArgumentParser) -> None:
+def _share_option(p: argparse.ArgumentParser, synthetic: float = 0.6) -> None:
     p.add_argument(
-        "--synthetic-share", type=float, default=0.6, metavar="SHARE",
+        "--synthetic-share", type=float, default=synthetic, metavar="SHARE",
         help="share of every batch in poses that were not rendered, with landmarks from the noise model",
+    )  # fmt: skip
+    _real_options(p, "of these people")
+
+
+def _real_options(p: argparse.ArgumentParser, whom: str) -> None:
+    p.add_argument(
+        "--real-share", type=float, default=0.0, metavar="SHARE",
+        help=f"share {whom} whose landmarks err as on real people; the others' as on rendered ones",
+    )  # fmt: skip
+    p.add_argument(
+        "--errors", type=Path, metavar="JSON",
+        help="landmark errors on real people (default: the shipped table; benchmarks/landmark_errors.py fits one)",
     )  # fmt: skip
 
 
@@ -169,33 +183,37 @@ def _crops(args: argparse.Namespace) -> int:
     )
 
 
+def _mix(args: argparse.Namespace) -> Mix:
+    from hmr_ros.train.data.batches import Mix
+
+    return Mix(args.synthetic_share, real_share=args.real_share, jitter=getattr(args, "jitter", 0.0))
+
+
 def _mesh2d(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
 
     return train.mesh2d(
         args.pairs, args.val, _schedule(args), init=args.init, motion=args.motion, residual=not args.no_residual,
-        threads=args.threads,
+        mix=_mix(args), errors=args.errors, threads=args.threads,
     )  # fmt: skip
 
 
 def _m2p(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
-    from hmr_ros.train.data.batches import Mix
 
     return train.m2p(
         args.pairs, args.val, args.mesh2d, _schedule(args), motion=args.motion, init=args.init,
-        mix=Mix(synthetic_share=args.synthetic_share, jitter=args.jitter), size=args.size, path=args.path,
-        bare=args.bare_keypoints, threads=args.threads,
+        mix=_mix(args), errors=args.errors, size=args.size, path=args.path, bare=args.bare_keypoints,
+        threads=args.threads,
     )  # fmt: skip
 
 
 def _hmdiff(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
-    from hmr_ros.train.data.batches import Mix
 
     return train.hmdiff(
         args.pairs, args.val, args.mesh2d, _schedule(args), motion=args.motion, init=args.init,
-        mix=Mix(synthetic_share=args.synthetic_share), size=args.size, one_step=args.one_step, threads=args.threads,
+        mix=_mix(args), errors=args.errors, size=args.size, one_step=args.one_step, threads=args.threads,
     )  # fmt: skip
 
 

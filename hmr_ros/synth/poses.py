@@ -49,6 +49,8 @@ _LIMITS_DEG = {
 }  # fmt: skip
 _SPINE_DEG = ((-12, 30), (-18, 18), (-16, 16))
 _SPINE = ("spine1", "spine2", "spine3")
+# rare in recorded motion: trunks that lean farther from upright than this, and both thighs lifted by more than that
+_RARE_LEAN_DEG, _RARE_LIFT_DEG, _RARE_WEIGHT = 50.0, 55.0, 10.0
 _CHAINS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
 
 
@@ -64,7 +66,8 @@ class Recorded:
     @cached_property
     def _cumulative(self) -> Floats:
         _, inverse, counts = np.unique(self.clip, return_inverse=True, return_counts=True)
-        return np.cumsum(counts[inverse] ** -0.5)  # long clips (half of the data is one dance) count less
+        # long clips (half of the data is one dance) count less, rare postures more
+        return np.cumsum(counts[inverse] ** -0.5 * np.where(rare(self.poses), _RARE_WEIGHT, 1.0))
 
     def follows(self, first: int, length: int) -> bool:
         """Whether `length` frames from `first` on are one unbroken piece of motion."""
@@ -79,7 +82,27 @@ class Recorded:
         return np.minimum(at, len(self.poses) - 1)
 
 
-def load_recorded(path: Path) -> Recorded:
+def rare(poses: Floats) -> Ints:
+    """Which of the poses [F,24,3] lie, crawl, are upside down, bend far over, sit or squat."""
+    R = matrix_from_axis_angle(poses[:, [0, SMPL["left_hip"], SMPL["right_hip"]]])
+    lean = R[:, 0, 1, 1] < np.cos(np.radians(_RARE_LEAN_DEG))
+    lifted = (R[:, 1:, 1, 1] < np.cos(np.radians(_RARE_LIFT_DEG))) & (R[:, 1:, 2, 1] < 0)  # thighs to the front
+    return np.asarray(lean | lifted.all(1))
+
+
+def load_recorded(*paths: Path) -> Recorded:
+    """Motion files (`_load_one`) as one; clips of different files stay different clips."""
+    parts = [_load_one(path) for path in paths]
+    clips, frames, clip_at, frame_at = [], [], 0, 0
+    for part in parts:
+        clips.append(part.clip - part.clip.min() + clip_at)
+        frames.append(part.frame + frame_at)
+        clip_at, frame_at = int(clips[-1].max()) + 1, int(frames[-1].max()) + 2
+    poses, trans = (np.concatenate([getattr(p, name) for p in parts]) for name in ("poses", "trans"))
+    return Recorded(poses, np.concatenate(clips), trans, np.concatenate(frames))
+
+
+def _load_one(path: Path) -> Recorded:
     """Read poses [F,72], and where present clip_id [F] and bad_frame [F], of a motion file (AMASS keys do as well)."""
     arrays = load_arrays(path)
     if "poses" not in arrays or arrays["poses"].ndim != 2 or arrays["poses"].shape[1] < 66:
