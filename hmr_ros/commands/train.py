@@ -101,31 +101,36 @@ def hmdiff(
 
 def prior(
     pairs: list[Path], held_back: Path, schedule: Schedule, *, mesh2d_path: Path | None, m2p_path: Path | None,
-    init: Path | None, motion: list[Path] | None, synthetic: int, threads: int,
+    init: Path | None, motion: list[Path] | None, synthetic: int, real_share: float, errors: Path | None, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train prior`: writes prior.safetensors into the schedule's folder; pairs must be pieces of motion, `init` =
     weights to go on from, `mesh2d_path` and `m2p_path` = weights of the networks that it refines (None: the shipped
-    ones), `synthetic` = recorded motions with others' landmark errors."""
+    ones), `synthetic` = recorded motions with others' landmark errors, for `real_share` of them those of `errors`."""
     if synthetic < 0:
         raise ConfigError(f"--synthetic-motions {synthetic} is negative; give 0 or more")
+    _checked(Mix(real_share=real_share))
     start = None if init is None else load_network(init)
     _prepare(schedule, threads)
     size = PriorSize() if start is None else start.size
     rng = np.random.default_rng(schedule.seed)
     recorded = _recorded(motion)
     files = {"mesh2d": mesh2d_path, "m2p": m2p_path}
-    bank = window_bank(load_pairs(*pairs), size, recorded, synthetic, rng, **files)
+    bank = window_bank(
+        load_pairs(*pairs), size, recorded, synthetic, rng, **files, errors=load_errors(errors), real_share=real_share
+    )
     network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng, **files), size, schedule, start)
     return _saved("prior", network, size, schedule, {"sequences": len(bank)})
 
 
 def diffhmr(
     pairs: list[Path], held_back: Path, calibration: Path, schedule: Schedule, *, mesh2d_path: Path | None,
-    m2p_path: Path | None, motion: list[Path] | None, init: Path | None, size: DiffHmrSize, rounds: int, threads: int,
+    m2p_path: Path | None, motion: list[Path] | None, init: Path | None, size: DiffHmrSize, rounds: int, real_share: float,
+    errors: Path | None, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train diffhmr`: writes diffhmr.safetensors into the schedule's folder; `calibration` = pairs of other people
     than the posture networks were trained on, for the scales of what is sampled; `rounds` = how often each pair is
     drawn; the other paths as in `prior`."""
+    _checked(Mix(real_share=real_share))
     if size.axis_angle and size.whiten:
         raise ConfigError("--axis-angle needs --no-whitening: there is no mean of rotation vectors; give both")
     start = None if init is None else load_diffhmr(init)
@@ -137,8 +142,8 @@ def diffhmr(
     landmarks = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors")).landmarks.double().numpy()
     rng = np.random.default_rng(schedule.seed)
     recorded = _recorded(motion)
-    drawn = PairBank(load_pairs(*pairs), body, mesh, landmarks, recorded)
-    bank = still_bank(drawn, body, network, fitter, rng, Mix(without_depth=0.0), rounds)
+    drawn = PairBank(load_pairs(*pairs), body, mesh, landmarks, recorded, load_errors(errors))
+    bank = still_bank(drawn, body, network, fitter, rng, Mix(without_depth=0.0, real_share=real_share), rounds)
     seen_alone = Mix(augment=False)
     val, other = (
         still_bank(PairBank(load_pairs(folder), body, mesh, landmarks), body, network, fitter, rng, seen_alone)

@@ -114,6 +114,7 @@ def _prior_options(p: argparse.ArgumentParser) -> None:
         "--synthetic-motions", type=int, default=3000, metavar="N",
         help="pieces of --motion that are added to the pairs, with landmarks from the noise model",
     )  # fmt: skip
+    _real_options(p, "of these pieces")
     p.set_defaults(command=_prior)
 
 
@@ -125,6 +126,7 @@ def _diffhmr_options(p: argparse.ArgumentParser) -> None:
         help="pairs of people whom no network was trained on, for the scales of what is sampled",
     )  # fmt: skip
     p.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each pair is drawn, with variation")
+    _real_options(p, "of the people in new poses")
     p.add_argument("--unet", action="store_true", help="ablation: the paper's 1D U-Net")
     p.add_argument("--no-whitening", action="store_true", help="ablation: diffuse the pose itself, as the paper does")
     p.add_argument("--axis-angle", action="store_true", help="ablation: rotation vectors instead of 6D numbers")
@@ -222,7 +224,8 @@ def _prior(args: argparse.Namespace) -> int:
 
     return train.prior(
         args.pairs, args.val, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p, init=args.init,
-        motion=args.motion, synthetic=args.synthetic_motions, threads=args.threads,
+        motion=args.motion, synthetic=args.synthetic_motions, real_share=args.real_share, errors=args.errors,
+        threads=args.threads,
     )  # fmt: skip
 
 
@@ -233,7 +236,8 @@ def _diffhmr(args: argparse.Namespace) -> int:
     size = DiffHmrSize(unet=args.unet, whiten=not args.no_whitening, axis_angle=args.axis_angle)
     return train.diffhmr(
         args.pairs, args.val, args.calibration, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p,
-        motion=args.motion, init=args.init, size=size, rounds=args.rounds, threads=args.threads,
+        motion=args.motion, init=args.init, size=size, rounds=args.rounds, real_share=args.real_share,
+        errors=args.errors, threads=args.threads,
     )  # fmt: skip
 
 

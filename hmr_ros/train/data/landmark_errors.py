@@ -43,7 +43,6 @@ _CARRIED = {
 }  # fmt: skip
 _FACE = np.arange(BLAZEPOSE["left_shoulder"])  # landmarks before the shoulders
 SIGN_RAD = np.radians(17.0)  # the sign of a smaller lean is not counted
-_STEEPEST_RAD = np.radians(85.0)
 _LEAST_CLUSTER = 12  # frames of a bone in a view that say something about its kind
 _GAIN, _GAIN_RIDGE = 0.8, 0.2  # what a gain is held to, and how firmly: variance of leans [rad^2] times clusters
 _MOST_FLIPS = 0.15
@@ -117,7 +116,7 @@ class RealErrors:
         # a flip lasts: it is the person's pose that misleads
         sign = np.where(_walk(count, frames, bones.shape[-2], 0.5 + self.persistence**steps / 2, rng)
                         < _quantile(e.flip), -1.0, 1.0)  # fmt: skip
-        lean = np.clip(sign * e.gain * lean + np.radians(e.bias) + noise, -_STEEPEST_RAD, _STEEPEST_RAD)
+        lean = np.clip(sign * e.gain * lean + np.radians(e.bias) + noise, -np.pi / 2, np.pi / 2)
         turn = turn + np.radians(e.turn) * rng.normal(size=shape)
         length = length * np.maximum(e.length + e.length_sd * rng.normal(size=shape), 0.3)
         flat = length * np.cos(lean)
