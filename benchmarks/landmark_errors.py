@@ -1,9 +1,9 @@
 """How BlazePose errs on real people: fits the table that training draws landmark errors from.
 
-`python benchmarks/landmark_errors.py FOLDER ... [--out hmr_ros/assets/landmark_errors.json] [--pairs PAIRS]`; each FOLDER
-holds two calibrated views and reference.npz, as ../shared/data/balance and seated do. Both landmark settings, live and files. The reference's own
-errors (2 cm an axis where the folder is not named here, 0.5 cm for `seated`) are subtracted. The table is
-printed, and with PAIRS (`hmr train pairs --plain`) that of rendered people too.
+`python benchmarks/landmark_errors.py FOLDER ... [--out hmr_ros/assets/landmark_errors.json] [--pairs PAIRS]`; each
+FOLDER holds two calibrated views and reference.npz, as ../shared/data/balance and seated do. Both landmark settings,
+live and files. The reference's own errors (2 cm an axis where the folder is not named here, 0.5 cm for `seated`) are
+subtracted. The table is printed, and with PAIRS (`hmr train pairs --plain`) that of rendered people too.
 """
 
 import argparse

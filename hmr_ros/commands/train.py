@@ -47,8 +47,8 @@ from hmr_ros.types import Floats
 
 
 def mesh2d(
-    pairs: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, motion: list[Path] | None, residual: bool,
-    mix: Mix, errors: Path | None, threads: int,
+    pairs: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, motion: list[Path] | None,
+    residual: bool, mix: Mix, errors: Path | None, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train mesh2d`: writes mesh2d.safetensors into the schedule's folder; `init` = weights to go on from."""
     start = None if init is None else load_mesh2d(init)
@@ -114,18 +114,19 @@ def prior(
     size = PriorSize() if start is None else start.size
     rng = np.random.default_rng(schedule.seed)
     recorded = _recorded(motion)
-    files = {"mesh2d": mesh2d_path, "m2p": m2p_path}
     bank = window_bank(
-        load_pairs(*pairs), size, recorded, synthetic, rng, **files, errors=load_errors(errors), real_share=real_share
-    )
-    network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng, **files), size, schedule, start)
+        load_pairs(*pairs), size, recorded, synthetic, rng, mesh2d=mesh2d_path, m2p=m2p_path,
+        errors=load_errors(errors), real_share=real_share,
+    )  # fmt: skip
+    val = window_bank(load_pairs(held_back), size, None, 0, rng, mesh2d=mesh2d_path, m2p=m2p_path)
+    network = train_prior(bank, val, size, schedule, start)
     return _saved("prior", network, size, schedule, {"sequences": len(bank)})
 
 
 def diffhmr(
     pairs: list[Path], held_back: Path, calibration: Path, schedule: Schedule, *, mesh2d_path: Path | None,
-    m2p_path: Path | None, motion: list[Path] | None, init: Path | None, size: DiffHmrSize, rounds: int, real_share: float,
-    errors: Path | None, threads: int,
+    m2p_path: Path | None, motion: list[Path] | None, init: Path | None, size: DiffHmrSize, rounds: int,
+    real_share: float, errors: Path | None, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train diffhmr`: writes diffhmr.safetensors into the schedule's folder; `calibration` = pairs of other people
     than the posture networks were trained on, for the scales of what is sampled; `rounds` = how often each pair is
@@ -232,7 +233,10 @@ def _saved(name: str, network: nn.Module, size: Any, schedule: Schedule, notes: 
 
 
 def _banks(
-    pairs: list[Path], held_back: Path, landmarks: Floats | None, motion: list[Path] | None,
+    pairs: list[Path],
+    held_back: Path,
+    landmarks: Floats | None,
+    motion: list[Path] | None,
     errors: Path | None = None,
 ) -> tuple[PairBank, PairBank]:
     body = load_body(None)

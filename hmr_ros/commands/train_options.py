@@ -60,7 +60,9 @@ def _on_pairs(p: argparse.ArgumentParser, steps: int) -> argparse.ArgumentParser
 
 def _pair_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
-    p.add_argument("--motion", type=Path, nargs="+", metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
+    p.add_argument(
+        "--motion", type=Path, nargs="+", metavar="NPZ", help="motion whose poses are mixed in with landmark noise"
+    )
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
 
 

@@ -38,9 +38,10 @@ _KINDS: dict[str, list[tuple[str, str]]] = {
 KINDS = tuple(_KINDS)
 # what moves and turns with a bone: hands with forearms, feet with shins, the face with the trunk
 _CARRIED = {
-    "left_wrist": ("left_pinky", "left_index", "left_thumb"), "right_wrist": ("right_pinky", "right_index", "right_thumb"),
-    "left_ankle": ("left_heel", "left_foot_index"), "right_ankle": ("right_heel", "right_foot_index"),
-}  # fmt: skip
+    f"{side}_{end}": tuple(f"{side}_{part}" for part in parts)
+    for side in ("left", "right")
+    for end, parts in (("wrist", ("pinky", "index", "thumb")), ("ankle", ("heel", "foot_index")))
+}
 _FACE = np.arange(BLAZEPOSE["left_shoulder"])  # landmarks before the shoulders
 SIGN_RAD = np.radians(17.0)  # the sign of a smaller lean is not counted
 _LEAST_CLUSTER = 12  # frames of a bone in a view that say something about its kind
@@ -140,8 +141,8 @@ def clusters(true: Floats, said: Floats, reliable: Floats, reference_m: float) -
         for parent, child in bones:
             good = _both(reliable, parent) & _both(reliable, child)
             if good.sum() >= _LEAST_CLUSTER:
-                pair = (_end(a[good], child) - _end(a[good], parent) for a in (true, said))
-                found.append(Cluster(kind, *pair, reference_m))
+                bone, heard = (_end(a[good], child) - _end(a[good], parent) for a in (true, said))
+                found.append(Cluster(kind, bone, heard, reference_m))
     return found
 
 
@@ -177,8 +178,8 @@ def _fitted(seen: list[Cluster]) -> BoneErrors:
              if (np.abs(t[1]) < np.pi / 4).any()]  # fmt: skip
     turn = float(np.sqrt(np.mean(np.square(turns)))) if turns else reference
     return BoneErrors(
-        gain=round(float(gain), 3), bias=_deg(bias), lasting=max(_deg(lasting), _LEAST_LASTING_DEG), passing=_deg(passing),
-        flip=round(float(flip), 3), turn=_deg(turn), length=round(float(np.mean(ratio)), 3),
+        gain=round(float(gain), 3), bias=_deg(bias), lasting=max(_deg(lasting), _LEAST_LASTING_DEG),
+        passing=_deg(passing), flip=round(float(flip), 3), turn=_deg(turn), length=round(float(np.mean(ratio)), 3),
         length_sd=round(max(float(np.std(ratio)), 0.04), 3),
     )  # fmt: skip
 
@@ -204,7 +205,9 @@ def load_errors(path: Path | None = None) -> RealErrors:
     except OSError as error:
         raise AssetError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise AssetError(f"{path} is no table of landmark errors; make one with benchmarks/landmark_errors.py") from error
+        raise AssetError(
+            f"{path} is no table of landmark errors; make one with benchmarks/landmark_errors.py"
+        ) from error
 
 
 def _of(name: str) -> int:
