@@ -124,5 +124,6 @@ def test_rare_postures_are_told_and_drawn_more_often():
     poses[94, 0] = [0, np.pi / 2, 0]  # turned to the side
     np.testing.assert_array_equal(np.flatnonzero(rare(poses)), [90, 91, 92])
     recorded = Recorded(poses, np.zeros(100, int), np.zeros((100, 3)), np.arange(100))
-    drawn = recorded.draw(20000, np.random.default_rng(0))
-    assert np.mean(np.isin(drawn, [90, 91, 92])) == pytest.approx(30 / 127, abs=0.02)
+    for widely, share in ((False, 3 / 100), (True, 30 / 127)):
+        drawn = recorded.draw(20000, np.random.default_rng(0), widely=widely)
+        assert np.mean(np.isin(drawn, [90, 91, 92])) == pytest.approx(share, abs=0.02)
