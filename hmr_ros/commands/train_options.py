@@ -42,6 +42,10 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
     _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 4000))
     _calibrate_options(stages.add_parser("calibrate", help="fit PC-HMR's blend matrices on pairs (minutes)"))
+    p = stages.add_parser("mean", help="the mean of the weights of several trainings from the same start")
+    p.add_argument("files", type=Path, nargs="+", metavar="FILE", help="weights; one named twice counts twice")
+    p.add_argument("--out", type=Path, required=True, metavar="FILE")
+    p.set_defaults(command=_mean)
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
@@ -250,6 +254,13 @@ def _calibrate(args: argparse.Namespace) -> int:
         args.pairs, args.val, args.out, mesh2d_path=args.mesh2d, m2p_path=args.m2p, motion=args.motion,
         rounds=args.rounds, seed=args.seed, threads=args.threads,
     )  # fmt: skip
+
+
+def _mean(args: argparse.Namespace) -> int:
+    from hmr_ros.train.average import mean_weights
+
+    mean_weights(args.files, args.out)
+    return 0
 
 
 def _image(args: argparse.Namespace) -> int:
