@@ -79,16 +79,16 @@ def views_of(folder: Path) -> Iterator[View]:
     for as_live in (True, False):
         for v, video in enumerate(sorted(folder.glob("*.mp4"))):
             K = reference["K"][v]
-            camera = Camera(K, *size_of(video), reference["dist"][v] if "dist" in reference else None)
+            camera = Camera(K, *size_of(video, K), reference["dist"][v] if "dist" in reference else None)
             config = offline(HmrConfig(refine="none", threads=1), as_live)
             tracker = build_pipeline(config).tracker
             rows = [(frame, tracker.step(frame)) for frame in open_source(str(video), camera)]
             yield view_of(rows, reference, v, camera, REFERENCE_M.get(folder.name, DEFAULT_REFERENCE_M))
 
 
-def size_of(video: Path) -> tuple[int, int]:
+def size_of(video: Path, K: Floats) -> tuple[int, int]:
     """Width and height in pixels."""
-    image = next(iter(open_source(str(video)))).image
+    image = next(iter(open_source(str(video), Camera(K, 0, 0)))).image
     return image.shape[1], image.shape[0]
 
 
