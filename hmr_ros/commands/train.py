@@ -24,13 +24,14 @@ from hmr_ros.methods.pchmr.blend import WEIGHTS, Blend, blend_of, save_blend
 from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.posturehmr.heatmaps import image_size, load_image
 from hmr_ros.methods.posturehmr.m2p import M2PSize, load_m2p
-from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2DSize, load_mesh2d
+from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2D, Mesh2DSize, load_mesh2d
 from hmr_ros.methods.scorehmr.prior import PriorSize, load_network
 from hmr_ros.networks.weights import save_weights
-from hmr_ros.synth.poses import load_recorded
+from hmr_ros.synth.poses import Recorded, load_recorded
 from hmr_ros.train.calibrate import examples, fit_blend, mesh_error
 from hmr_ros.train.data.batches import Mix, PairBank
 from hmr_ros.train.data.crops import CropBank, load_crops
+from hmr_ros.train.data.landmark_errors import load_errors
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.train.data.stills import still_bank
 from hmr_ros.train.data.windows import DECODER_STEPS, window_bank
@@ -46,28 +47,28 @@ from hmr_ros.types import Floats
 
 
 def mesh2d(
-    pairs: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, motion: Path | None, residual: bool,
-    threads: int,
+    pairs: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, motion: list[Path] | None,
+    residual: bool, mix: Mix, errors: Path | None, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train mesh2d`: writes mesh2d.safetensors into the schedule's folder; `init` = weights to go on from."""
     start = None if init is None else load_mesh2d(init)
+    _checked(mix)
     _prepare(schedule, threads)
-    bank, val = _banks(pairs, held_back, None, motion)
+    bank, val = _banks(pairs, held_back, None if start is None else _landmarks(start), motion, errors)
     size = Mesh2DSize(residual=residual) if start is None else start.size
-    network = train_mesh2d(bank, val, size, schedule, Mix(), start)
+    network = train_mesh2d(bank, val, size, schedule, mix, start)
     return _saved("mesh2d", network, size, schedule, {"pairs": len(bank)})
 
 
 def m2p(
-    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None,
-    init: Path | None, mix: Mix, size: str, path: str, bare: bool, threads: int,
+    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: list[Path] | None,
+    init: Path | None, mix: Mix, errors: Path | None, size: str, path: str, bare: bool, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train m2p`: writes m2p.safetensors into the schedule's folder; `init` = weights to go on from."""
-    if not 0 <= mix.synthetic_share <= 1:
-        raise ConfigError(f"--synthetic-share {mix.synthetic_share} is no share; give 0 to 1")
+    _checked(mix)
     _prepare(schedule, threads)
     front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
-    bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
+    bank, val = _banks(pairs, held_back, _landmarks(front), motion, errors)
     chosen = m2p_size(size, bare)
     body = load_body(None)
     coarse = coarse_of(body)
@@ -79,19 +80,18 @@ def m2p(
 
 
 def hmdiff(
-    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: Path | None,
-    init: Path | None, mix: Mix, size: str, one_step: bool, threads: int,
+    pairs: list[Path], held_back: Path, mesh2d_path: Path | None, schedule: Schedule, *, motion: list[Path] | None,
+    init: Path | None, mix: Mix, errors: Path | None, size: str, one_step: bool, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train hmdiff`: writes hmdiff.safetensors into the schedule's folder; `init` = weights to go on from."""
-    if not 0 <= mix.synthetic_share <= 1:
-        raise ConfigError(f"--synthetic-share {mix.synthetic_share} is no share; give 0 to 1")
+    _checked(mix)
     chosen = hmdiff_size(size)
     start = None if init is None else load_hmdiff(init)
     if start is not None and start.size != chosen:
         raise ConfigError(f"{init} has another size than --size {size}; leave one of them out")
     _prepare(schedule, threads)
     front = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors"))
-    bank, val = _banks(pairs, held_back, front.landmarks.double().numpy(), motion)
+    bank, val = _banks(pairs, held_back, _landmarks(front), motion, errors)
     body = load_body(None)
     network = train_hmdiff(
         bank, val, front, body, coarse_of(body), chosen, schedule, mix, one_step=one_step, start=start
@@ -101,31 +101,37 @@ def hmdiff(
 
 def prior(
     pairs: list[Path], held_back: Path, schedule: Schedule, *, mesh2d_path: Path | None, m2p_path: Path | None,
-    init: Path | None, motion: Path | None, synthetic: int, threads: int,
+    init: Path | None, motion: list[Path] | None, synthetic: int, real_share: float, errors: Path | None, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train prior`: writes prior.safetensors into the schedule's folder; pairs must be pieces of motion, `init` =
     weights to go on from, `mesh2d_path` and `m2p_path` = weights of the networks that it refines (None: the shipped
-    ones), `synthetic` = recorded motions with others' landmark errors."""
+    ones), `synthetic` = recorded motions with others' landmark errors, for `real_share` of them those of `errors`."""
     if synthetic < 0:
         raise ConfigError(f"--synthetic-motions {synthetic} is negative; give 0 or more")
+    _checked(Mix(real_share=real_share))
     start = None if init is None else load_network(init)
     _prepare(schedule, threads)
     size = PriorSize() if start is None else start.size
     rng = np.random.default_rng(schedule.seed)
-    recorded = None if motion is None else load_recorded(motion)
-    files = {"mesh2d": mesh2d_path, "m2p": m2p_path}
-    bank = window_bank(load_pairs(*pairs), size, recorded, synthetic, rng, **files)
-    network = train_prior(bank, window_bank(load_pairs(held_back), size, None, 0, rng, **files), size, schedule, start)
+    recorded = _recorded(motion)
+    bank = window_bank(
+        load_pairs(*pairs), size, recorded, synthetic, rng, mesh2d=mesh2d_path, m2p=m2p_path,
+        errors=load_errors(errors), real_share=real_share,
+    )  # fmt: skip
+    val = window_bank(load_pairs(held_back), size, None, 0, rng, mesh2d=mesh2d_path, m2p=m2p_path)
+    network = train_prior(bank, val, size, schedule, start)
     return _saved("prior", network, size, schedule, {"sequences": len(bank)})
 
 
 def diffhmr(
     pairs: list[Path], held_back: Path, calibration: Path, schedule: Schedule, *, mesh2d_path: Path | None,
-    m2p_path: Path | None, motion: Path | None, init: Path | None, size: DiffHmrSize, rounds: int, threads: int,
+    m2p_path: Path | None, motion: list[Path] | None, init: Path | None, size: DiffHmrSize, rounds: int,
+    real_share: float, errors: Path | None, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train diffhmr`: writes diffhmr.safetensors into the schedule's folder; `calibration` = pairs of other people
     than the posture networks were trained on, for the scales of what is sampled; `rounds` = how often each pair is
     drawn; the other paths as in `prior`."""
+    _checked(Mix(real_share=real_share))
     if size.axis_angle and size.whiten:
         raise ConfigError("--axis-angle needs --no-whitening: there is no mean of rotation vectors; give both")
     start = None if init is None else load_diffhmr(init)
@@ -136,9 +142,9 @@ def diffhmr(
     network, fitter = torch_posture(DECODER_STEPS, files), PointFitter(sparse_points(body, mesh))
     landmarks = load_mesh2d(mesh2d_path or asset("mesh2d.safetensors")).landmarks.double().numpy()
     rng = np.random.default_rng(schedule.seed)
-    recorded = None if motion is None else load_recorded(motion)
-    drawn = PairBank(load_pairs(*pairs), body, mesh, landmarks, recorded)
-    bank = still_bank(drawn, body, network, fitter, rng, Mix(without_depth=0.0), rounds)
+    recorded = _recorded(motion)
+    drawn = PairBank(load_pairs(*pairs), body, mesh, landmarks, recorded, load_errors(errors))
+    bank = still_bank(drawn, body, network, fitter, rng, Mix(without_depth=0.0, real_share=real_share), rounds)
     seen_alone = Mix(augment=False)
     val, other = (
         still_bank(PairBank(load_pairs(folder), body, mesh, landmarks), body, network, fitter, rng, seen_alone)
@@ -151,7 +157,7 @@ def diffhmr(
 
 def calibrate(
     pairs: list[Path], held_back: Path, out: Path, *, mesh2d_path: Path | None, m2p_path: Path | None,
-    motion: Path | None, rounds: int, seed: int, threads: int,
+    motion: list[Path] | None, rounds: int, seed: int, threads: int,
 ) -> int:  # fmt: skip
     """`hmr train calibrate`: writes calibrate.safetensors (PC-HMR's A and W) and curve.csv, the error by how firmly the
     closed form is held to, into `out`; other arguments as in `diffhmr`."""
@@ -227,12 +233,31 @@ def _saved(name: str, network: nn.Module, size: Any, schedule: Schedule, notes: 
 
 
 def _banks(
-    pairs: list[Path], held_back: Path, landmarks: Floats | None, motion: Path | None
+    pairs: list[Path],
+    held_back: Path,
+    landmarks: Floats | None,
+    motion: list[Path] | None,
+    errors: Path | None = None,
 ) -> tuple[PairBank, PairBank]:
     body = load_body(None)
     mesh = coarse_of(body)
-    bank = PairBank(load_pairs(*pairs), body, mesh, landmarks, None if motion is None else load_recorded(motion))
+    bank = PairBank(load_pairs(*pairs), body, mesh, landmarks, _recorded(motion), load_errors(errors))
     return bank, PairBank(load_pairs(held_back), body, mesh, bank.landmarks)
+
+
+def _recorded(motion: list[Path] | None) -> Recorded | None:
+    return load_recorded(*motion) if motion else None
+
+
+def _landmarks(mesh2d: Mesh2D) -> Floats:
+    """Which mixture of body points each landmark is."""
+    return np.asarray(mesh2d.landmarks.double().numpy())
+
+
+def _checked(mix: Mix) -> None:
+    for name in ("synthetic_share", "real_share"):
+        if not 0 <= getattr(mix, name) <= 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {getattr(mix, name)} is no share; give 0 to 1")
 
 
 def _prepare(schedule: Schedule, threads: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hmr_ros.config import LANDMARK_NETWORKS
 
 if TYPE_CHECKING:
+    from hmr_ros.train.data.batches import Mix
     from hmr_ros.train.loop import Schedule
 
 _ON_PAIRS = "train {} on pairs; continues from the checkpoint in --out"
@@ -41,6 +42,10 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     _prior_options(_on_pairs(stages.add_parser("prior", help=_ON_PAIRS.format("prior")), 8000))
     _diffhmr_options(_on_pairs(stages.add_parser("diffhmr", help=_ON_PAIRS.format("diffhmr")), 4000))
     _calibrate_options(stages.add_parser("calibrate", help="fit PC-HMR's blend matrices on pairs (minutes)"))
+    p = stages.add_parser("mean", help="the mean of the weights of several trainings from the same start")
+    p.add_argument("files", type=Path, nargs="+", metavar="FILE", help="weights; one named twice counts twice")
+    p.add_argument("--out", type=Path, required=True, metavar="FILE")
+    p.set_defaults(command=_mean)
     p = stages.add_parser("image", help="train the image network on crops; continues from the checkpoint in --out")
     p.add_argument("--crops", type=Path, nargs="+", required=True, metavar="DIR", help="folders of crops")
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="crops of people not trained on")
@@ -59,12 +64,15 @@ def _on_pairs(p: argparse.ArgumentParser, steps: int) -> argparse.ArgumentParser
 
 def _pair_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--pairs", type=Path, nargs="+", required=True, metavar="DIR", help="folders of pairs")
-    p.add_argument("--motion", type=Path, metavar="NPZ", help="motion whose poses are mixed in with landmark noise")
+    p.add_argument(
+        "--motion", type=Path, nargs="+", metavar="NPZ", help="motion whose poses are mixed in with landmark noise"
+    )
     p.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs of people not trained on")
 
 
 def _mesh2d_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--no-residual", action="store_true", help="ablation: C P alone")
+    _share_option(p, 0.5)
     p.set_defaults(command=_mesh2d)
 
 
@@ -86,10 +94,22 @@ def _hmdiff_options(p: argparse.ArgumentParser) -> None:
     p.set_defaults(command=_hmdiff)
 
 
-def _share_option(p: argparse.ArgumentParser) -> None:
+def _share_option(p: argparse.ArgumentParser, synthetic: float = 0.6) -> None:
     p.add_argument(
-        "--synthetic-share", type=float, default=0.6, metavar="SHARE",
+        "--synthetic-share", type=float, default=synthetic, metavar="SHARE",
         help="share of every batch in poses that were not rendered, with landmarks from the noise model",
+    )  # fmt: skip
+    _real_options(p, "of these people")
+
+
+def _real_options(p: argparse.ArgumentParser, whom: str) -> None:
+    p.add_argument(
+        "--real-share", type=float, default=0.0, metavar="SHARE",
+        help=f"share {whom} whose landmarks err as on real people; the others' as on rendered ones",
+    )  # fmt: skip
+    p.add_argument(
+        "--errors", type=Path, metavar="JSON",
+        help="landmark errors on real people (default: the shipped table; benchmarks/landmark_errors.py fits one)",
     )  # fmt: skip
 
 
@@ -100,6 +120,7 @@ def _prior_options(p: argparse.ArgumentParser) -> None:
         "--synthetic-motions", type=int, default=3000, metavar="N",
         help="pieces of --motion that are added to the pairs, with landmarks from the noise model",
     )  # fmt: skip
+    _real_options(p, "of these pieces")
     p.set_defaults(command=_prior)
 
 
@@ -111,6 +132,7 @@ def _diffhmr_options(p: argparse.ArgumentParser) -> None:
         help="pairs of people whom no network was trained on, for the scales of what is sampled",
     )  # fmt: skip
     p.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each pair is drawn, with variation")
+    _real_options(p, "of the people in new poses")
     p.add_argument("--unet", action="store_true", help="ablation: the paper's 1D U-Net")
     p.add_argument("--no-whitening", action="store_true", help="ablation: diffuse the pose itself, as the paper does")
     p.add_argument("--axis-angle", action="store_true", help="ablation: rotation vectors instead of 6D numbers")
@@ -169,33 +191,37 @@ def _crops(args: argparse.Namespace) -> int:
     )
 
 
+def _mix(args: argparse.Namespace) -> Mix:
+    from hmr_ros.train.data.batches import Mix
+
+    return Mix(args.synthetic_share, real_share=args.real_share, jitter=getattr(args, "jitter", 0.0))
+
+
 def _mesh2d(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
 
     return train.mesh2d(
         args.pairs, args.val, _schedule(args), init=args.init, motion=args.motion, residual=not args.no_residual,
-        threads=args.threads,
+        mix=_mix(args), errors=args.errors, threads=args.threads,
     )  # fmt: skip
 
 
 def _m2p(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
-    from hmr_ros.train.data.batches import Mix
 
     return train.m2p(
         args.pairs, args.val, args.mesh2d, _schedule(args), motion=args.motion, init=args.init,
-        mix=Mix(synthetic_share=args.synthetic_share, jitter=args.jitter), size=args.size, path=args.path,
-        bare=args.bare_keypoints, threads=args.threads,
+        mix=_mix(args), errors=args.errors, size=args.size, path=args.path, bare=args.bare_keypoints,
+        threads=args.threads,
     )  # fmt: skip
 
 
 def _hmdiff(args: argparse.Namespace) -> int:
     from hmr_ros.commands import train
-    from hmr_ros.train.data.batches import Mix
 
     return train.hmdiff(
         args.pairs, args.val, args.mesh2d, _schedule(args), motion=args.motion, init=args.init,
-        mix=Mix(synthetic_share=args.synthetic_share), size=args.size, one_step=args.one_step, threads=args.threads,
+        mix=_mix(args), errors=args.errors, size=args.size, one_step=args.one_step, threads=args.threads,
     )  # fmt: skip
 
 
@@ -204,7 +230,8 @@ def _prior(args: argparse.Namespace) -> int:
 
     return train.prior(
         args.pairs, args.val, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p, init=args.init,
-        motion=args.motion, synthetic=args.synthetic_motions, threads=args.threads,
+        motion=args.motion, synthetic=args.synthetic_motions, real_share=args.real_share, errors=args.errors,
+        threads=args.threads,
     )  # fmt: skip
 
 
@@ -215,7 +242,8 @@ def _diffhmr(args: argparse.Namespace) -> int:
     size = DiffHmrSize(unet=args.unet, whiten=not args.no_whitening, axis_angle=args.axis_angle)
     return train.diffhmr(
         args.pairs, args.val, args.calibration, _schedule(args), mesh2d_path=args.mesh2d, m2p_path=args.m2p,
-        motion=args.motion, init=args.init, size=size, rounds=args.rounds, threads=args.threads,
+        motion=args.motion, init=args.init, size=size, rounds=args.rounds, real_share=args.real_share,
+        errors=args.errors, threads=args.threads,
     )  # fmt: skip
 
 
@@ -226,6 +254,13 @@ def _calibrate(args: argparse.Namespace) -> int:
         args.pairs, args.val, args.out, mesh2d_path=args.mesh2d, m2p_path=args.m2p, motion=args.motion,
         rounds=args.rounds, seed=args.seed, threads=args.threads,
     )  # fmt: skip
+
+
+def _mean(args: argparse.Namespace) -> int:
+    from hmr_ros.train.average import mean_weights
+
+    mean_weights(args.files, args.out)
+    return 0
 
 
 def _image(args: argparse.Namespace) -> int:

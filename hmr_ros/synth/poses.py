@@ -49,6 +49,8 @@ _LIMITS_DEG = {
 }  # fmt: skip
 _SPINE_DEG = ((-12, 30), (-18, 18), (-16, 16))
 _SPINE = ("spine1", "spine2", "spine3")
+# rare in recorded motion: trunks that lean farther from upright than this, and both thighs lifted by more than that
+_RARE_LEAN_DEG, _RARE_LIFT_DEG, _RARE_WEIGHT = 50.0, 55.0, 10.0
 _CHAINS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
 
 
@@ -62,9 +64,10 @@ class Recorded:
     frame: Ints  # [F] place in the file; neighbours in time differ by one
 
     @cached_property
-    def _cumulative(self) -> Floats:
+    def _cumulative(self) -> tuple[Floats, Floats]:
         _, inverse, counts = np.unique(self.clip, return_inverse=True, return_counts=True)
-        return np.cumsum(counts[inverse] ** -0.5)  # long clips (half of the data is one dance) count less
+        weight = counts[inverse] ** -0.5  # long clips (half of the data is one dance) count less
+        return np.cumsum(weight), np.cumsum(weight * np.where(rare(self.poses), _RARE_WEIGHT, 1.0))
 
     def follows(self, first: int, length: int) -> bool:
         """Whether `length` frames from `first` on are one unbroken piece of motion."""
@@ -73,13 +76,34 @@ class Recorded:
             return False
         return bool(self.clip[first] == self.clip[last] and self.frame[last] - self.frame[first] == length - 1)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Ints:
-        """Indices [count] of frames; every clip has a say."""
-        at = np.searchsorted(self._cumulative, rng.random(count) * self._cumulative[-1])
+    def draw(self, count: int, rng: np.random.Generator, *, widely: bool = False) -> Ints:
+        """Indices [count] of frames; every clip has a say. `widely`: rare postures ten times as often."""
+        cumulative = self._cumulative[int(widely)]
+        at = np.searchsorted(cumulative, rng.random(count) * cumulative[-1])
         return np.minimum(at, len(self.poses) - 1)
 
 
-def load_recorded(path: Path) -> Recorded:
+def rare(poses: Floats) -> Ints:
+    """Which of the poses [F,24,3] lie, crawl, are upside down, bend far over, sit or squat."""
+    R = matrix_from_axis_angle(poses[:, [0, SMPL["left_hip"], SMPL["right_hip"]]])
+    lean = R[:, 0, 1, 1] < np.cos(np.radians(_RARE_LEAN_DEG))
+    lifted = (R[:, 1:, 1, 1] < np.cos(np.radians(_RARE_LIFT_DEG))) & (R[:, 1:, 2, 1] < 0)  # thighs to the front
+    return np.asarray(lean | lifted.all(1))
+
+
+def load_recorded(*paths: Path) -> Recorded:
+    """Motion files (`_load_one`) as one; clips of different files stay different clips."""
+    parts = [_load_one(path) for path in paths]
+    clips, frames, clip_at, frame_at = [], [], 0, 0
+    for part in parts:
+        clips.append(part.clip - part.clip.min() + clip_at)
+        frames.append(part.frame + frame_at)
+        clip_at, frame_at = int(clips[-1].max()) + 1, int(frames[-1].max()) + 2
+    poses, trans = (np.concatenate([getattr(p, name) for p in parts]) for name in ("poses", "trans"))
+    return Recorded(poses, np.concatenate(clips), trans, np.concatenate(frames))
+
+
+def _load_one(path: Path) -> Recorded:
     """Read poses [F,72], and where present clip_id [F] and bad_frame [F], of a motion file (AMASS keys do as well)."""
     arrays = load_arrays(path)
     if "poses" not in arrays or arrays["poses"].ndim != 2 or arrays["poses"].shape[1] < 66:
@@ -97,13 +121,13 @@ def load_recorded(path: Path) -> Recorded:
 
 
 def widened(recorded: Recorded, count: int, rng: np.random.Generator) -> Floats:
-    """`count` poses [count,24,3] on the base of recorded ones: a fifth as they are, the others with limbs of other
-    frames and joint noise, half of all with procedural limbs as well."""
-    poses = recorded.poses[recorded.draw(count, rng)].copy()
+    """`count` poses [count,24,3] on the base of recorded ones, rare ones often: a fifth as they are, the others with
+    limbs of other frames and joint noise, half of all with procedural limbs as well."""
+    poses = recorded.poses[recorded.draw(count, rng, widely=True)].copy()
     changed = rng.random(count) < 0.8
     for limb, joints in _LIMBS.items():
         rows = np.flatnonzero(changed & (rng.random(count) < _SWAPS[limb]))
-        others = recorded.poses[recorded.draw(len(rows), rng)]
+        others = recorded.poses[recorded.draw(len(rows), rng, widely=True)]
         poses[rows[:, None], joints] = others[:, joints]
     rotations = matrix_from_axis_angle(poses)
     rows = np.flatnonzero(changed)
@@ -166,11 +190,11 @@ class PoseSampler:
         rng = self._rng
         step = 1 if rng.random() < 0.75 else 2
         stride = step * time_scale
-        poses, trans = self._piece(frames, stride)
+        poses, trans = self._piece(frames, stride, widely=not plain)
         if plain:
             return poses, trans, step
         if rng.random() < 0.7:
-            self._recombined(poses, lambda: self._piece(frames, stride)[0])
+            self._recombined(poses, lambda: self._piece(frames, stride, widely=True)[0])
         if rng.random() < 0.5:
             poses = self._relocated(poses)
         if rng.random() < 0.15:
@@ -181,10 +205,10 @@ class PoseSampler:
             poses[:, legs] = sitting[legs]
         return self._shaken(poses), trans, step
 
-    def _piece(self, frames: int, step: int) -> tuple[Floats, Floats]:
+    def _piece(self, frames: int, step: int, *, widely: bool) -> tuple[Floats, Floats]:
         recorded, length = self._recorded, (frames - 1) * step + 1
         while True:
-            first = int(recorded.draw(1, self._rng)[0])
+            first = int(recorded.draw(1, self._rng, widely=widely)[0])
             if recorded.follows(first, length):
                 break
         poses, trans = (a[first : first + length : step].copy() for a in (recorded.poses, recorded.trans))

@@ -5,7 +5,7 @@ import pytest
 
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded, limb, load_recorded, mirror, sit, widened
+from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded, limb, load_recorded, mirror, rare, sit, widened
 
 
 def test_mirroring_twice_changes_nothing():
@@ -103,3 +103,27 @@ def test_procedural_limbs_keep_to_their_side():
     thighs = seated[:, [1, 2]] @ np.array([0.0, -1.0, 0.0])
     assert (thighs[..., 2] > 0.3).all()  # both thighs point forwards
     np.testing.assert_allclose(seated[:, 13:], np.tile(np.eye(3), (50, 11, 1, 1)))
+
+
+def test_several_files_are_one_motion_of_separate_clips(tmp_path):
+    for name, count in (("a", 5), ("b", 7)):
+        np.savez(tmp_path / f"{name}.npz", poses=np.full((count, 72), 0.01 * count), clip_id=np.full(count, 3))
+    both = load_recorded(tmp_path / "a.npz", tmp_path / "b.npz")
+    assert len(both.poses) == 12
+    assert len(np.unique(both.clip)) == 2
+    assert both.follows(0, 5) and both.follows(5, 7)
+    assert not both.follows(3, 4)
+
+
+def test_rare_postures_are_told_and_drawn_more_often():
+    poses = np.zeros((100, 24, 3))
+    poses[90, 0] = [np.pi / 2, 0, 0]  # lying
+    poses[91, 0] = [0, 0, np.pi]  # upside down
+    poses[92, [1, 2], 0] = -np.pi / 2  # sitting
+    poses[93, 1, 0] = -np.pi / 2  # one knee lifted
+    poses[94, 0] = [0, np.pi / 2, 0]  # turned to the side
+    np.testing.assert_array_equal(np.flatnonzero(rare(poses)), [90, 91, 92])
+    recorded = Recorded(poses, np.zeros(100, int), np.zeros((100, 3)), np.arange(100))
+    for widely, share in ((False, 3 / 100), (True, 30 / 127)):
+        drawn = recorded.draw(20000, np.random.default_rng(0), widely=widely)
+        assert np.mean(np.isin(drawn, [90, 91, 92])) == pytest.approx(share, abs=0.02)

@@ -54,11 +54,34 @@ def test_ablations_from_the_command_line(stills, tmp_path, open_body):
     assert size.points == 448 and size.bare_landmarks > 0
 
 
+def test_real_errors_and_several_motions_from_the_command_line(stills, motion_file, tmp_path, capsys):
+    argv = [
+        "train",
+        "m2p",
+        "--pairs",
+        str(stills),
+        "--val",
+        str(stills),
+        "--threads",
+        "1",
+        "--steps",
+        "1",
+        "--batch",
+        "8",
+    ]
+    argv += ["--motion", str(motion_file), str(motion_file), "--real-share", "1", "--synthetic-share", "1"]
+    assert main([*argv, "--out", str(tmp_path / "a")]) == 0
+    assert (tmp_path / "a" / "m2p.safetensors").exists()
+    assert main([*argv, "--out", str(tmp_path / "b"), "--errors", str(tmp_path / "none.json")]) == 1
+    assert "cannot read" in capsys.readouterr().err
+
+
 def test_shares_are_shares(stills, tmp_path, capsys):
     argv = ["train", "m2p", "--pairs", str(stills), "--val", str(stills), "--out", str(tmp_path)]
     for bad in ("1.5", "-0.1", "nan"):
-        assert main([*argv, f"--synthetic-share={bad}"]) == 1
-        assert "give 0 to 1" in capsys.readouterr().err
+        for option in ("--synthetic-share", "--real-share"):
+            assert main([*argv, f"{option}={bad}"]) == 1
+            assert "give 0 to 1" in capsys.readouterr().err
     assert main([*argv, "--size", "huge"]) == 1
     assert "choose from small, paper" in capsys.readouterr().err
     assert not (tmp_path / "m2p.safetensors").exists()

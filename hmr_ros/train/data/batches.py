@@ -14,18 +14,21 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from hmr_ros.body.coarse import CoarseMesh
-from hmr_ros.body.joints import BLAZEPOSE_MIRRORED, SMPL, SMPL_JOINTS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED, SMPL, SMPL_JOINTS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.evidence.keypoints import normalise
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.networks.kinematics import PosedPoints
 from hmr_ros.synth.poses import MIRRORED, Recorded, widened
+from hmr_ros.train.data.landmark_errors import RealErrors
 from hmr_ros.train.data.pairs import PairSet
 from hmr_ros.types import Floats, Ints
 
 _FACING = np.diag([1.0, -1.0, -1.0])
 _LOWER = np.array([SMPL[n] for n in SMPL_JOINTS if any(p in n for p in ("hip", "knee", "ankle", "foot"))])
+_LEVEL, _PITCH_RAD = 0.6, (-0.6, 1.0)  # share of cameras that are nearly level, and how far the others look down
+_FALLEN = 0.05
 _RECORDED_SHARE = 0.75  # of the synthetic people, where motion is given
 _MIN_SCORE = 0.5  # the tracker would not accept less
 _SURE = 0.8  # confidence of a landmark that the fit learns from
@@ -56,6 +59,7 @@ class Mix:
     synthetic_share: float = 0.5  # of the people: in other poses than rendered, with landmarks from the noise model
     without_depth: float = 0.25  # share whose world landmarks are left out
     augment: bool = True
+    real_share: float = 0.0  # of the synthetic people: with landmark errors as on real people
     jitter: float = 0.0  # noise on the landmarks (sizes of the person; metres / 1.5), so that none is memorised
 
 
@@ -64,9 +68,10 @@ class PairBank:
 
     def __init__(
         self, pairs: PairSet, body: BodyModel, mesh: CoarseMesh, landmarks: Floats | None = None,
-        recorded: Recorded | None = None,
+        recorded: Recorded | None = None, errors: RealErrors | None = None,
     ) -> None:  # fmt: skip
         self._recorded = recorded  # motion whose poses are seen as they are, for the noise model
+        self._errors = errors  # of the landmarks on real people, for `Mix.real_share`
         keep = pairs.score > _MIN_SCORE
         keypoints, K = pairs.keypoints_2d[keep].astype(np.float64), pairs.K[keep].astype(np.float64)
         focal, center = K[:, [0, 1], [0, 1]], K[:, :2, 2]
@@ -93,7 +98,7 @@ class PairBank:
         if mix.augment:
             count = round(mix.synthetic_share * len(index))
             if count:
-                synthetic = self._synthetic(index[:count], rng)
+                synthetic = self._synthetic(index[:count], rng, mix.real_share)
                 points, pose, root, betas, pelvis, scale = (
                     np.concatenate([new, old[count:]])
                     for new, old in zip(synthetic, (points, pose, root, betas, pelvis, scale), strict=True)
@@ -135,9 +140,12 @@ class PairBank:
             residual_2d[rows] = self.points[rows, :, :2] - uv
             residual_3d[rows] = self.points[rows, :, 3:] - (true_3d - hip)
         self.residual_2d, self.residual_3d = residual_2d, residual_3d
+        off = np.linalg.norm(residual_2d[:, BLAZEPOSE_LIMBS], axis=-1)
+        self.pixels = float(np.median(off))  # error in the image, in sizes of the person
 
-    def _synthetic(self, index: Ints, rng: np.random.Generator) -> tuple[Floats, ...]:
-        """People in recorded poses, or mixed from two of the bank, with another person's landmark errors."""
+    def _synthetic(self, index: Ints, rng: np.random.Generator, real_share: float) -> tuple[Floats, ...]:
+        """People in recorded poses, or mixed from two of the bank, with another person's landmark errors, or for
+        `real_share` of them with errors as on real people."""
         count = len(index)
         other, noisy = rng.integers(0, len(self), (2, count))
         pose, root = self.pose[index].copy(), self.root[index]
@@ -149,7 +157,7 @@ class PairBank:
         if self._recorded is not None:
             natural = np.flatnonzero(rng.random(count) < _RECORDED_SHARE)
             pose[natural] = widened(self._recorded, len(natural), rng)
-            root[natural] = upright_views(matrix_from_axis_angle(pose[natural, 0]), rng)
+            root[natural] = wide_views(matrix_from_axis_angle(pose[natural, 0]), rng)
         betas = self.betas[other]
         pelvis = self.pelvis[index] * np.exp(rng.normal(0, 0.15, count))[:, None]
         body = self.truth(pose, root, betas)
@@ -157,9 +165,15 @@ class PairBank:
         placed = xyz + pelvis[:, None]
         rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
         strength = rng.uniform(0.0, 1.1, (count, 1, 1)) * (rng.random((count, 1, 1)) > 0.25)
+        real = np.flatnonzero(rng.random(count) < real_share) if real_share else np.array([], np.int64)
+        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self.residual_3d[noisy]
+        if len(real):
+            if self._errors is None:
+                raise ValueError("real_share needs the errors on real people")
+            world[real] = self._errors.world(xyz[real][:, None], rng)[:, 0]
+            strength[real] = self._errors.pixels / self.pixels * rng.uniform(0.6, 1.6, (len(real), 1, 1))
         rays = rays + strength * self.residual_2d[noisy] * self.scale[index, None, None]
         confidence = self.points[noisy, :, 2] ** strength[:, 0]
-        world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * self.residual_3d[noisy]
         seen = normalise(rays, confidence, world)
         aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
         return seen.points, pose, aimed @ root, betas, np.einsum("nab,nb->na", aimed, pelvis), seen.scale
@@ -167,12 +181,27 @@ class PairBank:
 
 def upright_views(root: Floats, rng: np.random.Generator) -> Floats:
     """Rotations [N,3,3] of the y-up world seen from any side by a camera that is nearly level."""
+    return _seen_from(root, rng.normal(0.05, 0.2, len(root)), rng)
+
+
+def wide_views(root: Floats, rng: np.random.Generator) -> Floats:
+    """Likewise, by cameras of which two in five look up or down; one person in twenty is turned anyhow, lying or
+    upside down."""
+    count = len(root)
+    pitch = np.where(rng.random(count) < _LEVEL, rng.normal(0.05, 0.2, count), rng.uniform(*_PITCH_RAD, count))
+    any_axis = rng.normal(size=(count, 3))
+    any_axis *= rng.uniform(0, np.pi, (count, 1)) / np.linalg.norm(any_axis, axis=-1, keepdims=True)
+    fallen = (rng.random(count) < _FALLEN)[:, None, None]
+    return _seen_from(np.where(fallen, matrix_from_axis_angle(any_axis) @ root, root), pitch, rng)
+
+
+def _seen_from(root: Floats, pitch: Floats, rng: np.random.Generator) -> Floats:
     count = len(root)
     turns = np.zeros((2, count, 3))
     turns[0, :, 1] = rng.uniform(-np.pi, np.pi, count)
-    turns[1, :, 0] = rng.normal(0.05, 0.2, count)
-    yaw, pitch = matrix_from_axis_angle(turns)
-    return np.asarray(pitch @ _FACING @ yaw @ root)
+    turns[1, :, 0] = pitch
+    yaw, tilt = matrix_from_axis_angle(turns)
+    return np.asarray(tilt @ _FACING @ yaw @ root)
 
 
 def with_true_keypoints(bank: PairBank, index: Ints, depth: bool) -> Batch:

@@ -31,6 +31,7 @@ from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.synth.people import view_rotation
 from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded
 from hmr_ros.train.data.batches import PairBank
+from hmr_ros.train.data.landmark_errors import RealErrors
 from hmr_ros.train.data.pairs import PairSet, taken
 from hmr_ros.types import Floats, Ints
 
@@ -85,9 +86,11 @@ def moving_people(pairs: PairSet) -> Moving:
 
 
 def synthetic_motions(
-    bank: PairBank, pairs: Moving, sampler: PoseSampler, rng: np.random.Generator, count: int
-) -> Moving:
-    """`count` recorded motions before random cameras, with the landmark errors of other sequences.
+    bank: PairBank, pairs: Moving, sampler: PoseSampler, rng: np.random.Generator, count: int,
+    errors: RealErrors | None = None, real_share: float = 0.0,
+) -> Moving:  # fmt: skip
+    """`count` recorded motions before random cameras, with the landmark errors of other sequences, or for `real_share`
+    of them with `errors` as on real people.
 
     `bank` holds the frames of `pairs` in the same order.
     """
@@ -95,7 +98,7 @@ def synthetic_motions(
     T = pairs.points.shape[1]
     scales = rng.choice(len(_TIME_SCALES), count, p=_TIME_SCALES) + 1
     motion = [sampler.motion(T, rng.random() < 0.25, int(scale)) for scale in scales]
-    poses, trans = np.array([m[0] for m in motion]), np.array([m[1] for m in motion])
+    poses, trans, steps = (np.array([m[k] for m in motion]) for k in range(3))
     views = np.array([view_rotation(rng, plain=True) for _ in range(count)])
     noisy = rng.integers(0, len(pairs), count)
     rows = (noisy[:, None] * T + np.arange(T)).reshape(-1)
@@ -115,11 +118,20 @@ def synthetic_motions(
     strength = np.repeat(rng.uniform(0.3, 1.1, count), T)[:, None, None]
     rays = rays + strength * bank.residual_2d[rows] * bank.scale[rows, None, None]
     world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * bank.residual_3d[rows]
+    if errors is not None and real_share:
+        for step in np.unique(steps).tolist():
+            real = np.flatnonzero((rng.random(count) < real_share) & (steps == step))
+            own = (real[:, None] * T + np.arange(T)).reshape(-1)
+            said = errors.world(xyz[own].reshape(len(real), T, 33, 3), rng, step)
+            world[own] = said.reshape(-1, 33, 3)
+            less = errors.pixels / bank.pixels * np.repeat(rng.uniform(0.6, 1.6, len(real)), T)[:, None, None]
+            rays[own] = placed[own, :, :2] / np.maximum(placed[own, :, 2:], 0.2)
+            rays[own] += less * bank.residual_2d[rows[own]] * bank.scale[rows[own], None, None]
     seen = normalise(rays, bank.points[rows, :, 2], world)
     rotations = matrix_from_axis_angle(poses)
     aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
     rotations[:, :, 0] = (aimed @ root).reshape(count, T, 3, 3)
-    seconds = np.array([m[2] * SLOT_S for m in motion])
+    seconds = steps * SLOT_S
     return Moving(
         seen.points.reshape(count, T, 33, 6), seen.scale.reshape(count, T),
         seen.R_camera_aimed.reshape(count, T, 3, 3), rotations, betas, seconds, np.array([], np.int64),
@@ -227,10 +239,11 @@ class WindowBank:
 
 def window_bank(
     pairs: PairSet, size: PriorSize, recorded: Recorded | None, synthetic: int, rng: np.random.Generator, *,
-    mesh2d: Path | None = None, m2p: Path | None = None,
+    mesh2d: Path | None = None, m2p: Path | None = None, errors: RealErrors | None = None, real_share: float = 0.0,
 ) -> WindowBank:  # fmt: skip
-    """Sequences of `pairs` and `synthetic` recorded motions with others' landmark errors, as the 2D mesh network and
-    the decoder of these weight files see them (None: the shipped ones)."""
+    """Sequences of `pairs` and `synthetic` recorded motions with others' landmark errors (or `errors`, as in
+    `synthetic_motions`), as the 2D mesh network and the decoder of these weight files see them (None: the shipped
+    ones)."""
     body = load_body(None)
     weights = {"mesh2d": mesh2d, "m2p": m2p}
     network = torch_posture(DECODER_STEPS, {name: path for name, path in weights.items() if path is not None})
@@ -240,7 +253,7 @@ def window_bank(
     if recorded is not None and synthetic:
         landmarks = load_mesh2d(mesh2d or asset("mesh2d.safetensors")).landmarks.double().numpy()
         bank = PairBank(taken(pairs, moving.rows), body, mesh, landmarks)
-        people.append(synthetic_motions(bank, moving, PoseSampler(recorded, rng), rng, synthetic))
+        people.append(synthetic_motions(bank, moving, PoseSampler(recorded, rng), rng, synthetic, errors, real_share))
     return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, sparse_pairs(mesh), size)
 
 

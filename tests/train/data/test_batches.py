@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from hmr_ros.body.joints import BLAZEPOSE
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.synth.poses import mirror
-from hmr_ros.train.data.batches import Mix, fit_landmarks, with_true_keypoints
+from hmr_ros.train.data.batches import Mix, fit_landmarks, upright_views, wide_views, with_true_keypoints
+from hmr_ros.train.data.landmark_errors import KINDS, BoneErrors, RealErrors, lean_of
 from hmr_ros.train.mesh2d import true_points_2d
 
 MANY = 3000
@@ -137,3 +139,41 @@ def test_the_fit_finds_what_landmarks_stand_for():
     found = fit_landmarks(points, seen, confidence)
     np.testing.assert_allclose(found, true, atol=0.02)
     np.testing.assert_allclose(found.sum(1), 1.0)
+
+
+def test_people_with_real_errors_err_as_the_table_says(bank):
+    """Half of the synthetic people: their upper arms lean as asked, their pixels are as good as asked."""
+    none = BoneErrors(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    table = dict.fromkeys(KINDS, none) | {"upper_arm": BoneErrors(1.0, -40.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)}
+    bank._errors = RealErrors(table, bank.pixels / 4, 0.5)
+    bank.residual_3d = 0 * bank.residual_3d
+    index = np.random.default_rng(0).integers(0, len(bank), MANY)
+    for share in (0.0, 0.5, 1.0):
+        batch = bank.batch(index, np.random.default_rng(1), Mix(1.0, 0.0, real_share=share))
+        uv, world = true_landmarks(bank, batch)
+        arm = [BLAZEPOSE["left_shoulder"], BLAZEPOSE["left_elbow"]]
+        said, true = (
+            lean_of((x[:, arm[1]] - x[:, arm[0]]).double().numpy())[1] for x in (batch.points[..., 3:], world)
+        )
+        turned = np.degrees(said - true)[np.abs(true) < np.radians(45)]
+        assert np.mean(turned < -25) == pytest.approx(share, abs=0.05)
+    off = (batch.points[..., :2] - uv).norm(dim=-1).median().item()
+    own = np.median(np.linalg.norm(bank.residual_2d, axis=-1))
+    assert off == pytest.approx(own / 4 * 1.1, rel=0.35)  # 0.6 to 1.6 times the table's
+
+
+def test_without_a_table_nobody_errs_as_real_people_do(bank):
+    with pytest.raises(ValueError, match="errors"):
+        bank.batch(np.arange(4), np.random.default_rng(0), Mix(1.0, real_share=1.0))
+
+
+def test_wide_views_look_from_above_and_below_and_at_the_fallen():
+    root = np.tile(np.eye(3), (4000, 1, 1))
+    level, wide = (
+        np.degrees(np.arcsin(f(root, np.random.default_rng(0))[:, 2, 1])) for f in (upright_views, wide_views)
+    )
+    assert np.abs(level).max() < 60 < np.abs(wide).max()
+    assert np.mean(np.abs(level) > 30) < 0.03
+    assert np.mean(np.abs(wide) > 30) > 0.1
+    down = wide_views(root, np.random.default_rng(0))[:, 1, 1]  # y down: -1 is upright
+    assert 0.005 < np.mean(down > 0) < 0.05

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from hmr_ros.body.coarse import coarse_of
+from hmr_ros.body.joints import BLAZEPOSE
 from hmr_ros.cli import main
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.errors import InputError
@@ -14,6 +15,7 @@ from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.networks.kinematics import kinematics
 from hmr_ros.synth.poses import PoseSampler
 from hmr_ros.train.data.batches import PairBank
+from hmr_ros.train.data.landmark_errors import KINDS, BoneErrors, RealErrors, lean_of
 from hmr_ros.train.data.pairs import load_pairs, taken
 from hmr_ros.train.data.windows import TARGETS, moving_people, synthetic_motions, window_bank
 
@@ -92,6 +94,25 @@ def test_synthetic_motions_without_noise_are_recorded_motion(moving, recorded, o
     np.testing.assert_allclose(found, world, atol=2e-3)
     assert set(np.round(made.seconds / SLOT_S).astype(int)) <= {1, 2}
     assert len(made.rows) == 0
+
+
+def test_synthetic_motions_may_err_as_real_people_do(moving, recorded, open_body, landmarks):
+    """Without rendered errors all that is left is the table's: arms that lean towards the camera in every frame."""
+    pairs = load_pairs(moving)
+    people = moving_people(pairs)
+    pair_bank = PairBank(taken(pairs, people.rows), open_body, coarse_of(open_body), landmarks)
+    pair_bank.residual_2d, pair_bank.residual_3d = 0 * pair_bank.residual_2d, 0 * pair_bank.residual_3d
+    none = BoneErrors(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    table = dict.fromkeys(KINDS, none) | {"upper_arm": BoneErrors(1.0, -40.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)}
+    errors = RealErrors(table, 0.04, 0.5)
+    leans = []
+    for share in (0.0, 1.0):
+        rng = np.random.default_rng(0)
+        made = synthetic_motions(pair_bank, people, PoseSampler(recorded, rng), rng, 30, errors, share)
+        arm = made.points[..., BLAZEPOSE["left_elbow"], 3:] - made.points[..., BLAZEPOSE["left_shoulder"], 3:]
+        leans.append(np.degrees(lean_of(arm)[1]))
+    turned = leans[1] - leans[0]
+    assert (turned[np.abs(leans[0]) < 45] == pytest.approx(-40.0, abs=1e-3)) and turned.max() < 1e-6
 
 
 def test_nothing_of_the_future_is_seen_live(bank):
