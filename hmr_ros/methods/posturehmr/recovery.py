@@ -18,9 +18,8 @@ from hmr_ros.types import Floats, Frame, Ints, Track
 _MIN_DEPTH_M = 0.1
 _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
 _LEAST_CONFIDENCE = 0.05
-# of sigma in the fit: the errors of neighbouring mesh points are one error, and the 2D mesh repeats what the landmarks
-# say, which have rays of their own
-_DISCOUNT_2D, _DISCOUNT_3D = 5.0, 0.75
+_DISCOUNT_2D, _DISCOUNT_3D = 1.73, 0.75  # of sigma in the fit: the errors of neighbouring mesh points are one error
+_REPEATED_2D = 5.0  # the same where the landmarks have rays and leans of their own: the mesh repeats what they say
 _PAIRS = [
     *[(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in
       (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("hip", "shoulder"))],
@@ -92,7 +91,7 @@ def estimates_of(body: BodyModel, seen: Normalised, fitted: Fitted, sigma: Float
 def observed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
     """What the fit of N people has to agree with; `betas` [N,10] as far as the shape is known, `sigma_betas` [N]."""
     return Observed(
-        posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture), betas, sigma_betas,
+        posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture, _REPEATED_2D), betas, sigma_betas,
         leans=leans(seen, posture),
     )  # fmt: skip
 
@@ -113,14 +112,14 @@ def _sines(points: Floats, bones: Ints) -> Floats:
     return np.asarray(along[..., 2] / np.maximum(np.linalg.norm(along, axis=-1), 1e-6))
 
 
-def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
-    """Where the 81 points are seen: rays [N,81,2] and their sigma [N,81].
+def evidence_2d(seen: Normalised, posture: Posture, discount: float = _DISCOUNT_2D) -> tuple[Floats, Floats]:
+    """Where the 81 points are seen: rays [N,81,2] and their sigma [N,81], the 2D mesh's times `discount`.
 
     The limb joints from the landmarks themselves, neck and head from those of face and shoulders, the rest from the 2D
     mesh: trained on rendered people, the mesh carries over what the landmark network does wrong there, which is not
     what it does wrong in real images.
     """
-    points, sigma = posture.points_2d.copy(), _DISCOUNT_2D * posture.sigma_2d
+    points, sigma = posture.points_2d.copy(), discount * posture.sigma_2d
     landmarks = seen.points[:, BLAZEPOSE_LIMBS]
     points[:, SPARSE_LIMBS] = landmarks[..., :2]
     sigma[:, SPARSE_LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5
