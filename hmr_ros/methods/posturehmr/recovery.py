@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hmr_ros.body.coarse import JOINT_IDS, SPARSE_LIMBS, coarse_of, sparse_points
@@ -59,7 +61,7 @@ class PostureRecovery:
         seen, posture = keypoints_of(evidence), posture_of(evidence)
         ids = [t.track_id for t in tracks]
         betas, sigma_betas = self._shapes.expected(ids)
-        fitted = self._fitter(observed(seen, posture, betas, sigma_betas))
+        fitted = self._fitter(directed(seen, posture, betas, sigma_betas))
         self._shapes.learn(ids, fitted.betas, frame.index)
         return estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma))
 
@@ -90,10 +92,14 @@ def estimates_of(body: BodyModel, seen: Normalised, fitted: Fitted, sigma: Float
 
 def observed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
     """What the fit of N people has to agree with; `betas` [N,10] as far as the shape is known, `sigma_betas` [N]."""
-    return Observed(
-        posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture, _REPEATED_2D), betas, sigma_betas,
-        leans=leans(seen, posture),
-    )  # fmt: skip
+    return Observed(posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture), betas, sigma_betas)
+
+
+def directed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
+    """As `observed`, with the directions of the bones, for one answer a person; samples would lose what they differ in."""
+    rays, sigma_rays = evidence_2d(seen, posture, _REPEATED_2D)
+    given = observed(seen, posture, betas, sigma_betas)
+    return replace(given, rays=rays, sigma_rays=sigma_rays, leans=leans(seen, posture))
 
 
 def leans(seen: Normalised, posture: Posture) -> Leans:
