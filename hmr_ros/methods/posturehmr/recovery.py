@@ -96,7 +96,7 @@ def observed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Flo
 
 
 def directed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
-    """As `observed`, with the directions of the bones, for one answer a person; samples would lose what they differ in."""
+    """As `observed`, with the directions of the bones: for one answer a person, as samples would become alike."""
     rays, sigma_rays = evidence_2d(seen, posture, _REPEATED_2D)
     given = observed(seen, posture, betas, sigma_betas)
     return replace(given, rays=rays, sigma_rays=sigma_rays, leans=leans(seen, posture))
