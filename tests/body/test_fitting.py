@@ -71,8 +71,11 @@ def test_each_person_is_fitted_alone(sparse):
     seen, points, _, _ = observe(sparse, 4, noise=0.02)
     seen = replace(seen, depths=(points + PELVIS)[..., 2], sigma_depths=np.full(seen.sigma.shape, 0.05))
     order = [2, 0, 3, 1]
+    sine, sigma = sines(points), np.full(len(ARMS), 0.1)
+    seen = replace(seen, leans=Leans(ARMS, sine, sigma))
     together = PointFitter(sparse)(seen)
-    shuffled = replace(seen, **{k: getattr(seen, k)[order] for k in seen.__dataclass_fields__})
+    rows = {k: getattr(seen, k)[order] for k in seen.__dataclass_fields__ if k != "leans"}
+    shuffled = Observed(**rows, leans=Leans(ARMS, sine[order], sigma))
     np.testing.assert_allclose(PointFitter(sparse)(shuffled).points, together.points[order], atol=1e-9)
 
 
