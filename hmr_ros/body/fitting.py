@@ -11,7 +11,7 @@ from hmr_ros.body.joints import SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
 from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS, forward_kinematics
 from hmr_ros.body.points import BodyPoints, subtrees
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle, nearest_rotation, skew
-from hmr_ros.types import Floats
+from hmr_ros.types import Floats, Ints
 
 ITERATIONS = 3
 _MIN_DEPTH_M = 0.2
@@ -40,6 +40,16 @@ class Observed:
     sigma_betas: Floats  # [N] standard deviation of each beta around it
     depths: Floats | None = None  # [N,P] m, third coordinate of the points from the camera; None = no depth known
     sigma_depths: Floats | None = None  # [N,P] m; inf = unknown
+    leans: Leans | None = None  # None = nothing known of directions
+
+
+@dataclass(frozen=True)
+class Leans:
+    """How bones lean away from the camera: a direction, whatever the bone's length."""
+
+    bones: Ints  # [M,2] indices of the points at both ends
+    sine: Floats  # [N,M] depth of the second point beyond the first, in lengths of the bone
+    sigma: Floats  # [N,M] or [M], one standard deviation of the sine; inf = unknown
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,8 @@ class PointFitter:
         rows = A.reshape(N, P * per_point, _UNKNOWNS)
         normal = np.swapaxes(rows, 1, 2) @ rows
         right = (np.swapaxes(rows, 1, 2) @ r.reshape(N, P * per_point, 1))[..., 0]
+        if seen.leans:
+            _add_leans(normal, right, J, at.points, seen.leans)
         self._add_priors(normal, right, seen, deviation, betas)
         return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
 
@@ -212,6 +224,18 @@ def _add_rays(A: Floats, r: Floats, J: Floats, R: Floats, xyz: Floats, rays: Flo
         A[:, :, c, :-3] = (J[:, :, c] - plane[..., c, None] * J[:, :, 2]) * gain
         A[:, :, c, -3:] = (R[c] - plane[..., c, None] * R[2]) * gain
     r[:] = (rays - plane) / sigma[..., None]
+
+
+def _add_leans(normal: Floats, right: Floats, J: Floats, points: Floats, leans: Leans) -> None:
+    """Add their rows to the normal equations [N,85,85] and [N,85]; `J` [N,P,3,82] moves `points` [N,P,3] m."""
+    first, second = leans.bones.T
+    along = points[:, second] - points[:, first]
+    weight = 1.0 / (np.linalg.norm(along, axis=-1) * leans.sigma)  # 1/m: the length is taken as it stands
+    rows = (J[:, second, 2] - J[:, first, 2]) * weight[..., None]
+    rest = leans.sine / leans.sigma - along[..., 2] * weight
+    count = rows.shape[-1]
+    normal[:, :count, :count] += np.swapaxes(rows, 1, 2) @ rows
+    right[:, :count] += (rest[:, None] @ rows)[:, 0]
 
 
 def place(points: Floats, rays: Floats, sigma: Floats, others: Sequence[OtherCamera] = ()) -> Floats:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hmr_ros.body.coarse import coarse_of, sparse_points
-from hmr_ros.body.fitting import Observed, OtherCamera, PointFitter
+from hmr_ros.body.coarse import SPARSE_JOINTS, coarse_of, sparse_points
+from hmr_ros.body.fitting import Leans, Observed, OtherCamera, PointFitter
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.synth.motion import demo_motion
@@ -71,8 +71,11 @@ def test_each_person_is_fitted_alone(sparse):
     seen, points, _, _ = observe(sparse, 4, noise=0.02)
     seen = replace(seen, depths=(points + PELVIS)[..., 2], sigma_depths=np.full(seen.sigma.shape, 0.05))
     order = [2, 0, 3, 1]
+    sine, sigma = sines(points), np.full(len(ARMS), 0.1)
+    seen = replace(seen, leans=Leans(ARMS, sine, sigma))
     together = PointFitter(sparse)(seen)
-    shuffled = replace(seen, **{k: getattr(seen, k)[order] for k in seen.__dataclass_fields__})
+    rows = {k: getattr(seen, k)[order] for k in seen.__dataclass_fields__ if k != "leans"}
+    shuffled = Observed(**rows, leans=Leans(ARMS, sine[order], sigma))
     np.testing.assert_allclose(PointFitter(sparse)(shuffled).points, together.points[order], atol=1e-9)
 
 
@@ -140,3 +143,51 @@ def test_depths_and_other_cameras_go_together(sparse):
     measured = replace(seen, depths=(points + PELVIS)[..., 2], sigma_depths=np.full(seen.sigma.shape, 0.02))
     fitted = PointFitter(sparse)(measured, others=[other_camera(points, seen.sigma_rays)])
     assert np.abs(fitted.pelvis - PELVIS).max() < 0.01
+
+
+ARMS = np.array([
+    [SPARSE_JOINTS.index(f"{side}_{a}"), SPARSE_JOINTS.index(f"{side}_{b}")]
+    for side in ("left", "right") for a, b in (("shoulder", "elbow"), ("elbow", "wrist"))
+])  # fmt: skip
+
+
+def sines(points):
+    along = points[:, ARMS[:, 1]] - points[:, ARMS[:, 0]]
+    return along[..., 2] / np.linalg.norm(along, axis=-1)
+
+
+def flattened(sparse):
+    """People whose decoded points have lost half of their depth."""
+    seen, points, _, _ = observe(sparse, 20)
+    return replace(seen, points=seen.points * [1, 1, 0.5], sigma=np.full(seen.sigma.shape, 0.05)), points
+
+
+def test_leans_put_back_the_depth_that_points_have_lost(sparse):
+    seen, points = flattened(sparse)
+    true = sines(points)
+    leaning = replace(seen, leans=Leans(ARMS, true, np.full(len(ARMS), 0.05)))
+    without, with_them = (np.abs(sines(PointFitter(sparse)(s).points) - true).mean() for s in (seen, leaning))
+    assert with_them < 0.4 * without
+
+
+def test_leans_say_nothing_of_lengths(sparse):
+    """The same sines for people of another size: nobody grows or shrinks."""
+    seen, points, _, betas = observe(sparse, 10)
+    seen = replace(seen, betas=betas, leans=Leans(ARMS, sines(points), np.full(len(ARMS), 0.05)))
+    small = replace(
+        seen,
+        points=0.8 * seen.points,
+        betas=0 * betas,
+        sigma_betas=np.full(10, 3.0),
+        sigma=np.full(seen.sigma.shape, 0.01),
+    )
+    for given, scale in ((seen, 1.0), (small, 0.8)):
+        found = PointFitter(sparse)(given).points
+        lengths, true = (np.linalg.norm(p[:, ARMS[:, 1]] - p[:, ARMS[:, 0]], axis=-1) for p in (found, scale * points))
+        assert abs(np.median(lengths / true) - 1) < 0.05
+
+
+def test_unknown_leans_change_nothing(sparse):
+    seen, points = flattened(sparse)
+    unknown = replace(seen, leans=Leans(ARMS, sines(points), np.full(len(ARMS), np.inf)))
+    np.testing.assert_allclose(PointFitter(sparse)(unknown).points, PointFitter(sparse)(seen).points, atol=1e-9)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hmr_ros.body.coarse import JOINT_IDS, SPARSE_LIMBS, coarse_of, sparse_points
-from hmr_ros.body.fitting import Fitted, Observed, PointFitter
+from hmr_ros.body.fitting import Fitted, Leans, Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.shape import TrackShapes
@@ -13,12 +15,21 @@ from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
 from hmr_ros.methods.contract import Estimate, Parts
 from hmr_ros.methods.uncertainty import by_joint, image_covariance
-from hmr_ros.types import Floats, Frame, Track
+from hmr_ros.types import Floats, Frame, Ints, Track
 
 _MIN_DEPTH_M = 0.1
 _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person's size (about half a metre)
 _LEAST_CONFIDENCE = 0.05
 _DISCOUNT_2D, _DISCOUNT_3D = 1.73, 0.75  # of sigma in the fit: the errors of neighbouring mesh points are one error
+_REPEATED_2D = 5.0  # the same where the landmarks have rays and leans of their own: the mesh repeats what they say
+_PAIRS = [
+    *[(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in
+      (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("hip", "shoulder"))],
+    *[(f"left_{joint}", f"right_{joint}") for joint in ("shoulder", "hip")],
+]  # fmt: skip
+_BONES = np.array([[list(JOINT_IDS).index(SMPL[name]) for name in pair] for pair in _PAIRS])  # of the 81 points
+_BONES_SEEN = np.array([[BLAZEPOSE[name] for name in pair] for pair in _PAIRS])
+_SIGMA_LEAN = 0.15  # of the sine, in real views of two people
 FACE = [
     [BLAZEPOSE["nose"]],
     [BLAZEPOSE[f"{s}_ear"] for s in ("left", "right")],
@@ -50,7 +61,7 @@ class PostureRecovery:
         seen, posture = keypoints_of(evidence), posture_of(evidence)
         ids = [t.track_id for t in tracks]
         betas, sigma_betas = self._shapes.expected(ids)
-        fitted = self._fitter(observed(seen, posture, betas, sigma_betas))
+        fitted = self._fitter(directed(seen, posture, betas, sigma_betas))
         self._shapes.learn(ids, fitted.betas, frame.index)
         return estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma))
 
@@ -84,14 +95,37 @@ def observed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Flo
     return Observed(posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture), betas, sigma_betas)
 
 
-def evidence_2d(seen: Normalised, posture: Posture) -> tuple[Floats, Floats]:
-    """Where the 81 points are seen: rays [N,81,2] and their sigma [N,81].
+def directed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
+    """As `observed`, with the directions of the bones: for one answer a person, as samples would become alike."""
+    rays, sigma_rays = evidence_2d(seen, posture, _REPEATED_2D)
+    given = observed(seen, posture, betas, sigma_betas)
+    return replace(given, rays=rays, sigma_rays=sigma_rays, leans=leans(seen, posture))
+
+
+def leans(seen: Normalised, posture: Posture) -> Leans:
+    """How the bones lean: mean of decoded points and world landmarks, whose errors are of one size in real views.
+
+    A direction holds for any length of the bone; points of an average person alone bend the arms of others.
+    """
+    decoded = _sines(posture.points, _BONES)
+    landmarks = _sines(seen.points[..., 3:], _BONES_SEEN)
+    return Leans(_BONES, (decoded + landmarks) / 2, np.full(len(_BONES), _SIGMA_LEAN))
+
+
+def _sines(points: Floats, bones: Ints) -> Floats:
+    """[N,M] of `points` [N,P,3] and `bones` [M,2]."""
+    along = points[:, bones[:, 1]] - points[:, bones[:, 0]]
+    return np.asarray(along[..., 2] / np.maximum(np.linalg.norm(along, axis=-1), 1e-6))
+
+
+def evidence_2d(seen: Normalised, posture: Posture, discount: float = _DISCOUNT_2D) -> tuple[Floats, Floats]:
+    """Where the 81 points are seen: rays [N,81,2] and their sigma [N,81], the 2D mesh's times `discount`.
 
     The limb joints from the landmarks themselves, neck and head from those of face and shoulders, the rest from the 2D
     mesh: trained on rendered people, the mesh carries over what the landmark network does wrong there, which is not
     what it does wrong in real images.
     """
-    points, sigma = posture.points_2d.copy(), _DISCOUNT_2D * posture.sigma_2d
+    points, sigma = posture.points_2d.copy(), discount * posture.sigma_2d
     landmarks = seen.points[:, BLAZEPOSE_LIMBS]
     points[:, SPARSE_LIMBS] = landmarks[..., :2]
     sigma[:, SPARSE_LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5

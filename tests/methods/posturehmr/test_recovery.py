@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.coarse import JOINT_IDS
-from hmr_ros.body.joints import SMPL, SMPL_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE, SMPL, SMPL_LIMBS
 from hmr_ros.config import HmrConfig, PostureConfig
 from hmr_ros.errors import AssetError
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.evidence.record import EvidenceMaker
+from hmr_ros.evidence.keypoints import Normalised
+from hmr_ros.evidence.record import EvidenceMaker, Posture
 from hmr_ros.factory import build_pipeline, build_stages, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.methods.contract import Observation, human_of
-from hmr_ros.methods.posturehmr.recovery import PostureRecovery
+from hmr_ros.methods.posturehmr.recovery import PostureRecovery, leans
 from hmr_ros.types import Frame
 
 
@@ -108,6 +109,25 @@ def test_the_head_stays_where_the_face_is_seen(seen, open_body):
     np.testing.assert_allclose(people[1].joints, people[0].joints, atol=2e-3)
     off = np.linalg.norm(project(people[1].joints, frame.camera.K)[SMPL["head"]] - truth.joints_2d[SMPL["head"]])
     assert off < 0.01 * np.ptp(truth.joints_2d[:, 1])
+
+
+def test_leans_are_between_decoded_points_and_landmarks():
+    """A forearm that points away in the one and towards the camera in the other is undecided."""
+    points = np.zeros((1, 33, 6))
+    landmarks = points[..., 3:]
+    landmarks[:, BLAZEPOSE["left_wrist"]] = 0.0, 0.2, -0.2
+    decoded = np.zeros((1, 81, 3))
+    decoded[:, list(JOINT_IDS).index(SMPL["left_wrist"])] = 0.0, 0.5, 0.5
+    posture = Posture(np.zeros((1, 81, 2)), np.ones((1, 81)), decoded, np.ones((1, 81)))
+    seen = Normalised(points, np.ones(1), np.eye(3)[None])
+    found = leans(seen, posture)
+    np.testing.assert_allclose(found.sine, 0, atol=1e-9)
+    landmarks[:, BLAZEPOSE["left_wrist"]] = 0.0, 0.0, 0.2
+    found = leans(seen, posture)
+    forearm = [list(JOINT_IDS).index(SMPL[f"left_{j}"]) for j in ("elbow", "wrist")]
+    row = found.bones.tolist().index(forearm)
+    np.testing.assert_allclose(found.sine[0, row], (1 + 0.5**0.5) / 2)
+    np.testing.assert_allclose(np.delete(found.sine[0], row), 0, atol=1e-9)
 
 
 class _HeadOnTheChest:
