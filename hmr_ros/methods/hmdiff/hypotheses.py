@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class HmdiffHypotheses:
         betas = np.array([e.betas for e in estimates])
         met = Posture(posture.points_2d, posture.sigma_2d, posture.points, _SHARE * posture.sigma)
         rows = observed(seen, met, betas, np.full(N, _SIGMA_BETAS))
-        several = {name: _tiled(array, S) for name, array in vars(rows).items() if array is not None}
+        several: dict[str, Any] = {name: _tiled(array, S) for name, array in vars(rows).items() if array is not None}
         several["points"] = points.reshape(S * N, *points.shape[2:])
         fitted = self._fitter(replace(rows, **several), _ITERATIONS, start=_tiled(start, S))
         rotations = fitted.rotations.reshape(S, N, 24, 3, 3).copy()
