@@ -27,8 +27,7 @@ class Watched(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-# refine and hypotheses index by lists in diffusion/
-@pytest.mark.parametrize("network", ["posture", "hmdiff", "image", "decoder"])
+@pytest.mark.parametrize("network", ["posture", "hmdiff", "image", "decoder", "refine", "hypotheses"])
 def test_networks_touch_nothing_of_the_host(network):
     graph = engine_request(HmrConfig(), network).graph()
     inputs = make_inputs(graph.signature, 2)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_LIMBS, SMPL_PARENTS
+from hmr_ros.diffusion.constants import constant
 from hmr_ros.diffusion.reprojection import Seen, keypoint_turn
 from hmr_ros.diffusion.skeleton import Skeleton, leading
 from hmr_ros.diffusion.smoothing import NewtonWindow, couplings
@@ -81,8 +84,15 @@ def towards_keypoints(
     as in `Skeleton.pose`.
     """
     posed = skeleton.pose(rotations, around)
-    at = pelvis_at(posed.joints[:, LIMBS], keypoints, recovered, depth, sigma_ray)
+    limbs = posed.joints.index_select(1, _limbs(str(rotations.device)))
+    at = pelvis_at(limbs, keypoints, recovered, depth, sigma_ray)
     return keypoint_turn(posed, rotations, at, LIMBS, [keypoints], firm, pelvis_stiffness(depth))
+
+
+@cache
+def _limbs(device: str) -> Tensor:
+    """[12] joints that key points lie on."""
+    return constant(LIMBS, device)
 
 
 def fused_poses(mean: Tensor, precision: Tensor, measured: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:

@@ -116,7 +116,7 @@ def joints(rotations, pelvis, bones):
 def engine(request):
     if request.param == "torch":
         return TorchEngine(refine_graph(FRAMES, {}))
-    return OnnxRuntimeEngine(asset("refine_16.onnx"), "refine", 1, cpu_only=True)
+    return OnnxRuntimeEngine(asset("refine_16.onnx"), "refine", 1)
 
 
 @torch.inference_mode()
