@@ -1,6 +1,6 @@
-"""The first NVIDIA GPU: TensorRT, and NVIDIA's cuda-core for streams, memory and CUDA graphs.
+"""The first NVIDIA GPU: TensorRT, and CUDA through cuda-core or PyCUDA (runtime/cuda.py).
 
-Written against the Python interfaces of TensorRT 10 and 11 and of cuda-core 1 (typings/). It has not run on a GPU yet.
+Written against the Python interfaces of TensorRT 10 and 11. It has not run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hmr_ros.errors import AssetError
-
-if TYPE_CHECKING:
-    from cuda.core import Device
+from hmr_ros.runtime.cuda import Cuda
+from hmr_ros.runtime.cuda_core import CudaCore
+from hmr_ros.runtime.pycuda import PyCuda
 
 MAJORS = (10, 11)  # of TensorRT
+_WAYS: tuple[type[Cuda], ...] = (CudaCore, PyCuda)  # the first that imports is used
 
 
 @dataclass(frozen=True)
 class Gpu:
     """The first GPU, ready for use."""
 
-    device: Device
-    name: str  # with the compute capability
+    cuda: Cuda
     tensorrt: str  # version
+
+    @property
+    def name(self) -> str:
+        """With the compute capability: the same through every package, so that plans are too."""
+        return f"{self.cuda.name}-sm{self.cuda.arch}"
 
     @property
     def major(self) -> int:
@@ -33,37 +37,45 @@ class Gpu:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """The calling thread works on this GPU, in CUDA's primary context, which torch and ONNX Runtime use as well.
-
-        AssetError where the GPU fails.
-        """
-        from cuda.core._utils.cuda_utils import CUDAError  # has no public name
-
+        """The calling thread works on this GPU. AssetError where the GPU fails."""
         try:
-            self.device.set_current()
-            yield
-        except (CUDAError, RuntimeError) as error:
+            with self.cuda.current():
+                yield
+        except self.cuda.failures() as error:
             raise AssetError(
                 f"the GPU {self.name} failed ({said(error)}); free its memory, or use engine 'auto'"
             ) from error
 
 
 def open_gpu() -> Gpu:
-    """AssetError with the cure where TensorRT 10 or 11, cuda-core or the GPU is missing."""
+    """AssetError with the cure where TensorRT 10 or 11, both of cuda-core and PyCUDA, or the GPU is missing."""
     version = _tensorrt_version()
+    way, _ = cuda_package()
     try:
-        from cuda.core import Device
-        from cuda.core._utils.cuda_utils import CUDAError
-    except ImportError as error:
-        raise AssetError(
-            "engine 'tensorrt' needs cuda-core: pip install 'cuda-core[cu13]' (or cu12, as the driver), or use 'auto'"
-        ) from error
-    try:
-        device = Device(0)
-        device.set_current()
-        return Gpu(device, f"{device.name}-sm{device.arch}", version)
-    except (CUDAError, RuntimeError) as error:
+        return Gpu(way(), version)
+    except way.failures() as error:
         raise AssetError(f"engine 'tensorrt' finds no usable NVIDIA GPU ({said(error)}); use 'auto'") from error
+
+
+def cuda_package() -> tuple[type[Cuda], str]:
+    """Which package CUDA is used through, and why; AssetError with both installs where neither can be imported."""
+    missing = []
+    for way in _WAYS:
+        try:
+            way.failures()
+        except ImportError as error:
+            missing.append(f"{way.package}: {said(error)}")
+        else:
+            why = (
+                f"without CUDA graphs, for it cannot be imported: {missing[0]}"
+                if missing
+                else "it captures CUDA graphs"
+            )
+            return way, why
+    raise AssetError(
+        "engine 'tensorrt' needs cuda-core or PyCUDA: pip install 'cuda-core[cu13]' (or cu12, as the driver), or pip"
+        f" install pycuda where nvcc is, or use 'auto' ({'; '.join(missing)})"
+    )
 
 
 def _tensorrt_version() -> str:

@@ -74,6 +74,13 @@ class TensorRtEngine(Engine):
                 "%s: CUDA graphs for %s people; for %d, a run takes %.3f ms with it and %.3f ms without", network,
                 ", ".join(map(str, captured)), first.people, 1e3 * first.seconds, 1e3 * first.plain_s,
             )  # fmt: skip
+        if self._gpu.cuda.cannot_capture:
+            _log.warning(
+                "%s: no CUDA graphs (%s); kernels are launched one by one, %.3f ms a run for 1 people, %.3f ms for %d",
+                network, self._gpu.cuda.cannot_capture, 1e3 * self.runs[0].seconds, 1e3 * self.runs[-1].seconds,
+                self.runs[-1].people,
+            )  # fmt: skip
+            return
         for run in self.runs:
             if run.graph is None:
                 _log.warning(

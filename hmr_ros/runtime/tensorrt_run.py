@@ -7,41 +7,19 @@ once. After its shapes are set a context runs once before it is captured.
 
 from __future__ import annotations
 
-import ctypes
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Signature
+from hmr_ros.runtime.cuda import Graph
 from hmr_ros.runtime.gpu import Gpu, said
 from hmr_ros.types import Floats
 
 if TYPE_CHECKING:
-    from cuda.core import Buffer, Stream
-    from cuda.core.graph import Graph, GraphBuilder
     from tensorrt import ICudaEngine, IExecutionContext
 
 _TIMED = 5  # runs of which the shortest is reported
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A tensor's rows in page-locked memory and on the GPU."""
-
-    rows: Floats  # what the CPU reads and writes; belongs to `host`
-    host: Buffer
-    device: Buffer
-
-    def first(self, people: int) -> Pair:
-        """The same memory for fewer people, so that no more than these are copied."""
-        from cuda.core import Buffer
-
-        rows = self.rows[:people]
-        host, device = (Buffer.from_handle(b.handle, rows.nbytes, owner=b) for b in (self.host, self.device))
-        return Pair(rows, host, device)
 
 
 class Memory:
@@ -59,19 +37,11 @@ class Memory:
                 f"the plan has the tensors {', '.join(names)} ({len(strange)} not in float32); build it again:"
                 f" hmr build-engine --network {signature.network}"
             )
-        self.stream = gpu.device.create_stream()
-        self.pairs = {name: _pair(gpu, self.stream, (people, *size)) for name, size in sizes.items()}
-        self.work = gpu.device.allocate(max(engine.device_memory_size_v2, 1), stream=self.stream)
+        self.stream = gpu.cuda.stream()
+        self.no_graph: tuple[type[Exception], ...] = (*gpu.cuda.failures(), AssetError)  # what says so
+        self.pairs = {name: self.stream.pair((people, *size)) for name, size in sizes.items()}
+        self.work = self.stream.memory(max(engine.device_memory_size_v2, 1))
         self.stream.sync()
-
-
-def _pair(gpu: Gpu, stream: Stream, shape: tuple[int, ...]) -> Pair:
-    from cuda.core import LegacyPinnedMemoryResource
-
-    bytes_ = int(np.prod(shape)) * np.dtype(np.float32).itemsize
-    host = LegacyPinnedMemoryResource().allocate(bytes_, stream=stream)
-    seen = memoryview((ctypes.c_char * bytes_).from_address(int(host.handle))).cast("B")  # DLPack need not be writable
-    return Pair(np.frombuffer(seen, np.float32).reshape(shape), host, gpu.device.allocate(bytes_, stream=stream))
 
 
 class Run:
@@ -104,7 +74,7 @@ class Run:
         return {name: self._pairs[name].rows.copy() for name in self._signature.outputs}
 
     def _bind(self) -> None:
-        refused = [n for n, p in self._pairs.items() if not self._context.set_tensor_address(n, p.device.handle)]
+        refused = [n for n, p in self._pairs.items() if not self._context.set_tensor_address(n, p.handle)]
         for name, size in self._signature.inputs.items():
             if not self._context.set_input_shape(name, (self.people, *size)):
                 refused.append(name)
@@ -117,39 +87,28 @@ class Run:
     def _launch(self) -> None:
         """Copies, kernels and copies back, to their end."""
         if self.graph is None:
-            self._enqueue(self._stream)
+            self._enqueue()
         else:
-            self.graph.launch(self._stream)
+            self.graph.launch()
         self._stream.sync()
 
-    def _enqueue(self, order: Stream | GraphBuilder) -> None:
+    def _enqueue(self) -> None:
         for name in self._signature.inputs:
-            self._pairs[name].host.copy_to(self._pairs[name].device, stream=order)
-        if not self._context.execute_async_v3(int(self._stream.handle)):
+            self._pairs[name].upload()
+        if not self._context.execute_async_v3(self._stream.handle):
             raise AssetError(
                 f"TensorRT failed on {self.people} people, its log says why; build the plan again: hmr build-engine"
                 f" --network {self._signature.network}"
             )
         for name in self._signature.outputs:
-            self._pairs[name].device.copy_to(self._pairs[name].host, stream=order)
+            self._pairs[name].download()
 
     def _captured(self) -> tuple[Graph | None, str]:
         """The graph, or why there is none: then the kernels are launched one by one."""
-        from cuda.core._utils.cuda_utils import CUDAError
-
         try:
-            builder = self._stream.create_graph_builder()
-            builder.begin_building("thread_local")  # what other threads do meanwhile does not break it
-            try:
-                self._enqueue(builder)
-            finally:
-                builder.end_building()  # whatever happened, or the stream would record for ever
-            graph = builder.complete()
-            graph.upload(self._stream)
-            self._stream.sync()
-        except (CUDAError, RuntimeError, AssetError) as error:
+            return self._stream.capture(self._enqueue), ""
+        except self._memory.no_graph as error:
             return None, said(error)
-        return graph, ""
 
     def _seconds(self) -> float:
         """The shortest of some runs."""

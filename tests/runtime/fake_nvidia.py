@@ -1,10 +1,11 @@
-"""TensorRT's and cuda-core's Python interfaces as their documentation describes them, for tests of our own logic.
+"""TensorRT's, cuda-core's and PyCUDA's Python interfaces as documented, for tests of our own logic.
 
 Memory of the GPU is ordinary memory, networks are answered by ONNX Runtime, and what is misuse by the documentation
 fails here. That something works with this says nothing about TensorRT or about a GPU: it has not run on either.
 """
 
 import ctypes
+import itertools
 import sys
 import threading
 import weakref
@@ -14,6 +15,7 @@ from types import ModuleType
 import numpy as np
 import onnx
 import onnxruntime
+from fake_pycuda import content
 
 MAGIC = b"fake plan of "
 # "Supported ONNX Operators" of onnx-tensorrt 10.1, opset 9 to 20, as far as these graphs may need them
@@ -33,9 +35,10 @@ class CUDAError(Exception):
 
 
 class FakeNvidia:
-    """One GPU with the TensorRT of a version; set the attributes below to let something fail."""
+    """One GPU with the TensorRT of a version and packages for CUDA; set the attributes below to let something fail."""
 
-    def __init__(self, version="10.13.0.35"):
+    def __init__(self, version="10.13.0.35", packages=("cuda-core", "pycuda")):
+        self.packages = packages
         self.version, self.major = version, int(version.split(".")[0])
         self.name, self.arch = "Fake GPU", "89"
         self.no_driver = False
@@ -46,7 +49,9 @@ class FakeNvidia:
         self.network_flags, self.cleared, self.caches, self.strategies = [], [], [], []
         self.graphs = []  # every graph, with the number of its launches
         self.live = {}  # address -> memory
-        self.streams = {}
+        self.streams = weakref.WeakValueDictionary()  # by handle
+        self.handles = itertools.count(4096)
+        self.ended_streams = []  # of PyCUDA
         self.threads = set()  # on which the device is current
 
     def modules(self):
@@ -56,7 +61,12 @@ class FakeNvidia:
         graph = _module("cuda.core.graph", Graph=_Graph, GraphBuilder=_GraphBuilder)
         errors = _module("cuda.core._utils.cuda_utils", CUDAError=CUDAError)
         parents = [_module("cuda", core=core), _module("cuda.core._utils", cuda_utils=errors)]
-        return {m.__name__: m for m in (_tensorrt(self), core, graph, errors, *parents)}
+        driver = _module("pycuda.driver", **content(self))
+        groups = {"cuda-core": (core, graph, errors, *parents), "pycuda": (_module("pycuda", driver=driver), driver)}
+        found = {"tensorrt": _tensorrt(self)}
+        for package, modules in groups.items():
+            found |= {m.__name__: m if package in self.packages else None for m in modules}  # None: not to be imported
+        return found
 
     def install(self, monkeypatch):
         """In place of what is installed."""
@@ -64,15 +74,22 @@ class FakeNvidia:
             monkeypatch.setitem(sys.modules, name, module)
         return self
 
-    def allocate(self, size):
+    def take(self, size, error):
+        """Address of so many bytes; the error where there are not as many."""
         if not 0 < size <= self.free_bytes:
-            raise CUDAError(
-                "CUDA_ERROR_OUT_OF_MEMORY: The API call failed because it was unable to allocate enough memory"
-            )
+            raise error
         self.free_bytes -= size
         memory = ctypes.create_string_buffer(size)
         address = ctypes.addressof(memory)
         self.live[address] = memory
+        return address
+
+    def allocate(self, size):
+        """A buffer of cuda-core."""
+        address = self.take(
+            size,
+            CUDAError("CUDA_ERROR_OUT_OF_MEMORY: The API call failed because it was unable to allocate enough memory"),
+        )
         buffer = _Buffer(self, address, size, None)
         weakref.finalize(buffer, self.release, address, size)
         return buffer
@@ -86,6 +103,11 @@ class FakeNvidia:
         bytes_ = 4 * int(np.prod(shape))
         assert any(a <= address and address + bytes_ <= a + len(m) for a, m in self.live.items()), "not allocated"
         return np.frombuffer((ctypes.c_char * bytes_).from_address(address), np.float32).reshape(shape)
+
+    def new_stream(self, stream):
+        handle = next(self.handles)
+        self.streams[handle] = stream
+        return handle
 
     def check_current(self):
         if threading.get_ident() not in self.threads:
@@ -119,8 +141,7 @@ class _Stream:
 
     def __init__(self, nvidia):
         self.nvidia, self.queue, self.builder = nvidia, [], None
-        self.handle = 4096 + len(nvidia.streams)
-        nvidia.streams[self.handle] = self
+        self.handle = nvidia.new_stream(self)
 
     def order(self, work):
         self.nvidia.check_current()

@@ -21,9 +21,11 @@ from hmr_ros.factory import engine_request
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.runtime.contract import Graph, Signature
+from hmr_ros.runtime.cuda_core import CudaCore
 from hmr_ros.runtime.export import export
-from hmr_ros.runtime.gpu import open_gpu
+from hmr_ros.runtime.gpu import cuda_package, open_gpu
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
+from hmr_ros.runtime.pycuda import PyCuda
 from hmr_ros.runtime.selection import select
 from hmr_ros.runtime.tensorrt import MAX_PEOPLE, TensorRtEngine, card_file, write_plan
 from hmr_ros.runtime.tensorrt_build import build_plan
@@ -61,9 +63,14 @@ def tiny(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def nvidia(monkeypatch):
-    return FakeNvidia(TEN).install(monkeypatch)
+@pytest.fixture(params=["cuda-core", "pycuda"])
+def nvidia(monkeypatch, request):
+    """With one package for CUDA, or those that a test names."""
+    return FakeNvidia(TEN, (request.param,)).install(monkeypatch)
+
+
+with_graphs = pytest.mark.parametrize("nvidia", ["cuda-core"], indirect=True)
+without_graphs = pytest.mark.parametrize("nvidia", ["pycuda"], indirect=True)
 
 
 @pytest.fixture
@@ -80,12 +87,13 @@ def refused(match, what, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("version", "flags", "precision"), [(TEN, 2, "fp16"), (ELEVEN, 0, "fp16"), (ELEVEN, 0, "fp32")]
+    ("version", "flags", "precision", "package"),
+    [(TEN, 2, "fp16", "cuda-core"), (ELEVEN, 0, "fp16", "pycuda"), (ELEVEN, 0, "fp32", "cuda-core")],
 )
 def test_both_versions_build_a_plan_that_the_engine_finds_and_runs(
-    exported, tmp_path, monkeypatch, version, flags, precision
+    exported, tmp_path, monkeypatch, version, flags, precision, package
 ):
-    nvidia = FakeNvidia(version).install(monkeypatch)
+    nvidia = FakeNvidia(version, (package,)).install(monkeypatch)
     graph = exported(1, precision)
     plan, differences = build_plan(graph, "posture", tmp_path, make_inputs)
     assert nvidia.network_flags == [flags]  # 10 has to be told that the graph's types hold, 11 knows nothing else
@@ -104,6 +112,7 @@ def test_both_versions_build_a_plan_that_the_engine_finds_and_runs(
             np.testing.assert_allclose(chosen.engine(given)[name], array, atol=1e-4)
 
 
+@with_graphs
 def test_every_number_of_people_has_a_context_and_a_graph_of_its_own(nvidia, built, caplog):
     nvidia.graphs.clear(), nvidia.strategies.clear()
     caplog.set_level(logging.INFO)
@@ -118,6 +127,7 @@ def test_every_number_of_people_has_a_context_and_a_graph_of_its_own(nvidia, bui
     assert "tiny: CUDA graphs for 1, 2, 3, 4, 5, 6, 7, 8 people" in said and said.count(" ms ") == 2
 
 
+@with_graphs
 @pytest.mark.parametrize("fault", ["uncapturable", "unfinished"])
 def test_what_cannot_be_captured_runs_kernel_by_kernel_and_is_logged_with_its_time(nvidia, built, caplog, fault):
     setattr(nvidia, fault, {2, 5})
@@ -135,11 +145,37 @@ def test_what_cannot_be_captured_runs_kernel_by_kernel_and_is_logged_with_its_ti
             np.testing.assert_array_equal(engine(given)[name], array)
 
 
+@with_graphs
 def test_with_no_graph_at_all_everybody_is_answered(nvidia, built, caplog):
     nvidia.uncapturable = set(EVERYBODY)
     engine = TensorRtEngine(built, "tiny", open_gpu())
     assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == MAX_PEOPLE
     assert np.isfinite(engine(tiny_inputs(engine.signature, 4))["products"]).all()
+
+
+@without_graphs
+def test_a_package_that_cannot_capture_says_so_once_with_the_time_of_a_run(nvidia, built, caplog):
+    caplog.clear()
+    engine = TensorRtEngine(built, "tiny", open_gpu())
+    assert len(nvidia.strategies) == 2 * MAX_PEOPLE  # of the build's check, and now
+    (said,) = [r.message for r in caplog.records if r.levelno >= logging.INFO]
+    assert said.startswith("tiny: no CUDA graphs (PyCUDA has no stream capture; ") and "cuda-core" in said
+    assert said.count(" ms ") == 2
+    assert not nvidia.graphs and not any(run.graph for run in engine.runs)
+    assert {run.refusal for run in engine.runs} == {PyCuda.cannot_capture}
+
+
+def test_both_packages_say_the_same(tiny, tmp_path, monkeypatch):
+    """And take each other's plans."""
+    answers, plans = [], []
+    for package in ("cuda-core", "pycuda"):
+        FakeNvidia(TEN, (package,)).install(monkeypatch)
+        plans.append(build_plan(tiny, "tiny", tmp_path / package, tiny_inputs)[0])
+        engine = TensorRtEngine(plans[0], "tiny", open_gpu())
+        answers.append(engine(tiny_inputs(engine.signature, 11)))
+    assert plans[0].name == plans[1].name
+    for name, array in answers[0].items():
+        np.testing.assert_array_equal(answers[1][name], array)
 
 
 def test_an_engine_made_in_one_thread_answers_in_another(nvidia, built):
@@ -154,10 +190,26 @@ def test_memory_is_given_back_with_the_engine(nvidia, built):
     nvidia.graphs.clear()  # of the build; the fake's graphs hold on to what they copy
     free = nvidia.free_bytes
     engine = TensorRtEngine(built, "tiny", open_gpu())
-    assert nvidia.free_bytes < free
+    assert nvidia.free_bytes < free and len(nvidia.streams) == 1
+    held = [engine]
     del engine
+    thread = Thread(target=held.clear)  # PyCUDA frees nothing in a thread where its context is not current
+    thread.start(), thread.join()
     nvidia.graphs.clear()
-    assert nvidia.free_bytes == free and not nvidia.live
+    assert nvidia.free_bytes == free and not nvidia.live and not nvidia.streams
+
+
+@without_graphs
+def test_the_context_is_current_only_while_something_runs(nvidia, built):
+    engine = TensorRtEngine(built, "tiny", open_gpu())
+    assert not nvidia.threads
+    engine(tiny_inputs(engine.signature, 1))
+    assert not nvidia.threads
+    nvidia.broken.add("execute")
+    refused("TensorRT failed on 1 people", engine, tiny_inputs(engine.signature, 1))
+    assert not nvidia.threads
+    del engine
+    assert nvidia.ended_streams and not nvidia.threads
 
 
 @pytest.mark.parametrize(
@@ -180,7 +232,7 @@ def test_a_plan_that_cannot_run_is_refused(nvidia, built, fault, said):
 def test_out_of_memory_names_the_gpu_and_the_cure(nvidia, built, free):
     nvidia.free_bytes = free
     refused(
-        "Fake GPU-sm89 failed .*OUT_OF_MEMORY.*free its memory, or use engine 'auto'",
+        "Fake GPU-sm89 failed .*(OUT_OF_MEMORY|out of memory).*free its memory, or use engine 'auto'",
         TensorRtEngine, built, "tiny", open_gpu(),
     )  # fmt: skip
 
@@ -189,7 +241,7 @@ def test_a_gpu_that_fails_later_is_named_too(nvidia, built):
     engine = TensorRtEngine(built, "tiny", open_gpu())
 
     class Lost:
-        def launch(self, stream):
+        def launch(self):
             raise RuntimeError("CUDA_ERROR_UNKNOWN:\n lost")
 
     engine.runs[0].graph = Lost()
@@ -198,7 +250,7 @@ def test_a_gpu_that_fails_later_is_named_too(nvidia, built):
 
 def test_plans_of_others_are_refused(nvidia, built, tiny, monkeypatch, tmp_path):
     gpu = open_gpu()
-    for other in (FakeNvidia("10.3.0.26"), FakeNvidia(ELEVEN)):
+    for other in (FakeNvidia("10.3.0.26", nvidia.packages), FakeNvidia(ELEVEN, nvidia.packages)):
         other.install(monkeypatch)
         refused(
             f"was built by TensorRT {TEN} for Fake GPU-sm89, here are {other.version}",
@@ -286,11 +338,29 @@ def test_what_is_missing_is_named_with_its_cure(nvidia, monkeypatch, exported, t
         FakeNvidia(version).install(monkeypatch)
         refused(f"needs TensorRT 10 or 11, not {version}: pip install 'tensorrt>=10,<12'", open_gpu)
     nvidia.install(monkeypatch).no_driver = True
-    refused("finds no usable NVIDIA GPU .*driver library.*use 'auto'", open_gpu)
-    monkeypatch.setitem(sys.modules, "cuda.core", None)
-    refused("needs cuda-core: pip install", open_gpu)
+    refused("finds no usable NVIDIA GPU .*(driver library|cuInit failed).*use 'auto'", open_gpu)
+    for module in ("cuda.core", "pycuda.driver"):
+        monkeypatch.setitem(sys.modules, module, None)
+    refused(
+        r"needs cuda-core or PyCUDA: pip install 'cuda-core\[cu13\]' .*pip install pycuda where nvcc is.*use 'auto'"
+        r" \(cuda-core: .*; pycuda: .*\)",
+        open_gpu,
+    )
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     refused("needs tensorrt: pip install 'tensorrt>=10,<12'", open_gpu)
+
+
+@pytest.mark.parametrize(
+    ("packages", "kind", "why"),
+    [
+        (("cuda-core", "pycuda"), CudaCore, "it captures CUDA graphs"),
+        (("cuda-core",), CudaCore, "it captures CUDA graphs"),
+        (("pycuda",), PyCuda, "without CUDA graphs, for it cannot be imported: cuda-core: "),
+    ],
+)
+def test_cuda_core_is_used_where_it_imports_else_pycuda(packages, kind, why, monkeypatch):
+    FakeNvidia(TEN, packages).install(monkeypatch)
+    assert type(open_gpu().cuda) is kind and cuda_package()[0] is kind and cuda_package()[1].startswith(why)
 
 
 def _find(exported, folder):

@@ -1,0 +1,1 @@
+# What hmr_ros uses of PyCUDA; where it is from: typings/README.md
