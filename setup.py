@@ -32,7 +32,8 @@ setup(
         "view": ["viser>=1.0"],  # hmr view
         "ray": ["ray>=2.9"],  # hmr batch on a cluster
         "stream": ["python-osc>=1.8", "pyzmq>=25"],  # stream.vmc, stream.sonic
-        "tensorrt": ["cuda-bindings>=12.8", "cuda-core>=1.2,<2", "onnx>=1.16", "tensorrt>=10,<12"],
+        "tensorrt": ["onnx>=1.16", "pycuda>=2024.1", "tensorrt>=10,<12"],  # pip compiles pycuda, with CUDA's toolkit
+        "cuda-graphs": ["cuda-bindings>=12.8", "cuda-core>=1.2,<2", "onnx>=1.16", "tensorrt>=10,<12"],  # no compiler
         "exchange": ["pybvh>=0.9", "pygltflib>=1.16"],  # hmr convert --to bvh, glb
         "video": ["av>=14"],  # overlay.mp4 as H.264, which browsers play; its wheels carry GPL-licensed x264
     },

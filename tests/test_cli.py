@@ -313,8 +313,9 @@ def test_doctor_names_every_part(capsys):
         line[10:38].strip(): line[2:9].strip() for line in out.splitlines() if line[2:9].strip() in ("ok", "missing")
     }
     for name in (
-        "pose_detection.tflite", "open body", "rclpy", "DDS profile for images", "tensorrt", "cuda-core", "CUDA device",
-        "engine: tensorrt", "onnxruntime", "pyzmq", "python-osc", "viser", "ray", "av",
+        "pose_detection.tflite", "open body", "rclpy", "DDS profile for images", "tensorrt", "cuda-core", "pycuda",
+        "CUDA device", "CUDA for engine: tensorrt", "engine: tensorrt", "onnxruntime", "pyzmq", "python-osc",
+        "viser", "ray", "av",
     ):  # fmt: skip
         assert name in names
     assert names["onnxruntime"] == "ok" and "CPU (no CUDA" in out and "never by auto" in out

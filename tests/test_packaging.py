@@ -27,6 +27,22 @@ def requirements():
     raise AssertionError("setup.py has no install_requires")
 
 
+def extras():
+    """extras_require of setup.py: names of packages."""
+    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())):
+        if isinstance(node, ast.keyword) and node.arg == "extras_require":
+            return {k: {re.match(r"[\w.-]+", t).group() for t in v} for k, v in ast.literal_eval(node.value).items()}
+    raise AssertionError("setup.py has no extras_require")
+
+
+def test_tensorrt_comes_through_pycuda_or_without_a_compiler_through_cuda_core():
+    common = {"onnx", "tensorrt"}
+    assert extras()["tensorrt"] == {*common, "pycuda"}
+    assert extras()["cuda-graphs"] == {*common, "cuda-bindings", "cuda-core"}
+    text = (ROOT / "docs/usage.md").read_text(encoding="utf-8")
+    assert all(f'".[{name}]"' in text for name in ("tensorrt", "cuda-graphs"))
+
+
 def test_package_xml_is_what_release_tools_take():
     package = pytest.importorskip("catkin_pkg.package").parse_package(str(ROOT / "package.xml"))
     warnings = []

@@ -14,7 +14,7 @@ from hmr_ros.factory import choose_engine, engine_request
 from hmr_ros.io.model_store import FETCH, MODELS, asset, cache_folder, find_model
 from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.ros.doctor import ros_checks
-from hmr_ros.runtime.gpu import open_gpu
+from hmr_ros.runtime.gpu import cuda_package, open_gpu
 from hmr_ros.runtime.onnxruntime import CUDA, available_providers
 from hmr_ros.runtime.selection import tensorrt_plan
 
@@ -26,7 +26,8 @@ _PACKAGES = {  # distribution -> (module, what it is for, cure)
     "safetensors": ("safetensors", "--quality, multiview, training, engine: torch", "pip install safetensors"),
     "onnx": ("onnx", "hmr export, hmr build-engine", "pip install onnx"),
     "tensorrt": ("tensorrt", "engine: tensorrt (NVIDIA GPU)", "pip install 'tensorrt>=10,<12'"),
-    "cuda-core": ("cuda.core", "engine: tensorrt (NVIDIA GPU)", "pip install 'cuda-core[cu13]', or cu12 as the driver"),
+    "cuda-core": ("cuda.core", "engine: tensorrt, CUDA graphs", "pip install 'cuda-core[cu13]', or cu12 as the driver"),
+    "pycuda": ("pycuda", "engine: tensorrt where cuda-core is not", "pip install pycuda, which takes nvcc"),
     "av": ("av", "overlay.mp4 that browsers play", "pip install av"),
     "pyzmq": ("zmq", "stream.sonic, hmr stream --sonic", "pip install pyzmq"),
     "python-osc": ("pythonosc", "stream.vmc, hmr stream --vmc", "pip install python-osc"),
@@ -51,6 +52,7 @@ def doctor() -> int:
         *(_package(name) for name in _PACKAGES if name not in _NEEDED),
         _onnxruntime(),
         _cuda(),
+        _cuda_package(),
         _tensorrt(),
     ]
     print(f"hmr_ros {metadata_version()} on Python {platform.python_version()}, {platform.machine()}")
@@ -165,6 +167,16 @@ def _tensorrt() -> Check:
             plans.append(network)
     detail = f"TensorRT {gpu.tensorrt} on {gpu.name}, plans of {', '.join(plans) or 'no network'}; {when}"
     return (name, bool(plans), detail, cures[0] if cures else "")
+
+
+def _cuda_package() -> Check:
+    """Through which of cuda-core and PyCUDA the TensorRT engine would use the GPU, and why."""
+    name = "CUDA for engine: tensorrt"
+    try:
+        way, why = cuda_package()
+    except HmrError as error:
+        return (name, False, "neither cuda-core nor PyCUDA", str(error))
+    return (name, True, f"{way.package}: {why}", "")
 
 
 def _cuda() -> Check:

@@ -10,7 +10,7 @@ import functools
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from hmr_ros.runtime import cuda
 from hmr_ros.types import Floats
 
 if TYPE_CHECKING:
-    from pycuda.driver import Context, Device
+    from pycuda.driver import Context, Device, PagelockedHostAllocation
     from pycuda.driver import Stream as PyCudaStream
 
 
@@ -81,7 +81,8 @@ class Stream(cuda.Stream):
 
         rows = pagelocked_empty(shape, np.float32)
         pair = Pair(self, rows, self.memory(rows.nbytes))
-        _freed_with(pair, self._context, rows.base.free)
+        host = cast("PagelockedHostAllocation", rows.base)
+        _freed_with(pair, self._context, host.free)
         return pair
 
     def capture(self, order: Callable[[], None]) -> NoReturn:

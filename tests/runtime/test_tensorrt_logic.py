@@ -379,12 +379,15 @@ def test_doctor_says_what_tensorrt_would_run(nvidia, capsys, monkeypatch, tmp_pa
     """Plans are looked for where `hmr build-engine` puts them."""
     monkeypatch.setattr("hmr_ros.factory.model_folder", lambda: tmp_path)
     main(["doctor"])
-    said = next(line for line in capsys.readouterr().out.splitlines() if "engine: tensorrt" in line[:38])
+    lines = capsys.readouterr().out.splitlines()
+    way = next(line for line in lines if "CUDA for engine: tensorrt" in line[:38])
+    assert way.split()[0] == "ok" and f" {nvidia.packages[0]}: " in way and "CUDA graphs" in way
+    said = next(line for line in lines if line[10:].startswith("engine: tensorrt"))
     assert "missing" in said and f"TensorRT {TEN} on Fake GPU-sm89, plans of no network" in said
     assert "no TensorRT plan posture_2." in said and "hmr build-engine" in said
     build_plan(asset("posture_2.onnx"), "posture", tmp_path, make_inputs)
     main(["doctor"])
-    said = next(line for line in capsys.readouterr().out.splitlines() if "engine: tensorrt" in line[:38])
+    said = next(line for line in capsys.readouterr().out.splitlines() if line[10:].startswith("engine: tensorrt"))
     assert said.split()[0] == "ok" and "plans of posture; only with --engine tensorrt, never by auto" in said
 
 

@@ -1,8 +1,9 @@
-"""What is called of TensorRT 10 and 11, cuda-core and ONNX Runtime exists there, as far as types can say (typings/)."""
+"""What is called of TensorRT, cuda-core, PyCUDA and ONNX Runtime exists there, as far as types can say (typings/)."""
 
 import ast
 import importlib.util
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,14 @@ import pytest
 from fake_nvidia import FakeNvidia
 
 from hmr_ros.errors import AssetError
-from hmr_ros.runtime.gpu import open_gpu
+from hmr_ros.runtime.cuda_core import CudaCore
+from hmr_ros.runtime.gpu import cuda_package, open_gpu
 
 ROOT = Path(__file__).parents[2]
 TYPINGS = ROOT / "typings"
 RUNTIME = ROOT / "hmr_ros/runtime"
-CALLERS = ("gpu", "tensorrt", "tensorrt_run", "tensorrt_build", "onnxruntime", "faster_on_gpu")
+CALLERS = ("gpu", "cuda", "cuda_core", "pycuda", "tensorrt", "tensorrt_run", "tensorrt_build", "onnxruntime",
+           "faster_on_gpu")  # fmt: skip
 CUDA_CORE = ("_device.pyi", "_stream.pyi", "_memory/_buffer.pyi", "_memory/_legacy.py", "graph/_graph_builder.pyi",
              "_utils/cuda_utils.pyi")  # fmt: skip
 CONFIG = """
@@ -26,7 +29,7 @@ check_untyped_defs = True
 warn_unused_ignores = True
 ignore_missing_imports = True
 follow_imports = skip
-[mypy-tensorrt.*,cuda.*,onnxruntime.*]
+[mypy-tensorrt.*,cuda.*,pycuda.*,onnxruntime.*]
 follow_imports = normal
 """
 # file, what to put in place of what, what mypy must say of it, by which version
@@ -34,7 +37,14 @@ SLIPS = [
     ("tensorrt_run", ".execute_async_v3(", ".execute_async_v2(", 'has no attribute "execute_async_v2"', "both"),
     ("tensorrt_run", ".num_io_tensors", ".num_bindings", 'has no attribute "num_bindings"', "both"),
     ("tensorrt_run", "if context is None:", "if not context:\n            pass\n        if False:", "has type", "both"),
-    ("tensorrt_run", '.begin_building("thread_local")', ".begin_capture()", 'no attribute "begin_capture"', "both"),
+    ("cuda_core", '.begin_building("thread_local")', ".begin_capture()", 'no attribute "begin_capture"', "both"),
+    ("cuda_core", "device.allocate(size, stream=self._stream)", "device.allocate(size)", "Missing named arg", "both"),
+    ("pycuda", ".synchronize()", ".sync()", 'has no attribute "sync"', "both"),
+    ("pycuda", "pagelocked_empty(shape, np.float32)", "pagelocked_empty(shape)", "Missing positional", "both"),
+    ("pycuda", "host.free", "host.release", 'has no attribute "release"', "both"),
+    ("pycuda", "memcpy_htod_async(self.handle, self.rows,", "memcpy_htod_async(self.rows, self.handle,",
+     "incompatible type", "both"),
+    ("pycuda", "import Error", "import CudaError", 'has no attribute "CudaError"', "both"),
     ("tensorrt_run", "memory.work.handle, memory.work.size", "memory.work.handle", "Missing positional", "both"),
     ("tensorrt", "if engine is None:", "if False:", "Incompatible return value", "both"),
     ("tensorrt_build", "if plan is None:", "if False:", "No overload|incompatible type", "both"),
@@ -42,7 +52,7 @@ SLIPS = [
     ("tensorrt_build", "BuilderFlag.TF32", "BuilderFlag.FP16", 'has no attribute "FP16"', "11"),
     ("tensorrt_build", ".STRONGLY_TYPED", ".EXPLICIT_BATCH", 'has no attribute "EXPLICIT_BATCH"', "11"),
     ("onnxruntime", ".get_providers()[0]", ".providers()[0]", 'has no attribute "providers"', "both"),
-]
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["10", "11"])
@@ -108,6 +118,29 @@ def test_our_list_of_cuda_core_is_what_it_brings(file):
             assert arguments in theirs[name][function], f"{name}.{function}"
 
 
+def test_our_list_of_pycuda_is_what_it_has():
+    driver = pytest.importorskip("pycuda.driver", exc_type=ImportError)  # also where there is no driver
+    for name, functions in listed(TYPINGS / "common/pycuda/driver.pyi").items():
+        kind = getattr(driver, name) if name else driver
+        for function, (arguments, *_) in functions.items():
+            there = getattr(kind, function)
+            if isinstance(there, property) or function.startswith("__"):
+                continue
+            said = re.findall(r"\(\w+\)(\w+)", there.__doc__ or "")  # of Boost.Python: (type)name
+            named = [a for a in said if not re.fullmatch(r"arg\d+", a)]
+            assert not named or [a for a in named if a != "self"] == [a for a in arguments if a != "self"], function
+
+
+def test_only_the_two_ways_know_their_packages():
+    """So that another one is a file and a line in runtime/gpu.py."""
+    knowing = {
+        (package, path.name)
+        for path in (ROOT / "hmr_ros").rglob("*.py") for package in ("cuda", "pycuda")
+        if re.search(rf"^\s*(from|import) {package}[. ]", path.read_text(), re.M)
+    }  # fmt: skip
+    assert knowing == {("cuda", "cuda_core.py"), ("pycuda", "pycuda.py")}
+
+
 def test_our_list_of_onnxruntime_is_what_it_has():
     for name, functions in listed(TYPINGS / "common/onnxruntime/__init__.pyi").items():
         kind = getattr(onnxruntime, name) if name else onnxruntime
@@ -126,13 +159,13 @@ def test_the_fake_has_what_the_lists_have(version):
     """So that it cannot accept what they refuse."""
     modules = FakeNvidia(version).modules()
     pairs = [(f"tensorrt_{version[:2]}/tensorrt/__init__", "tensorrt"), ("common/cuda/core/__init__", "cuda.core"),
-             ("common/cuda/core/graph", "cuda.core.graph")]  # fmt: skip
+             ("common/cuda/core/graph", "cuda.core.graph"), ("common/pycuda/driver", "pycuda.driver")]  # fmt: skip
     for file, module in pairs:
         for name, functions in listed(TYPINGS / f"{file}.pyi").items():
-            kind = getattr(modules[module], name, None) if name != "Severity" else object
+            kind = (getattr(modules[module], name, None) if name != "Severity" else object) if name else modules[module]
             assert kind is not None, name
             for function, (arguments, *_) in functions.items():
-                if function.startswith("__") or "self" not in arguments:
+                if function.startswith("__") or (name and "self" not in arguments):
                     continue
                 there = inspect.getattr_static(kind, function, None)
                 if inspect.isfunction(there):
@@ -148,6 +181,7 @@ def test_the_real_cuda_core_says_that_there_is_no_gpu(monkeypatch):
         device(0).set_current()
     except Exception:  # whatever it is
         monkeypatch.setitem(sys.modules, "tensorrt", FakeNvidia().modules()["tensorrt"])
+        assert cuda_package()[0] is CudaCore
         with pytest.raises(AssetError, match="finds no usable NVIDIA GPU"):
             open_gpu()
     else:
