@@ -1,11 +1,12 @@
 """CUDA through PyCUDA, which has no stream capture: kernels are launched one by one. It has not run on a GPU yet.
 
 PyCUDA frees something only where its context is current, or in the thread that retained the context; elsewhere it warns
-and leaks. So whatever is made here is let go with the context made current, whichever thread drops it.
+and leaks. So what is made here is let go with the context made current, whichever thread drops it.
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
 import weakref
 from collections.abc import Callable, Iterator
@@ -130,7 +131,9 @@ class PyCuda(cuda.Cuda):
 @functools.cache
 def _primary_context(device: Device) -> Context:
     """Retained once a process and kept: releasing it, PyCUDA leaves it on the calling thread's stack of contexts."""
-    return device.retain_primary_context()
+    context = device.retain_primary_context()
+    atexit.register(context.detach)  # or its destructor detaches as if it were no primary one, and says that this fails
+    return context
 
 
 def _freed_with(holder: object, context: Context, free: Callable[[], object]) -> None:

@@ -86,6 +86,9 @@ class Context:
         Context.stacks.__dict__.setdefault("all", []).append(self)
         self.nvidia.threads.add(threading.get_ident())
 
+    def detach(self):
+        pass
+
     @staticmethod
     def pop():
         stack = Context.stacks.__dict__.get("all", [])
