@@ -30,7 +30,8 @@ class OnnxRuntimeEngine(Engine):
         AssetError where the package, the file or the GPU is missing or the file is another network's."""
         self.path, self.threads = path, threads
         providers: list[str | tuple[str, dict[Any, Any]]] = [(CUDA, _CUDA_OPTIONS), _CPU] if cuda else [_CPU]
-        if cuda and CUDA not in available_providers():
+        there = available_providers()
+        if cuda and CUDA not in there:
             raise AssetError("this ONNX Runtime has no CUDA provider: pip install onnxruntime-gpu")
         import onnxruntime as runtime
 
