@@ -153,8 +153,8 @@ def write_depth(folder, count, size=(480, 360)):
 
 
 def test_depth_reaches_the_frames_of_a_run(tmp_path, clip, monkeypatch):
-    seen, step = [], Pipeline.step
-    monkeypatch.setattr(Pipeline, "step", lambda self, frame: seen.append(frame) or step(self, frame))
+    seen, track = [], Pipeline.track
+    monkeypatch.setattr(Pipeline, "track", lambda self, frame: seen.append(frame) or track(self, frame))
     options = ["--recover", "kinematic", "--max-frames", "3", "--no-overlay"]
     depth = str(write_depth(tmp_path / "d", 25))
     assert main(["run", str(clip[0] / "clip.mp4"), "--out", str(tmp_path / "o"), "--depth", depth, *options]) == 0
