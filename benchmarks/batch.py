@@ -20,6 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from passed_on import split_options
 
 from hmr_ros.io.video import VideoWriter, open_source
 
@@ -30,10 +31,7 @@ HEIGHT = 360
 
 def main() -> int:
     """Exit status."""
-    words, options = sys.argv[1:], ["--fast", "--no-overlay"]
-    if "--" in words:
-        at = words.index("--")
-        words, options = words[:at], words[at + 1 :]
+    words, options = split_options(sys.argv[1:], ["--fast", "--no-overlay"])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("memory", "resume", "workers"))
     parser.add_argument("clip")

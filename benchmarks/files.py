@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from passed_on import split_options
 
 from hmr_ros.io.video import VideoWriter, open_source
 
@@ -28,10 +29,7 @@ WAYS = ("before", "now", "in turn")
 
 def main() -> int:
     """Exit status: 1 where a run failed or numbers differ."""
-    words, options = sys.argv[1:], []
-    if "--" in words:
-        at = words.index("--")
-        words, options = words[:at], words[at + 1 :]
+    words, options = split_options(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--before", default=BEFORE, metavar="COMMIT")

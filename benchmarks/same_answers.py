@@ -13,16 +13,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from passed_on import split_options
 
 TOLERANCE = 1e-6
 
 
 def main() -> int:
     """Exit status."""
-    words, options = sys.argv[1:], []
-    if "--" in words:
-        cut = words.index("--")
-        words, options = words[:cut], words[cut + 1 :]
+    words, options = split_options(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     p = actions.add_parser("run")

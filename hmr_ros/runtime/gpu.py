@@ -5,16 +5,21 @@ Written against the Python interfaces of TensorRT 10 and 11. It has not run on a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.cuda import Cuda
 from hmr_ros.runtime.cuda_core import CudaCore
 from hmr_ros.runtime.pycuda import PyCuda
 
+if TYPE_CHECKING:
+    from tensorrt import Logger
+
 MAJORS = (10, 11)  # of TensorRT
+_Part = TypeVar("_Part")
 _WAYS: tuple[type[Cuda], ...] = (CudaCore, PyCuda)  # the first that imports is used
 
 
@@ -76,6 +81,21 @@ def cuda_package() -> tuple[type[Cuda], str]:
         "engine 'tensorrt' needs cuda-core or PyCUDA: pip install 'cuda-core[cu13]' (or cu12, as the driver), or pip"
         f" install pycuda where nvcc is, or use 'auto' ({'; '.join(missing)})"
     )
+
+
+def started(make: Callable[[Logger], _Part]) -> tuple[Logger, _Part]:
+    """A builder or runtime of TensorRT, and the logger that it writes to as long as it lives.
+
+    AssetError where it does not start."""
+    import tensorrt
+
+    logger = tensorrt.Logger(tensorrt.Logger.WARNING)
+    try:
+        return logger, make(logger)
+    except TypeError as error:  # as pybind11 says that there is none
+        raise AssetError(
+            f"TensorRT {tensorrt.__version__} does not start, its log says why; update the driver, or use 'auto'"
+        ) from error
 
 
 def _tensorrt_version() -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine
-from hmr_ros.runtime.gpu import Gpu
+from hmr_ros.runtime.gpu import Gpu, started
 from hmr_ros.runtime.model_card import KEY, ModelCard, file_hash, read_card
 from hmr_ros.runtime.tensorrt_run import Memory, Run
 from hmr_ros.runtime.tolerances import FLOAT16
@@ -98,13 +98,7 @@ def _loaded(plan: Path, network: str) -> tuple[Logger, ICudaEngine]:
     """The engine, and the logger that it writes to as long as it lives."""
     import tensorrt
 
-    logger = tensorrt.Logger(tensorrt.Logger.WARNING)
-    try:
-        runtime = tensorrt.Runtime(logger)
-    except TypeError as error:  # as pybind11 says that there is none
-        raise AssetError(
-            f"TensorRT {tensorrt.__version__} does not start, its log says why; update the driver, or use 'auto'"
-        ) from error
+    logger, runtime = started(tensorrt.Runtime)
     engine = runtime.deserialize_cuda_engine(plan.read_bytes())
     if engine is None:
         raise AssetError(

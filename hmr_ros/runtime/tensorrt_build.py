@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Engine, MakeInputs
-from hmr_ros.runtime.gpu import Gpu, open_gpu
+from hmr_ros.runtime.gpu import Gpu, open_gpu, started
 from hmr_ros.runtime.model_card import ModelCard
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.tensorrt import MAX_PEOPLE, TensorRtEngine, card_file, plan_file, write_plan
@@ -57,13 +57,7 @@ def build_plan(onnx: Path, network: str, folder: Path, make_inputs: MakeInputs) 
 def _serialized(gpu: Gpu, onnx: Path, card: ModelCard, timing_cache: Path) -> bytes:
     import tensorrt as trt
 
-    logger = trt.Logger(trt.Logger.WARNING)
-    try:
-        builder = trt.Builder(logger)
-    except TypeError as error:  # as pybind11 says that there is none
-        raise AssetError(
-            f"TensorRT {gpu.tensorrt} does not start, its log says why; update the driver, or use 'auto'"
-        ) from error
+    logger, builder = started(trt.Builder)
     # strong typing: tensors keep the types of the graph. From TensorRT 11 on there is nothing else, and no flag for it
     flags = 0 if gpu.major >= 11 else 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flags)

@@ -10,18 +10,14 @@ import hmr_ros.commands.run as command
 from hmr_ros.cli import main
 from hmr_ros.errors import InputError
 from hmr_ros.io.results import load_humans
-from hmr_ros.io.video import VideoWriter, open_source
+from hmr_ros.io.video import open_source
 from hmr_ros.pipeline import Pipeline
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory, rendered):
+def clip(walking_clip):
     """A rendered video of twenty-five images."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    with VideoWriter(path, 15.0) as video:
-        for image in rendered[0]:
-            video.write(image)
-    return str(path)
+    return str(walking_clip[0] / "clip.mp4")
 
 
 def files(folder):

@@ -15,19 +15,15 @@ from sonic_subscriber import Subscriber
 
 from hmr_ros.cli import main
 from hmr_ros.commands.stream import PacedFrames
-from hmr_ros.io.video import VideoWriter, open_source, save_image
+from hmr_ros.io.video import open_source, save_image
 
 QUICK = ("--recover", "kinematic", "--refine", "none")
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory, rendered):
+def clip(walking_clip):
     """The walking person at 15 Hz."""
-    path = tmp_path_factory.mktemp("clip") / "walk.mp4"
-    with VideoWriter(path, 15.0) as video:
-        for image in rendered[0]:
-            video.write(image)
-    return path
+    return walking_clip[0] / "clip.mp4"
 
 
 @pytest.fixture

@@ -64,8 +64,11 @@ def checked(request, tmp_path_factory):
         assert right in text, right
         (folder / f"slip_{number}.py").write_text(text.replace(right, wrong, 1))
     config = folder / "mypy.ini"
-    paths = f"mypy_path = {TYPINGS / f'tensorrt_{request.param}'}:{TYPINGS / 'common'}"
-    config.write_text(CONFIG.replace("[mypy]", f"[mypy]\n{paths}", 1))
+    lines = (TYPINGS / "tensorrt/__init__.pyi").read_text().splitlines(keepends=True)
+    (folder / "lists/tensorrt").mkdir(parents=True)
+    stub = folder / "lists/tensorrt/__init__.pyi"
+    stub.write_text("".join(line for line in lines if request.param == "10" or not line.endswith("# not in 11\n")))
+    config.write_text(CONFIG.replace("[mypy]", f"[mypy]\nmypy_path = {folder / 'lists'}:{TYPINGS}", 1))
     files = [*(RUNTIME / f"{name}.py" for name in CALLERS), *sorted(folder.glob("slip_*.py"))]
     command = [sys.executable, "-m", "mypy", "--config-file", config, "--cache-dir", "/dev/null", *files]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=folder)
@@ -111,7 +114,7 @@ def test_our_list_of_cuda_core_is_what_it_brings(file):
     theirs = {}
     for path in CUDA_CORE:
         theirs |= {name: content for name, content in listed(folder / "cu13" / path).items() if name}
-    ours = listed(TYPINGS / "common/cuda/core" / f"{file}.pyi")
+    ours = listed(TYPINGS / "cuda/core" / f"{file}.pyi")
     assert ours
     for name, functions in ours.items():
         assert name in theirs
@@ -121,7 +124,7 @@ def test_our_list_of_cuda_core_is_what_it_brings(file):
 
 def test_our_list_of_pycuda_is_what_it_has():
     driver = pytest.importorskip("pycuda.driver", exc_type=ImportError)  # also where there is no driver
-    for name, functions in listed(TYPINGS / "common/pycuda/driver.pyi").items():
+    for name, functions in listed(TYPINGS / "pycuda/driver.pyi").items():
         kind = getattr(driver, name) if name else driver
         for function, (arguments, *_) in functions.items():
             there = getattr(kind, function)
@@ -143,13 +146,13 @@ def test_only_the_two_ways_know_their_packages():
 
 
 def test_our_list_of_onnxruntime_is_what_it_has():
-    for name, functions in listed(TYPINGS / "common/onnxruntime/__init__.pyi").items():
+    for name, functions in listed(TYPINGS / "onnxruntime/__init__.pyi").items():
         kind = getattr(onnxruntime, name) if name else onnxruntime
         for function, (arguments, *_) in functions.items():
             there = getattr(kind, function)
             if inspect.isfunction(there):  # others are of C++ and have no signature
                 assert [*inspect.signature(there).parameters][: len(arguments)] == arguments
-    tree = ast.parse((TYPINGS / "common/onnxruntime/__init__.pyi").read_text())
+    tree = ast.parse((TYPINGS / "onnxruntime/__init__.pyi").read_text())
     for kind in [node for node in tree.body if isinstance(node, ast.ClassDef)]:
         for field in [node for node in kind.body if isinstance(node, ast.AnnAssign)]:
             assert hasattr(getattr(onnxruntime, kind.name), field.target.id)
@@ -159,8 +162,8 @@ def test_our_list_of_onnxruntime_is_what_it_has():
 def test_the_fake_has_what_the_lists_have(version):
     """So that it cannot accept what they refuse."""
     modules = FakeNvidia(version).modules()
-    pairs = [(f"tensorrt_{version[:2]}/tensorrt/__init__", "tensorrt"), ("common/cuda/core/__init__", "cuda.core"),
-             ("common/cuda/core/graph", "cuda.core.graph"), ("common/pycuda/driver", "pycuda.driver")]  # fmt: skip
+    pairs = [("tensorrt/__init__", "tensorrt"), ("cuda/core/__init__", "cuda.core"),
+             ("cuda/core/graph", "cuda.core.graph"), ("pycuda/driver", "pycuda.driver")]  # fmt: skip
     for file, module in pairs:
         for name, functions in listed(TYPINGS / f"{file}.pyi").items():
             kind = (getattr(modules[module], name, None) if name != "Severity" else object) if name else modules[module]

@@ -1,4 +1,5 @@
-# What hmr_ros uses of TensorRT 10; where it is from: typings/README.md
+# What hmr_ros uses of TensorRT 10 and 11; where it is from: typings/README.md. 11 is what is left without the lines
+# marked "not in 11"
 from typing import ClassVar
 
 from typing_extensions import Buffer
@@ -30,11 +31,11 @@ class IHostMemory:
 
 class NetworkDefinitionCreationFlag:
     def __int__(self) -> int: ...
-    EXPLICIT_BATCH: ClassVar[NetworkDefinitionCreationFlag]
-    STRONGLY_TYPED: ClassVar[NetworkDefinitionCreationFlag]
+    EXPLICIT_BATCH: ClassVar[NetworkDefinitionCreationFlag]  # not in 11
+    STRONGLY_TYPED: ClassVar[NetworkDefinitionCreationFlag]  # deprecated since 11.0 and ignored
 
 class BuilderFlag:
-    FP16: ClassVar[BuilderFlag]
+    FP16: ClassVar[BuilderFlag]  # not in 11
     TF32: ClassVar[BuilderFlag]
 
 class MemoryPoolType:
