@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from published import together as by_loss
+from reference_names import short
 from refinement import live, refine_network
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
@@ -116,7 +117,7 @@ def average(views: list[list[Observation]], body: BodyModel) -> list[list[Estima
 def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool, others: Sequence[str]) -> Seen:
     """Run the video, with other recoveries beside; the man has the lowest id."""
     names = [str(n) for n in reference["joint_names"]]
-    index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in LIMB_JOINTS]
+    index = [names.index(short(n)) for n in LIMB_JOINTS]
     R, t = reference["R"][view], reference["t"][view]
     pipeline = build_pipeline(offline(HmrConfig(refine="none"), as_live))
     config = offline(HmrConfig(refine="none", calibrate="none"), as_live)

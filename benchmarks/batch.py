@@ -21,11 +21,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from passed_on import split_options
+from same_answers import environment, equal
 
 from hmr_ros.io.video import VideoWriter, open_source
 
 HERE = Path(__file__).resolve().parents[1]
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
+ENVIRONMENT = environment(HERE)
 HEIGHT = 360
 
 
@@ -123,12 +124,6 @@ def resume(clips: Path, folder: Path, options: list[str]) -> None:
     print(
         f"{len(done)} done, {len(rows(out)) - len(done)} failed, {twice} done twice, {same} equal to hmr run to the bit"
     )
-
-
-def equal(a: Path, b: Path) -> bool:
-    """Whether two humans.npz hold the same bytes in every array."""
-    with np.load(a) as first, np.load(b) as second:
-        return first.files == second.files and all(first[k].tobytes() == second[k].tobytes() for k in first.files)
 
 
 def workers(clips: Path, folder: Path, options: list[str]) -> None:

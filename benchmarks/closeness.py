@@ -13,13 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
+from reference_names import short
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
 from hmr_ros.config import HmrConfig
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.geometry.camera import distort_points, project
 from hmr_ros.io.results import load_humans
 from hmr_ros.io.video import open_source
 from hmr_ros.pipeline import Pipeline
@@ -101,14 +102,13 @@ def real_views(folder: Path, pattern: str, judged: Sequence[str]) -> list[Clip]:
     """Both views of a calibrated pair with a triangulated reference of the joints `judged`."""
     reference = np.load(folder / "reference.npz")
     names = [str(n) for n in reference["joint_names"]]  # LShoulder and so on
-    wanted = [n.split("_")[0][0].upper() + n.split("_")[1].capitalize() for n in LIMB_JOINTS]
+    wanted = [short(n) for n in LIMB_JOINTS]
     at = [names.index(n) if n in names else 0 for n in wanted]  # 0: a joint that is not judged
     known = reference["reliable"][:, at].astype(bool) & np.isin(LIMB_JOINTS, judged)
     clips = []
     for v in (0, 1):
         R, t = reference["R"][v], reference["t"][v]
-        dist = reference["dist"][v] if "dist" in reference else None
-        camera = Camera(reference["K"][v], 0, 0) if dist is None else Camera(reference["K"][v], 0, 0, dist)
+        camera = Camera(reference["K"][v], 0, 0, reference["dist"][v] if "dist" in reference else None)
         limbs = reference["joints3d"][:, at] @ R.T + t
         clips.append(
             Clip(f"view {v}", folder / pattern.format(v + 1), camera, limbs, known & np.isfinite(limbs).all(-1))
@@ -153,8 +153,7 @@ def seen(pipeline: Pipeline, clip: Clip) -> Seen:
 
 def projected(points: Floats, camera: Camera) -> Floats:
     """Pixels [N,2] of points [N,3] m, with the lens distortion."""
-    pixels, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.K, camera.distortion)
-    return np.asarray(pixels[:, 0])
+    return distort_points(project(points, camera.K), camera)
 
 
 def depth_signs(found: Floats, true: Floats, known: Bools | None = None) -> Bools:

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from reference_names import short
 
 from hmr_ros.body.joints import LIMB_JOINTS, SMPL
 from hmr_ros.config import HmrConfig, with_values
@@ -37,7 +38,7 @@ def clip(title: str, folder: Path, videos: list[str], size: tuple[int, int], nam
     """Lines of one clip."""
     reference = np.load(folder / "reference.npz")
     columns = [str(n) for n in reference["joint_names"]]
-    index = [columns.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in names]
+    index = [columns.index(short(n)) for n in names]
     rows = [SMPL[n] for n in names]
     truth, reliable = reference["joints3d"][:, index], reference["reliable"][:, index].astype(bool)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from passed_on import split_options
+from same_answers import environment, equal
 
 from hmr_ros.io.video import VideoWriter, open_source
 
@@ -85,16 +86,9 @@ def compared(clip: Path, old: Path, turns: int, options: list[str], folder: Path
 
 def run(clip: Path, checkout: Path, out: Path, options: list[str]) -> dict:
     """`hmr run` from the sources of a checkout; its summary."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(checkout), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "hmr_ros", "run", clip, "--out", out, *options]
-    subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=checkout, env=environment(checkout), check=True, capture_output=True)
     return json.loads((out / "summary.json").read_text())
-
-
-def equal(a: Path, b: Path) -> bool:
-    """Whether two files hold the same bytes in every array."""
-    with np.load(a) as first, np.load(b) as second:
-        return first.files == second.files and all(first[k].tobytes() == second[k].tobytes() for k in first.files)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from reference_names import short
 from std_msgs.msg import Header
 
 from hmr_ros.body.axes import moved
@@ -95,7 +96,7 @@ def two_views(
     """One man, two real views with a reference of `joints`, which counts where all but one sixth are reliable."""
     reference = np.load(folder / "reference.npz")
     names = [str(n) for n in reference["joint_names"]]
-    index = [names.index(n.split("_")[0][0].upper() + n.split("_")[1].capitalize()) for n in joints]
+    index = [names.index(short(n)) for n in joints]
     mine = [SMPL[n] for n in joints]
     truth, reliable = reference["joints3d"][:, index], reference["reliable"][:, index].astype(bool)
     poses = [Rigid(reference["R"][v], reference["t"][v]).inverse for v in (0, 1)]

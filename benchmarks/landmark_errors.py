@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from reference_names import short
 
 from hmr_ros.body.coarse import coarse_of
 from hmr_ros.body.joints import BLAZEPOSE, LIMB_JOINTS
@@ -79,17 +80,12 @@ def views_of(folder: Path) -> Iterator[View]:
     for as_live in (True, False):
         for v, video in enumerate(sorted(folder.glob("*.mp4"))):
             K = reference["K"][v]
-            camera = Camera(K, *size_of(video, K), reference["dist"][v] if "dist" in reference else None)
             config = offline(HmrConfig(refine="none", threads=1), as_live)
             tracker = build_pipeline(config).tracker
-            rows = [(frame, tracker.step(frame)) for frame in open_source(str(video), camera)]
-            yield view_of(rows, reference, v, camera, REFERENCE_M.get(folder.name, DEFAULT_REFERENCE_M))
-
-
-def size_of(video: Path, K: Floats) -> tuple[int, int]:
-    """Width and height in pixels."""
-    image = next(iter(open_source(str(video), Camera(K, 0, 0)))).image
-    return image.shape[1], image.shape[0]
+            camera = Camera(K, 0, 0, reference["dist"][v] if "dist" in reference else None)
+            source = open_source(str(video), camera)
+            rows = [(frame, tracker.step(frame)) for frame in source]
+            yield view_of(rows, reference, v, source.camera, REFERENCE_M.get(folder.name, DEFAULT_REFERENCE_M))
 
 
 def view_of(rows: Tracked, reference: dict[str, Floats], v: int, camera: Camera, reference_m: float) -> View:
@@ -119,12 +115,6 @@ def view_of(rows: Tracked, reference: dict[str, Floats], v: int, camera: Camera,
         view.true[i, marks], view.said[i], view.reliable[i, marks] = at, world, good
         view.off[i, marks] = (rays[best, marks] - flat) / size
     return view
-
-
-def short(joint: str) -> str:
-    """left_hip -> LHip."""
-    side, part = joint.split("_")
-    return side[0].upper() + part.capitalize()
 
 
 def pixels(views: list[View]) -> float:

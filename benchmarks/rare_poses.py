@@ -23,6 +23,7 @@ from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL, SMPL_LIMBS
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import forward_kinematics, pose_matrices
 from hmr_ros.config import HmrConfig
+from hmr_ros.evaluate.crowd import boxes
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evaluate.tracking import box_overlap
 from hmr_ros.factory import build_pipeline, build_stages, offline
@@ -200,23 +201,23 @@ def in_true_crop(landmarker: Landmarker, frame: Frame, track: Track | None, flat
     return [] if track is None or keypoints is None else [replace(track, keypoints=keypoints)]
 
 
-def box(points: Floats) -> Floats:
-    """Around pixels [N,2], as [1,4]."""
-    return np.concatenate([np.nanmin(points, 0), np.nanmax(points, 0)])[None]
-
-
 def nearest(tracks: list[Track], truth: HumansTable, i: int) -> Track | None:
     """The track that is the person's; None where nobody is."""
-    overlaps = [box_overlap(box(t.keypoints.keypoints_2d[:, :2]), box(truth.joints_2d[i]))[0, 0] for t in tracks]
-    return tracks[int(np.argmax(overlaps))] if overlaps and max(overlaps) > LEAST_OVERLAP else None
+    best = best_of([t.keypoints.keypoints_2d[:, :2] for t in tracks], truth.joints_2d[i])
+    return None if best is None else tracks[best]
 
 
 def limbs_of(humans: list[Human] | None, truth: HumansTable, i: int) -> Floats:
     """Limb joints [12,3] m of whoever is the person, NaN where nobody is."""
-    overlaps = [box_overlap(box(h.joints_2d), box(truth.joints_2d[i]))[0, 0] for h in humans or []]
-    if not humans or max(overlaps) <= LEAST_OVERLAP:
-        return np.full((12, 3), np.nan)
-    return humans[int(np.argmax(overlaps))].joints[SMPL_LIMBS]
+    people = humans or []
+    best = best_of([h.joints_2d for h in people], truth.joints_2d[i])
+    return np.full((12, 3), np.nan) if best is None else people[best].joints[SMPL_LIMBS]
+
+
+def best_of(people_2d: list[Floats], truth_2d: Floats) -> int | None:
+    """Whose box of pixels [N,2] overlaps the true one most; None where none does by `LEAST_OVERLAP`."""
+    overlaps = [float(box_overlap(boxes(points[None]), boxes(truth_2d[None]))[0, 0]) for points in people_2d]
+    return int(np.argmax(overlaps)) if overlaps and max(overlaps) > LEAST_OVERLAP else None
 
 
 def sides_wrong(found: Floats, true: Floats) -> bool:

@@ -38,16 +38,27 @@ def main() -> int:
 
 def run(clips: list[Path], out: Path, max_frames: int | None, options: list[str]) -> int:
     """`hmr run` of every clip, from the sources beside this script, in the environment of this Python."""
-    here = Path(__file__).resolve().parents[1]
-    path = os.pathsep.join([str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
+    here = environment(Path(__file__).resolve().parents[1])
     limit = [] if max_frames is None else ["--max-frames", str(max_frames)]
     for clip in clips:
         command = [sys.executable, "-m", "hmr_ros", "run", str(clip), "--out", str(out / clip.stem), "--no-overlay"]
         print(f"{clip.name} ...", flush=True)
-        done = subprocess.run([*command, *limit, *options], env=os.environ | {"PYTHONPATH": path}, check=False)
+        done = subprocess.run([*command, *limit, *options], env=here, check=False)
         if done.returncode:
             return done.returncode
     return 0
+
+
+def environment(checkout: Path) -> dict[str, str]:
+    """In which Python takes hmr_ros from a checkout."""
+    path = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.environ | {"PYTHONPATH": path}
+
+
+def equal(a: Path, b: Path) -> bool:
+    """Whether two humans.npz hold the same bytes in every array."""
+    with np.load(a) as first, np.load(b) as second:
+        return first.files == second.files and all(first[k].tobytes() == second[k].tobytes() for k in first.files)
 
 
 def compare(before: Path, after: Path) -> int:

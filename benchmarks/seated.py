@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from methods import Replay
+from reference_names import short
 
 from hmr_ros.body.joints import BLAZEPOSE, SMPL
 from hmr_ros.config import HmrConfig
@@ -71,7 +72,7 @@ def report_arms(
 ) -> None:
     """One line of arms [6,3] m and [6,2] px without lens distortion; the man is whoever is nearest in the image."""
     names = [str(n) for n in reference["joint_names"]]  # LShoulder and so on
-    index = [names.index(a.split("_")[0][0].upper() + a.split("_")[1].capitalize()) for a in ARMS]
+    index = [names.index(short(a)) for a in ARMS]
     errors, pixels = [], []
     bones: dict[str, list[tuple[float, float, float]]] = {name: [] for name in BONES}
     for frame, arms in people.items():

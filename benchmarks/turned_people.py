@@ -23,6 +23,7 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from hmr_ros.geometry.turn import Turn
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import placed_in
 from hmr_ros.synth.scene import background, clothes, look_at
@@ -57,10 +58,11 @@ def main() -> None:
         for turns in range(4):
             shown = np.ascontiguousarray(np.rot90(scene.image, turns))
             people = recover(shown)
-            hips = turned_points(scene.joints_2d[:1], turns)[0]
+            turn = Turn(-90 * turns % 360)
+            hips = turn.pixels(scene.joints_2d[0], SIDE_PX, SIDE_PX)
             mine = [h for h in people if np.linalg.norm(h.joints_2d[0] - hips) < NEAR_PX]
             false += len(people) - min(len(mine), 1)
-            errors.append(error_mm(mine[0].joints, scene.joints, turns) if mine else np.nan)
+            errors.append(error_mm(mine[0].joints, scene.joints, turn) if mine else np.nan)
             panels.append(panel(shown, [h.joints_2d for h in people], f"{scene.kind} {90 * turns} {errors[-1]:.0f}"))
         rows[scene.kind].append((errors, false))
     print(
@@ -140,17 +142,9 @@ def lying(pose: Floats, side: int) -> Floats:
     return out
 
 
-def turned_points(points: Floats, turns: int) -> Floats:
-    """Points [N,2] px of an image that is turned by so many quarters counter-clockwise."""
-    for _ in range(turns):
-        points = np.stack([points[:, 1], SIDE_PX - 1 - points[:, 0]], 1)
-    return points
-
-
-def error_mm(found: Floats, true: Floats, turns: int) -> float:
+def error_mm(found: Floats, true: Floats, turn: Turn) -> float:
     """PA-MPJPE of the limbs; `found` [24,3] is of the turned image."""
-    c, s = np.cos(np.pi / 2 * turns), np.sin(np.pi / 2 * turns)
-    back = found @ np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]).T
+    back = found @ turn.matrix
     return float(procrustes_errors(back[None, SMPL_LIMBS], true[None, SMPL_LIMBS]).mean())
 
 

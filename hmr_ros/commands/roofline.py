@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,6 +14,7 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.factory import choose_engine, engine_request
 from hmr_ros.methods.dummy_inputs import make_inputs
 from hmr_ros.methods.registry import NETWORKS
+from hmr_ros.runtime.timing import shortest_s
 from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.types import Floats
 
@@ -54,14 +53,14 @@ def peak_gflops(threads: int) -> float:
     """Best of some products of matrices in float32."""
     torch.set_num_threads(threads)
     a = torch.ones(_SIDE, _SIDE)
-    return 2e-9 * _SIDE**3 / _best(lambda: a @ a)
+    return 2e-9 * _SIDE**3 / shortest_s(lambda: a @ a, times=8)
 
 
 def peak_gbytes() -> float:
     """Best of some copies of an array that no cache holds; read and written."""
     source: Floats = np.ones(_STREAM, np.float32)
     target = np.empty_like(source)
-    return 2e-9 * source.nbytes / _best(lambda: np.copyto(target, source))
+    return 2e-9 * source.nbytes / shortest_s(lambda: np.copyto(target, source), times=8)
 
 
 def print_roofline(found: dict[str, Any]) -> None:
@@ -73,12 +72,3 @@ def print_roofline(found: dict[str, Any]) -> None:
             f"{row['network']:<20} {row['people']:>6} {row['mflop']:>8.1f} {row['mbyte']:>8.1f} {row['ms']:>8.2f}"
             f" {100 * row['share']:>18.0f} %"
         )
-
-
-def _best(call: Callable[[], object]) -> float:
-    spent = []
-    for _ in range(8):
-        start = time.perf_counter()
-        call()
-        spent.append(time.perf_counter() - start)
-    return min(spent)

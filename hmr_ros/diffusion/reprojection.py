@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_LEVELS, SMPL_PARENTS
+from hmr_ros.body.points import subtrees
 from hmr_ros.diffusion.constants import constant
 from hmr_ros.diffusion.elimination import solved
 from hmr_ros.diffusion.skeleton import Posed, to_6d
 from hmr_ros.geometry.rotations import skew
-from hmr_ros.types import Floats
 
 _PARENTS = [int(p) for p in SMPL_PARENTS]
 _MIN_DEPTH_M = 0.1
@@ -139,7 +139,7 @@ class _Tables:
 
 @cache
 def _tables(joints: tuple[int, ...], device: str, dtype: torch.dtype) -> _Tables:
-    moves = carries(joints)
+    moves = (subtrees() - np.eye(len(_PARENTS)))[:, list(joints)]  # turning the first moves the second
     levels = [[j for j in level if moves[j].any()] for level in SMPL_LEVELS[::-1]]
     turners = [j for level in levels for j in level]
     ends, starts = np.eye(len(moves))[list(joints)][:, None], np.eye(len(moves))[turners]
@@ -154,9 +154,7 @@ def _tables(joints: tuple[int, ...], device: str, dtype: torch.dtype) -> _Tables
 
 @cache
 def _crosses(rows: int, device: str, dtype: torch.dtype) -> Tensor:
-    one = np.zeros((3, 3, 3))  # of m [3]: which lever [3] gives which product [3]
-    for x, y, z in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        one[z, y, x], one[y, z, x] = 1.0, -1.0
+    one = np.moveaxis(skew(np.eye(3)), -1, 0)  # of m [3]: which lever [3] gives which product [3]
     every = np.einsum("rs,mlx->rmlsx", np.eye(rows), one)
     return constant(every.reshape(3 * rows, 9 * rows), device, dtype)
 
@@ -173,15 +171,3 @@ def _projections(rows: int, device: str, dtype: torch.dtype) -> tuple[Tensor, Te
 def _skews(device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """[3,9] that makes the matrix of w x of w, and the identity."""
     return constant(skew(np.eye(3)).reshape(3, 9), device, dtype), constant(np.eye(3), device, dtype)
-
-
-@cache
-def carries(joints: tuple[int, ...]) -> Floats:
-    """[24,K] whether turning a joint moves the key point at each of `joints`."""
-    out = np.zeros((len(_PARENTS), len(joints)))
-    for column, joint in enumerate(joints):
-        up = _PARENTS[joint]
-        while up >= 0:
-            out[up, column] = 1.0
-            up = _PARENTS[up]
-    return out

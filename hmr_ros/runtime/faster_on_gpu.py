@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 from hmr_ros.runtime.contract import Arrays, Engine, MakeInputs
 from hmr_ros.runtime.onnxruntime import CUDA, OnnxRuntimeEngine, available_providers
+from hmr_ros.runtime.timing import shortest_s
 from hmr_ros.runtime.tolerances import FLOAT32, allowed, differences
 
 _COMPARED = (1, 4, 8)  # people
-_TIMED = 5  # runs of each, of which the shortest counts
 
 
 def on_gpu(here: OnnxRuntimeEngine, make_inputs: MakeInputs) -> tuple[OnnxRuntimeEngine, str]:
@@ -46,9 +44,4 @@ def _other(here: Engine, there: Engine, given: Arrays) -> str:
 
 
 def _seconds(engine: Engine, given: Arrays) -> float:
-    found = []
-    for _ in range(_TIMED):
-        start = perf_counter()
-        engine(given)
-        found.append(perf_counter() - start)
-    return min(found)
+    return shortest_s(lambda: engine(given))

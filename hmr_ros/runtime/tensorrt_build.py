@@ -7,6 +7,7 @@ their Python interfaces. It has not run on a GPU yet.
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +95,7 @@ def _keep_timings(config: IBuilderConfig, file: Path) -> None:
     cache = config.get_timing_cache()
     if cache is None:
         return
-    partial = file.with_name(f".{file.name}")  # two builds at once never read half a file
+    partial = file.with_name(f".{file.name}.{os.getpid()}")  # two builds at once never read half a file
     partial.write_bytes(bytes(cache.serialize()))
     partial.replace(file)
 

@@ -7,19 +7,17 @@ once. After its shapes are set a context runs once before it is captured.
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from hmr_ros.errors import AssetError
 from hmr_ros.runtime.contract import Signature
 from hmr_ros.runtime.cuda import Graph
 from hmr_ros.runtime.gpu import Gpu, said
+from hmr_ros.runtime.timing import shortest_s
 from hmr_ros.types import Floats
 
 if TYPE_CHECKING:
     from tensorrt import ICudaEngine, IExecutionContext
-
-_TIMED = 5  # runs of which the shortest is reported
 
 
 class Memory:
@@ -62,9 +60,9 @@ class Run:
         self._bind()
         self.graph: Graph | None = None
         self._launch()
-        self.plain_s = self._seconds()  # of a run whose kernels are launched one by one
+        self.plain_s = shortest_s(self._launch)  # of a run whose kernels are launched one by one
         self.graph, self.refusal = self._captured()  # why there is no graph
-        self.seconds = self._seconds()  # of a run, with the graph if there is one
+        self.seconds = self.plain_s if self.graph is None else shortest_s(self._launch)  # of a run as it will be
 
     def __call__(self, inputs: dict[str, Floats]) -> dict[str, Floats]:
         """`inputs` of the signature, for just as many people."""
@@ -109,12 +107,3 @@ class Run:
             return self._stream.capture(self._enqueue), ""
         except self._memory.no_graph as error:
             return None, said(error)
-
-    def _seconds(self) -> float:
-        """The shortest of some runs."""
-        found = []
-        for _ in range(_TIMED):
-            start = perf_counter()
-            self._launch()
-            found.append(perf_counter() - start)
-        return min(found)

@@ -17,7 +17,7 @@ from hmr_ros.body.joints import SMPL, SMPL_JOINTS
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.results import load_arrays, smpl_motion
-from hmr_ros.types import Floats, Ints
+from hmr_ros.types import Bools, Floats, Ints
 
 MIRRORED = np.array(
     [SMPL[n.replace("left", "right") if n.startswith("left") else n.replace("right", "left")] for n in SMPL_JOINTS]
@@ -83,7 +83,7 @@ class Recorded:
         return np.minimum(at, len(self.poses) - 1)
 
 
-def rare(poses: Floats) -> Ints:
+def rare(poses: Floats) -> Bools:
     """Which of the poses [F,24,3] lie, crawl, are upside down, bend far over, sit or squat."""
     R = matrix_from_axis_angle(poses[:, [0, SMPL["left_hip"], SMPL["right_hip"]]])
     lean = R[:, 0, 1, 1] < np.cos(np.radians(_RARE_LEAN_DEG))

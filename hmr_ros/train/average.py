@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
 from hmr_ros.errors import AssetError, ConfigError, InputError
+from hmr_ros.networks.weights import read_tensors, write_tensors
 
 
 def mean_weights(files: Sequence[Path], out: Path) -> None:
@@ -31,16 +30,11 @@ def mean_weights(files: Sequence[Path], out: Path) -> None:
             raise InputError(f"{path} is another network than {files[0]} or has another size; give files of one kind")
         sums = {k: v.double() + sums.get(k, 0.0) for k, v in state.items()}
     notes = {"mean of": [json.loads(h.get("notes", "{}")) for h in headers]}
-    mean = {k: (v / len(files)).half().contiguous() for k, v in sums.items()}
-    partial = out.with_suffix(".part")
-    save_file(mean, str(partial), metadata=headers[0] | {"notes": json.dumps(notes)})
-    partial.chmod(0o644)
-    partial.replace(out)
+    write_tensors(out, {k: v / len(files) for k, v in sums.items()}, headers[0] | {"notes": json.dumps(notes)})
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        with safe_open(str(path), framework="pt") as f:
-            return {k: f.get_tensor(k).to(torch.float32) for k in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118
+        return read_tensors(path)
     except (SafetensorError, OSError) as error:
         raise AssetError(f"cannot read {path} ({error}); give weight files of hmr train") from error

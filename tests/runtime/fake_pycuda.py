@@ -138,13 +138,9 @@ class DeviceAllocation(Memory):
     def __int__(self):
         return self.address
 
-    def free(self):
-        super().free()
-
 
 class PagelockedHostAllocation(Memory):
-    def free(self):
-        super().free()
+    """What page-locked arrays stand on."""
 
 
 def _made(nvidia, kind, size):

@@ -14,7 +14,7 @@ from hmr_ros.errors import AssetError
 from hmr_ros.factory import engine_request
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.dummy_inputs import make_inputs
-from hmr_ros.runtime import faster_on_gpu
+from hmr_ros.runtime import faster_on_gpu, timing
 from hmr_ros.runtime.onnxruntime import CUDA, OnnxRuntimeEngine
 from hmr_ros.runtime.selection import select
 
@@ -33,7 +33,7 @@ class Pretended:
             "get_available_providers": lambda: [CUDA, "CPUExecutionProvider"],
         }
         monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(**content))
-        monkeypatch.setattr(faster_on_gpu, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(timing, "perf_counter", lambda: self.now)
 
     def session(self, path, options, providers):
         real = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from fake_nvidia import OPERATORS, FakeNvidia
+from fake_nvidia import FakeNvidia
+from fake_tensorrt import OPERATORS
 
 from hmr_ros.cli import main
 from hmr_ros.config import HmrConfig

@@ -90,16 +90,18 @@ def estimates_of(body: BodyModel, seen: Normalised, fitted: Fitted, sigma: Float
     return [Estimate(*row) for row in rows]
 
 
-def observed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
-    """What the fit of N people has to agree with; `betas` [N,10] as far as the shape is known, `sigma_betas` [N]."""
-    return Observed(posture.points, _DISCOUNT_3D * posture.sigma, *evidence_2d(seen, posture), betas, sigma_betas)
+def observed(
+    seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats, discount: float = _DISCOUNT_2D
+) -> Observed:
+    """What the fit of N people has to agree with; `betas` [N,10] as far as the shape is known, `sigma_betas` [N],
+    `discount` of the 2D mesh's sigma."""
+    rays = evidence_2d(seen, posture, discount)
+    return Observed(posture.points, _DISCOUNT_3D * posture.sigma, *rays, betas, sigma_betas)
 
 
 def directed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Floats) -> Observed:
     """As `observed`, with the directions of the bones: for one answer a person, as samples would become alike."""
-    rays, sigma_rays = evidence_2d(seen, posture, _REPEATED_2D)
-    given = observed(seen, posture, betas, sigma_betas)
-    return replace(given, rays=rays, sigma_rays=sigma_rays, leans=leans(seen, posture))
+    return replace(observed(seen, posture, betas, sigma_betas, _REPEATED_2D), leans=leans(seen, posture))
 
 
 def leans(seen: Normalised, posture: Posture) -> Leans:

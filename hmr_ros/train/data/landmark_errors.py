@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from hmr_ros.body.joints import BLAZEPOSE
 from hmr_ros.errors import AssetError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.io.model_store import asset
-from hmr_ros.types import Floats, Ints
+from hmr_ros.types import Bools, Floats
 
 # kinds of bones, and which landmarks (or, for the trunk, middles of two) they join
 _KINDS: dict[str, list[tuple[str, str]]] = {
@@ -82,7 +83,7 @@ class RealErrors:
         `landmarks` [N,T,33,3] m are the true ones of N people over T frames, which are `steps` / 30 s apart. Lengths
         of all bones have a factor in common, for the network knows nobody's size.
         """
-        count, frames = landmarks.shape[:2]
+        count = len(landmarks)
         said = np.zeros_like(landmarks)
         drawn = {k: self._drawn(landmarks, k, rng, steps) for k in KINDS}  # kind -> bones [N,T,S,3]
         said[..., _of("left_hip"), :] = -drawn["hips"][..., 0, :] / 2
@@ -104,7 +105,7 @@ class RealErrors:
         face = landmarks[..., _FACE, :] - top[..., None, :]
         said[..., _FACE, :] = middle[..., None, :] + _turned(face, top - _end(landmarks, "hips"), middle)
         size = np.exp(rng.normal(0.0, _SIZE_SD, (count, 1, 1, 1)))
-        return np.asarray(said * size).reshape(count, frames, 33, 3)
+        return np.asarray(said * size)
 
     def _drawn(self, landmarks: Floats, kind: str, rng: np.random.Generator, steps: int) -> Floats:
         """Bones [N,T,S,3] of one kind as they are said."""
@@ -116,7 +117,7 @@ class RealErrors:
         noise = np.radians(e.lasting) * rng.normal(size=shape) + np.radians(e.passing) * passing
         # a flip lasts: it is the person's pose that misleads
         sign = np.where(_walk(count, frames, bones.shape[-2], 0.5 + self.persistence**steps / 2, rng)
-                        < _quantile(e.flip), -1.0, 1.0)  # fmt: skip
+                        < ndtri(e.flip), -1.0, 1.0)  # fmt: skip
         lean = np.clip(sign * e.gain * lean + np.radians(e.bias) + noise, -np.pi / 2, np.pi / 2)
         turn = turn + np.radians(e.turn) * rng.normal(size=shape)
         length = length * np.maximum(e.length + e.length_sd * rng.normal(size=shape), 0.3)
@@ -222,7 +223,7 @@ def _end(landmarks: Floats, name: str) -> Floats:
     return np.asarray((one + other) / 2)
 
 
-def _both(reliable: Floats, name: str) -> Ints:
+def _both(reliable: Floats, name: str) -> Bools:
     if name in BLAZEPOSE:
         return np.asarray(reliable[:, _of(name)] > 0)
     return np.asarray((reliable[:, _of(f"left_{name[:-1]}")] > 0) & (reliable[:, _of(f"right_{name[:-1]}")] > 0))
@@ -244,13 +245,6 @@ def _walk(count: int, frames: int, bones: int, correlation: float, rng: np.rando
     for t in range(1, frames):
         noise[:, t] = correlation * noise[:, t - 1] + np.sqrt(1 - correlation**2) * noise[:, t]
     return noise
-
-
-def _quantile(share: float) -> float:
-    """Below which a standard normal number lies with probability `share`."""
-    from scipy.stats import norm
-
-    return float(norm.ppf(share))
 
 
 def _wrapped(angle: Floats) -> Floats:

@@ -116,7 +116,6 @@ def synthetic_motions(
     placed = xyz + pelvis[:, None]
     rays = placed[..., :2] / np.maximum(placed[..., 2:], 0.2)
     strength = np.repeat(rng.uniform(0.3, 1.1, count), T)[:, None, None]
-    rays = rays + strength * bank.residual_2d[rows] * bank.scale[rows, None, None]
     world = xyz - (xyz[:, [23]] + xyz[:, [24]]) / 2 + strength * bank.residual_3d[rows]
     if errors is not None and real_share:
         for step in np.unique(steps).tolist():
@@ -124,9 +123,8 @@ def synthetic_motions(
             own = (real[:, None] * T + np.arange(T)).reshape(-1)
             said = errors.world(xyz[own].reshape(len(real), T, 33, 3), rng, step)
             world[own] = said.reshape(-1, 33, 3)
-            less = errors.pixels / bank.pixels * np.repeat(rng.uniform(0.6, 1.6, len(real)), T)[:, None, None]
-            rays[own] = placed[own, :, :2] / np.maximum(placed[own, :, 2:], 0.2)
-            rays[own] += less * bank.residual_2d[rows[own]] * bank.scale[rows[own], None, None]
+            strength[own] = errors.pixels / bank.pixels * np.repeat(rng.uniform(0.6, 1.6, len(real)), T)[:, None, None]
+    rays = rays + strength * bank.residual_2d[rows] * bank.scale[rows, None, None]
     seen = normalise(rays, bank.points[rows, :, 2], world)
     rotations = matrix_from_axis_angle(poses)
     aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
