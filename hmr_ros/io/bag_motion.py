@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ _AHEAD_NS = 2 * 10**9  # of an image: what belongs to it may be recorded later
 
 
 class BagMotion:
-    """Fills a buffer with the transforms of a bag, and hands over its accelerations; a context manager."""
+    """Fills a buffer with the transforms of a bag, and hands over its accelerations; `close` it."""
 
     def __init__(
         self, path: Path, transforms: TransformBuffer, on_imu: Callable[[float, str, Floats], None], *,
@@ -36,17 +35,15 @@ class BagMotion:
             warn(f"bag {path} has no Imu topic {wanted}; it has {', '.join(names) or 'none'}")
         self.imu_topic = wanted if wanted in names else ""
         self.imu_choice = "" if imu_topic or len(names) < 2 else ", ".join(names)  # that nobody made
-        moving = [c for c in connections if c.topic == _TF or (wanted and c.topic == wanted)]
+        moving = [c for c in connections if c.topic == _TF or (self.imu_topic and c.topic == self.imu_topic)]
         self.has_transforms = any(c.topic in (_TF, _STATIC) for c in connections)
         self._read_to_ns = -1
         for _ in self._messages([c for c in connections if c.topic == _STATIC]):
             pass  # all of it holds from the beginning
         self._moving = self._messages(moving)
 
-    def __enter__(self) -> BagMotion:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Read no further."""
         self._reader.close()
 
     def advance(self, stamp: int) -> None:

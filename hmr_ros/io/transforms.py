@@ -108,10 +108,7 @@ class TransformBuffer:
             step = history.at(stamp)
             if step is None:
                 when = "no longer" if stamp < history.stamps[0] else "not yet"
-                return (
-                    chain,
-                    f"'{frame}' in '{history.parent}' is {when} known then; output.target_timeout_s waits longer",
-                )
+                return chain, f"'{frame}' in '{history.parent}' is {when} known then"
             pose = step @ pose
             frame = history.parent
             if frame in chain or len(chain) > _MAX_DEPTH:

@@ -91,19 +91,19 @@ def open_source(source: str, camera: Camera | None, max_pixels: int = MAX_PIXELS
 
 def open_images(paths: list[Path], camera: Camera | None, fps: float, max_pixels: int = MAX_PIXELS) -> FrameSource:
     """Open images that are not all there is in their folders, in this order, as frames at `fps`; InputError."""
-    source = _ImageSource(paths, camera, max_pixels, is_image=False)
-    source.fps = fps
-    return source
+    return _ImageSource(paths, camera, max_pixels, is_image=False, fps=fps)
 
 
 class _ImageSource(FrameSource):
     """Images that cannot be read are left out, each with a warning; their time and number stay empty."""
 
-    def __init__(self, paths: list[Path], camera: Camera | None, max_pixels: int, *, is_image: bool) -> None:
+    def __init__(
+        self, paths: list[Path], camera: Camera | None, max_pixels: int, *, is_image: bool, fps: float = _FOLDER_FPS
+    ) -> None:
         super().__init__()
         self._paths, self._max_pixels = paths, max_pixels
         self._problem = ""  # of the first image that could not be read
-        self.fps, self.count, self.is_image = _FOLDER_FPS, len(paths), is_image
+        self.fps, self.count, self.is_image = fps, len(paths), is_image
         _, first = next(self._images(), (0, None))
         if first is None:
             several = f"cannot read image {paths[0]} or any other there: " * (len(paths) > 1)

@@ -45,6 +45,16 @@ class CameraPose:
     frame: str = ""  # its name
     has_floor: bool = True  # z = 0 of that frame is as it is; False: it becomes the floor under people's feet
 
+    @property
+    def R_world_camera(self) -> Floats:
+        """[3,3] into the axes of that frame, or of the world that gravity alone gives."""
+        return self.gravity.R_world_camera if self.place is None else self.place.rotation
+
+    @property
+    def eye(self) -> Floats:
+        """[3] m, of the camera in that frame; zero where it is not known."""
+        return np.zeros(3) if self.place is None else self.place.translation
+
 
 def rotation_of_tilt(pitch_deg: float, roll_deg: float) -> Floats:
     """R_world_camera [3,3] of a camera that looks up by `pitch_deg` (down: negative) and is turned clockwise about its

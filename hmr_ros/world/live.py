@@ -57,11 +57,9 @@ class LiveWorld:
         says; None: the configuration or people say which way is up."""
         if self.config.world.gravity == "none":
             return humans
-        gravity = pose.gravity if pose else self._gravity(humans)
-        place = pose.place if pose else None
-        R = place.rotation if place else gravity.R_world_camera
-        t = place.translation if place else np.zeros(3)
-        name = pose.frame if pose else ""
+        pose = pose or CameraPose(self._gravity(humans))
+        gravity, place, name = pose.gravity, pose.place, pose.frame
+        R, t = pose.R_world_camera, pose.eye
         if name != self._frame:  # another world
             self._people.clear()
             self._frame = name

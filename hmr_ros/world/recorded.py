@@ -22,6 +22,7 @@ class RecordedGravity:
 
     def __init__(self, path: Path, config: HmrConfig) -> None:
         self._optical_frame, self._said = config.input.optical_frame, set[str]()
+        self._listens_to_imus = config.world.gravity != "tf"
         self._motion: BagMotion | None = None
         if config.world.gravity not in ("auto", "tf", "imu"):
             return
@@ -37,7 +38,7 @@ class RecordedGravity:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._motion is not None:
-            self._motion.__exit__(kind, error, at)
+            self._motion.close()
 
     def pose(self, frame_id: str, stamp_ns: int) -> tuple[CameraPose | None, bool]:
         """Of the camera at the stamp of an image in `frame_id`, as `HeardGravity.pose`; stamps rise."""
@@ -45,7 +46,7 @@ class RecordedGravity:
             return None, True
         self._motion.advance(stamp_ns)
         pose, known = self._heard.pose(self._optical_frame or frame_id, stamp_ns, stamp_ns * 1e-9)
-        if pose is None and self._motion.imu_choice:
+        if pose is None and self._motion.imu_choice and self._listens_to_imus:
             self._warn(f"the bag has several Imus: world.imu_topic takes one of {self._motion.imu_choice}")
         return pose, known
 

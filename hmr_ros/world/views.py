@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hmr_ros.body.axes import body_rotation
+from hmr_ros.body.axes import body_rotation, moved
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.geometry.camera import distort_points, project
 from hmr_ros.geometry.rigid import Rigid
-from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.types import Camera, GravitySource, Human, WorldState
+from hmr_ros.types import Camera, GravitySource, Human
 from hmr_ros.world.gravity import PARAMETER_SIGMA, CameraPose, Gravity
-from hmr_ros.world.upright import UpEstimate
-from hmr_ros.world.whole import Poses, given_gravity, in_world
+from hmr_ros.world.whole import Poses, gravity_of, in_world
 
 # a world whose z is up <- one in which another axis is
 UPRIGHT = {
@@ -56,19 +54,12 @@ def in_one_world(views: list[SeenFrom], body: BodyModel, config: HmrConfig, up: 
         turn = Rigid(UPRIGHT[up])
         source, sigma = GravitySource.PARAMETER, PARAMETER_SIGMA
     else:
-        gravity = given_gravity(config) or _estimated(views[0].humans)
+        gravity = gravity_of(views[0].humans, config)
         turn = Rigid(gravity.R_world_camera) @ places[0].inverse
         source, sigma = gravity.source, gravity.sigma
     placed = [turn @ place for place in places]
     poses = [CameraPose(Gravity(p.rotation[2], source, sigma), p, has_floor=bool(up)) for p in placed]
     return _shared(views, poses, body, config)
-
-
-def _estimated(humans: list[Human]) -> Gravity:
-    estimate = UpEstimate()
-    for human in humans:
-        estimate.add(human)
-    return estimate.gravity()
 
 
 def _shared(views: list[SeenFrom], poses: list[CameraPose], body: BodyModel, config: HmrConfig) -> list[list[Human]]:
@@ -82,29 +73,23 @@ def _shared(views: list[SeenFrom], poses: list[CameraPose], body: BodyModel, con
     settled = dict(zip(frames, seen, strict=True))
     return [
         [
-            _from(human, settled[human.frame], by_frame[human.frame], pose, body, view.camera)
+            _from(human, settled[human.frame], by_frame[human.frame], pose, view.camera)
             for human in view.humans
         ]
         for view, pose in zip(views, poses, strict=True)
     ]  # fmt: skip
 
 
-def _from(
-    human: Human, settled: Human, there: CameraPose | None, here: CameraPose, body: BodyModel, camera: Camera
-) -> Human:
+def _from(human: Human, settled: Human, there: CameraPose | None, here: CameraPose, camera: Camera) -> Human:
     """`human` with the body, place and world of `settled`, which is in the frame of the camera `there`."""
     assert there is not None and there.place is not None and here.place is not None and settled.world is not None
-    move = here.place.inverse @ there.place
-    joints = move(settled.joints)
-    orient = axis_angle_from_matrix(move.rotation @ matrix_from_axis_angle(settled.global_orient))
-    moved = replace(
-        human, betas=settled.betas, body_pose=settled.body_pose, global_orient=orient, joints=joints,
-        transl=joints[0] - body.rest_joints(settled.betas)[0], scale=settled.scale,
-        joints_2d=distort_points(project(joints, camera.K), camera),
+    body = moved(settled, here.place.inverse @ there.place)
+    shown = replace(
+        human, betas=body.betas, body_pose=body.body_pose, global_orient=body.global_orient, joints=body.joints,
+        transl=body.transl, scale=body.scale, joints_2d=distort_points(project(body.joints, camera.K), camera),
     )  # fmt: skip
-    world, R = settled.world, here.place.rotation
-    state = WorldState(
-        R, world.root - R @ joints[0], world.root, world.velocity, world.contacts, world.source, world.gravity_sigma,
-        body_axes=R @ body_rotation(moved),
-    )  # fmt: skip
-    return replace(moved, world=state)
+    R, root = here.place.rotation, settled.world.root
+    world = replace(
+        settled.world, R_world_camera=R, t_world_camera=root - R @ body.joints[0], body_axes=R @ body_rotation(shown)
+    )
+    return replace(shown, world=world)

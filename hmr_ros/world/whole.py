@@ -79,6 +79,17 @@ def given_gravity(config: HmrConfig) -> Gravity | None:
     return gravity_of_level() if kind == "level" else None
 
 
+def gravity_of(humans: list[Human], config: HmrConfig) -> Gravity:
+    """What the configuration says of it, else what people say, everybody in one camera's frame."""
+    given = given_gravity(config)
+    if given is not None:
+        return given
+    estimate = UpEstimate()
+    for human in humans:
+        estimate.add(human)
+    return estimate.gravity()
+
+
 def in_world(
     humans: list[Human], body: BodyModel, camera: Camera, config: HmrConfig, depths: DepthSamples | None = None,
     poses: Poses | None = None,
@@ -88,12 +99,14 @@ def in_world(
     `poses`: what a recording says of it, by frame; people of frames that are not among them get no world. Without, it
     stands still.
     """
-    if poses is None and humans:
+    if not humans or config.world.gravity == "none":
+        return humans
+    if poses is None:
         warn_of_nothing_heard(config.world.gravity)
     rows = [i for i, h in enumerate(humans) if poses is None or h.frame in poses]
     views = _views([humans[i] for i in rows], config, {} if poses is None else poses)
     rows = [i for i, view in zip(rows, views, strict=True) if view is not None]
-    if not rows or config.world.gravity == "none":
+    if not rows:
         return humans
     seen = _placed([humans[i] for i in rows], [v for v in views if v is not None], body, camera, config, depths)
     answer = list(humans)
@@ -112,7 +125,7 @@ def _views(humans: list[Human], config: HmrConfig, poses: Poses) -> list[CameraP
         up = np.mean([pose.gravity.up for pose in known], axis=0)
         gravity = replace(known[0].gravity, up=up / np.linalg.norm(up))
     else:
-        gravity = given_gravity(config) or _estimated(humans)
+        gravity = gravity_of(humans, config)
     return [CameraPose(gravity)] * len(humans)
 
 
@@ -122,8 +135,8 @@ def _placed(
 ) -> list[Human]:  # fmt: skip
     """Everybody with their `world`."""
     gravity, soles, moves = views[0].gravity, Soles(body), views[0].place is not None
-    R = np.array([v.gravity.R_world_camera if v.place is None else v.place.rotation for v in views])
-    eyes = np.array([np.zeros(3) if v.place is None else v.place.translation for v in views])
+    R = np.array([v.R_world_camera for v in views])
+    eyes = np.array([v.eye for v in views])
     people = [_person(humans, rows, R, eyes, soles) for rows in tracks_of(humans)]
     measured = config.camera.height_m or (depths.height(gravity.up) if depths and not moves else None)
     if measured:
@@ -169,13 +182,6 @@ def contacts_of(walk: Walk) -> Floats:
     even = np.stack([np.interp(grid, walk.seconds, column) for column in flat.T], -1)
     found = contact_rule()(even[:, :12].reshape(-1, 4, 3), even[:, 12:])
     return np.stack([np.interp(walk.seconds, grid, found[:, k]) for k in range(4)], -1)
-
-
-def _estimated(humans: list[Human]) -> Gravity:
-    estimate = UpEstimate()
-    for human in humans:
-        estimate.add(human)
-    return estimate.gravity()
 
 
 def _person(humans: list[Human], rows: list[int], R: Floats, eyes: Floats, soles: Soles) -> _Person:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from hmr_ros.errors import InputError
+from hmr_ros.evaluate.crowd import boxes
 from hmr_ros.evaluate.protocols.sequence import (
     Sequence,
     Subject,
-    boxes_of,
     existing,
     in_camera,
     numbers,
@@ -61,7 +61,7 @@ def load(path: Path, smpl: SmplFiles | None, part: str) -> Sequence | None:
         joints = body.joints(posed.poses[:, :3], posed.poses[:, 3:], betas, posed.transl)
         world = body.joints(poses[:, :3], poses[:, 3:], betas, trans)
     images = [path.parent / "images" / f"{i:05d}.jpg" for i in range(F)]
-    subject = Subject(rows, boxes_of(flat), joints, flat, posed, joints_world=world)
+    subject = Subject(rows, boxes(flat), joints, flat, posed, joints_world=world)
     return Sequence(f"{path.parent.parent.name}_{path.parent.name}", images, _FPS, Camera(K, 0, 0), True, [subject])
 
 

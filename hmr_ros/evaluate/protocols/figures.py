@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from hmr_ros.body.model import forward_kinematics
+from hmr_ros.body.model import forward_kinematics, pose_matrices
+from hmr_ros.evaluate.crowd import boxes
 from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors, similarity
 from hmr_ros.evaluate.protocols.judge import Judge, rooted
-from hmr_ros.evaluate.protocols.sequence import Sequence, Subject, boxes_of, rotations_of
+from hmr_ros.evaluate.protocols.sequence import Sequence, Subject
 from hmr_ros.evaluate.tracking import box_overlap
 from hmr_ros.io.results import HumansTable
 from hmr_ros.types import Floats, Ints
@@ -93,13 +94,13 @@ def match(subjects: list[Subject], table: HumansTable) -> list[Ints]:
     0.3; where only a box is known, of those whose middle lies inside it, the nearest to its middle. Ids play no part.
     """
     out = [np.full(len(s.frames), -1, np.int64) for s in subjects]
-    boxes = boxes_of(table.joints_2d)
+    around = boxes(table.joints_2d)
     for frame in np.unique(np.concatenate([s.frames for s in subjects])) if subjects else []:
-        rows = np.flatnonzero((table.frame == frame) & np.isfinite(boxes).all(1))
+        rows = np.flatnonzero((table.frame == frame) & around.any(1))
         there = [(k, int(np.flatnonzero(s.frames == frame)[0])) for k, s in enumerate(subjects) if frame in s.frames]
         if not len(rows):
             continue
-        cost = np.array([_distances(subjects[k], i, table.joints_2d[rows], boxes[rows]) for k, i in there])
+        cost = np.array([_distances(subjects[k], i, table.joints_2d[rows], around[rows]) for k, i in there])
         for a, b in zip(*linear_sum_assignment(np.minimum(cost, _FAR)), strict=True):
             if cost[a, b] < _FAR:
                 k, i = there[a]
@@ -155,7 +156,8 @@ def _angles(subject: Subject, table: HumansTable, rows: Ints) -> list[float]:
     answers = np.concatenate([table.global_orient, table.body_pose], 1)[rows[there]]
     rest = np.zeros((int(there.sum()), 24, 3))
     found, true = (
-        forward_kinematics(rotations_of(poses), rest)[0][:, _TURNED] for poses in (answers, subject.posed.poses[there])
+        forward_kinematics(pose_matrices(poses[:, :3], poses[:, 3:]), rest)[0][:, _TURNED]
+        for poses in (answers, subject.posed.poses[there])
     )
     cosine = (np.einsum("njab,njab->nj", found, true) - 1) / 2
     mean: list[float] = np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean(1).tolist()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hmr_ros.body.model import BodyModel, pose_matrices
+from hmr_ros.body.model import BodyModel
 from hmr_ros.body.restricted_pickle import read_pickle
 from hmr_ros.errors import BodyModelError, InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.types import Array, Bools, Camera, Floats, Ints
+from hmr_ros.types import Array, Camera, Floats, Ints
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -105,22 +105,6 @@ def in_camera(poses: Floats, betas: Floats, trans: Floats, extrinsics: Floats, b
 def moved(points: Floats, transforms: Floats) -> Floats:
     """Points [N,J,3] after rigid transforms [N,4,4]."""
     return np.asarray(np.einsum("nab,njb->nja", transforms[:, :3, :3], points) + transforms[:, None, :3, 3])
-
-
-def boxes_of(points: Floats) -> Floats:
-    """Boxes [N,4] (x0, y0, x1, y1) around pixels [N,J,2]; NaN where all are."""
-    finite: Bools = np.asarray(np.isfinite(points).all(-1))
-    low = np.where(finite[..., None], points, np.inf).min(1)
-    high = np.where(finite[..., None], points, -np.inf).max(1)
-    empty: Bools = np.asarray(~finite.any(1))
-    boxes = np.concatenate([low, high], 1)
-    boxes[empty] = np.nan
-    return boxes
-
-
-def rotations_of(poses: Floats) -> Floats:
-    """Local rotations [N,24,3,3] of poses [N,72]."""
-    return pose_matrices(poses[:, :3], poses[:, 3:])
 
 
 def existing(folder: Path, what: str) -> Path:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from hmr_ros.errors import InputError
+from hmr_ros.evaluate.crowd import boxes
 from hmr_ros.evaluate.protocols.sequence import (
     Sequence,
     Subject,
-    boxes_of,
     existing,
     in_camera,
     moved,
@@ -79,7 +79,7 @@ def _subject(path: Path, content: dict[str, Any], k: int, K: Floats, F: int, smp
     joints = moved(world[rows], to_camera)
     flat = project(joints, K)
     posed = in_camera(poses[rows], betas, trans[rows], to_camera, smpl.body(gender) if smpl else None)
-    return Subject(rows, boxes_of(flat), joints, flat, posed)
+    return Subject(rows, boxes(flat), joints, flat, posed)
 
 
 def _as_list(path: Path, content: dict[str, Any], key: str) -> list[Any]:

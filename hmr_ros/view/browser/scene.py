@@ -81,6 +81,7 @@ class Floor:
     def __init__(self, body: BodyModel) -> None:
         self._soles = Soles(body)
         self._lowest: deque[float] = deque(maxlen=_REMEMBERED)
+        self.camera_height_m = _CAMERA_HEIGHT_M  # of the camera over the floor
 
     def observe(self, humans: list[Human], rotation: Floats) -> None:
         """Learn from people in the camera's frame; `rotation` takes it to the world's axes."""
@@ -88,8 +89,5 @@ class Floor:
         for h in known:
             row = h.global_orient[None], h.body_pose[None], h.betas[None], h.joints[:1]
             self._lowest.append(float(self._soles.lowest(*row, rotation[2])[0]))
-
-    @property
-    def camera_height_m(self) -> float:
-        """Of the camera over the floor."""
-        return -floor_under(np.array(self._lowest)) if self._lowest else _CAMERA_HEIGHT_M
+        if known:
+            self.camera_height_m = -floor_under(np.array(self._lowest))
