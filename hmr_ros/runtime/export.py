@@ -17,7 +17,7 @@ from hmr_ros.runtime.contract import Graph, MakeInputs
 from hmr_ros.runtime.model_card import KEY, ModelCard, hashes
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.simplified import simplify
-from hmr_ros.runtime.tolerances import FLOAT16, FLOAT32, allowed, differences
+from hmr_ros.runtime.tolerances import FLOAT16, FLOAT32, allowed, beyond, differences
 from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.runtime.weight_types import fold_halves, load_onnx, store_halves
 
@@ -100,13 +100,11 @@ def _errors(graph: Graph, path: Path, make_inputs: MakeInputs, precision: str) -
     for seed, count in enumerate(_BATCHES):
         given = make_inputs(graph.signature, count, seed)
         expected, found = original(given), exported(given)
-        for name, error in differences(expected, found).items():
-            limit = allowed(name, expected, precision)
-            if not error <= limit:
-                raise AssetError(
-                    f"the exported '{graph.signature.network}' ({precision}) differs from torch by {error:.1e} in"
-                    f" {name} (batch {count}, allowed {limit:.1e}); use the versions of torch and onnxruntime in"
-                    " requirements.txt, or --precision fp32"
-                )
-            worst[name] = max(worst[name], error)
+        errors = differences(expected, found)
+        if problem := beyond(errors, expected, precision):
+            raise AssetError(
+                f"the exported '{graph.signature.network}' ({precision}) differs from torch {problem} for {count}"
+                " people; use the versions of torch and onnxruntime in requirements.txt, or --precision fp32"
+            )
+        worst = {name: max(worst[name], error) for name, error in errors.items()}
     return worst

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hmr_ros.runtime.contract import Arrays, Engine, MakeInputs
 from hmr_ros.runtime.onnxruntime import CUDA, OnnxRuntimeEngine, available_providers
 from hmr_ros.runtime.timing import shortest_s
-from hmr_ros.runtime.tolerances import FLOAT32, allowed, differences
+from hmr_ros.runtime.tolerances import FLOAT32, beyond, differences
 
 _COMPARED = (1, 4, 8)  # people
 
@@ -36,11 +36,7 @@ def on_gpu(here: OnnxRuntimeEngine, make_inputs: MakeInputs) -> tuple[OnnxRuntim
 def _other(here: Engine, there: Engine, given: Arrays) -> str:
     """By how much `there` is too far from `here`; nothing if it is not."""
     expected = here(given)
-    for name, error in differences(expected, there(given)).items():
-        limit = allowed(name, expected, FLOAT32)
-        if not error <= limit:
-            return f"by {error:.1e} in {name} (allowed {limit:.1e})"
-    return ""
+    return beyond(differences(expected, there(given)), expected, FLOAT32)
 
 
 def _seconds(engine: Engine, given: Arrays) -> float:

@@ -19,7 +19,7 @@ from hmr_ros.runtime.gpu import Gpu, open_gpu, started
 from hmr_ros.runtime.model_card import ModelCard
 from hmr_ros.runtime.onnxruntime import OnnxRuntimeEngine
 from hmr_ros.runtime.tensorrt import MAX_PEOPLE, TensorRtEngine, card_file, plan_file, write_plan
-from hmr_ros.runtime.tolerances import FLOAT16, allowed, differences
+from hmr_ros.runtime.tolerances import FLOAT16, beyond, differences
 from hmr_ros.runtime.weight_types import plain
 
 if TYPE_CHECKING:
@@ -117,13 +117,12 @@ def check_plan(engine: Engine, reference: OnnxRuntimeEngine, make_inputs: MakeIn
     for seed, count in enumerate(_CHECKED_BATCHES):
         given = make_inputs(reference.signature, count, seed)
         expected = reference(given)
-        for name, error in differences(expected, engine(given)).items():
-            limit = allowed(name, expected, precision)
-            if not error <= limit:
-                cure = "build it with --precision fp32" if precision == FLOAT16 else "use engine 'auto'"
-                raise AssetError(
-                    f"the {precision} plan of '{reference.signature.network}' differs from ONNX Runtime by {error:.1e}"
-                    f" in {name} for {count} people (allowed {limit:.1e}); {cure}"
-                )
-            worst[name] = max(worst[name], error)
+        errors = differences(expected, engine(given))
+        if problem := beyond(errors, expected, precision):
+            cure = "build it with --precision fp32" if precision == FLOAT16 else "use engine 'auto'"
+            raise AssetError(
+                f"the {precision} plan of '{reference.signature.network}' differs from ONNX Runtime {problem} for"
+                f" {count} people; {cure}"
+            )
+        worst = {name: max(worst[name], error) for name, error in errors.items()}
     return worst

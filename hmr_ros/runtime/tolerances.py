@@ -34,6 +34,15 @@ def differences(expected: Arrays, found: Arrays) -> dict[str, float]:
     return {name: error if np.isfinite(error) else float("inf") for name, error in worst.items()}
 
 
+def beyond(errors: dict[str, float], expected: Arrays, precision: str) -> str:
+    """Which of the `differences` is larger than `allowed`, in words; "" where none is."""
+    for name, error in errors.items():
+        limit = allowed(name, expected, precision)
+        if not error <= limit:
+            return f"by {error:.1e} in {name} (allowed {limit:.1e})"
+    return ""
+
+
 def relative_errors(expected: Arrays, found: Arrays) -> dict[str, float]:
     """The same over the largest value of each output."""
     largest = {name: max(float(np.abs(array).max()), 1e-9) for name, array in expected.items()}
