@@ -4,11 +4,13 @@
 BlazePose's own score, the 2D error of its limb landmarks in percent of the person's longer side in the image, PA-MPJPE
 of its world landmarks, and in how many cases it has the sign of the depth of limb segments right that leave the image
 plane by more than 17 degrees. A folder of clips holds what `clips.py` and `hmr render` write, CLIP.mp4 with CLIP.npz
-beside it.
+beside it. With `--stills MOTION.npz` single images of people in those poses are rendered here, the same people before
+the same cameras in each of the looks, and both networks see each alone.
 Appearance that is as in life gives the figures that real people give; compare folders rendered from the same motion.
 """
 
 import argparse
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +19,21 @@ import numpy as np
 from reference_names import short
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, LIMB_JOINTS, SMPL_LIMBS
+from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.geometry.camera import distort_points, project
+from hmr_ros.io.model_store import landmark_models
 from hmr_ros.io.results import load_humans
 from hmr_ros.io.video import open_source
+from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.pipeline import Pipeline
-from hmr_ros.types import Bools, Camera, Floats
+from hmr_ros.synth import LOOKS
+from hmr_ros.synth.appearance import random_appearance, rendered_image
+from hmr_ros.synth.people import random_person
+from hmr_ros.synth.poses import PoseSampler, load_recorded
+from hmr_ros.types import Bools, Camera, Floats, Keypoints
 
 _PLANE_DEG = 17.0
 _FAR = 0.35  # of the person's longer side in the image; landmarks farther from the truth are somebody else's
@@ -74,7 +83,15 @@ def main() -> None:
     parser.add_argument("--seated", type=Path, help="folder with cam_1.mp4, cam_2.mp4 and reference.npz")
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="folders of rendered clips")
     parser.add_argument("--as-live", action="store_true", help="full alone, instead of full and heavy")
+    parser.add_argument("--stills", type=Path, help="motion whose poses single rendered people are in")
+    parser.add_argument("--count", type=int, default=300, help="of them")
+    parser.add_argument("--looks", nargs="+", default=list(LOOKS), choices=LOOKS)
+    parser.add_argument("--wild", action="store_true", help="wild poses, cameras and camera faults, as in training")
     args = parser.parse_args()
+    if args.stills:
+        stills(args)
+    if not (args.balance or args.seated or args.clips):
+        return
     pipeline = build_pipeline(offline(HmrConfig(refine="none"), args.as_live))
     print(f"{'':<28} {'found':>9} {'score':>6} {'2D %':>6} {'PA-MPJPE mm':>14} {'depth sign %':>13} {'segments':>9}")
     for folder, clips in groups(args):
@@ -83,6 +100,39 @@ def main() -> None:
             report(f"{folder} {clip.name}", row)
         if len(rows) > 1:
             report(f"{folder}, all", together(rows))
+
+
+def stills(args: argparse.Namespace) -> None:
+    """One line a look and network."""
+    body = load_body(None)
+    sampler = PoseSampler(load_recorded(args.stills), np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    people = [random_person(body, sampler, rng, not args.wild) for _ in range(args.count)]
+    networks = {name: Landmarker(landmark_models(name), 1) for name in ("full", "heavy")}
+    print(f"{'':<28} {'found':>9} {'score':>6} {'2D %':>6} {'PA-MPJPE mm':>14} {'depth sign %':>13} {'segments':>9}")
+    for look in args.looks:
+        rows: dict[str, list[tuple[float, float, float, Bools]]] = {name: [] for name in networks}
+        spent = 0.0
+        for index, person in enumerate(people):
+            own = np.random.default_rng([2, index])
+            start = time.process_time()
+            image = rendered_image(body, person, random_appearance(body, person, own, not args.wild, look), own)
+            spent += time.process_time() - start
+            for name, network in networks.items():
+                rows[name].append(judged(network(image, person.roi), person.joints[SMPL_LIMBS], Camera(person.K, 0, 0)))
+        for name, found in rows.items():
+            score, pixels, error, signs = zip(*found, strict=True)
+            report(f"{look}, {name}", Seen(len(people), *map(np.array, (score, pixels, error)), np.concatenate(signs)))
+        print(f"{look}: {1e3 * spent / len(people):.1f} ms of processor time an image", flush=True)
+
+
+def judged(keypoints: Keypoints, true: Floats, camera: Camera) -> tuple[float, float, float, Bools]:
+    """Score, 2D error as a share of the longer side, PA-MPJPE [mm] and signs, of a person whose limbs are `true`
+    [12,3] m."""
+    flat, limbs = projected(true, camera), keypoints.keypoints_3d[BLAZEPOSE_LIMBS]
+    off = np.linalg.norm(keypoints.keypoints_2d[BLAZEPOSE_LIMBS, :2] - flat, axis=-1).mean()
+    error = float(procrustes_errors(limbs[None], true[None]).mean())
+    return keypoints.score, float(off / np.ptp(flat, axis=0).max()), error, depth_signs(limbs, true)
 
 
 def groups(args: argparse.Namespace) -> Iterator[tuple[str, list[Clip]]]:

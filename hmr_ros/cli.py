@@ -176,6 +176,7 @@ def _render(args: argparse.Namespace) -> int:
     return render_file(
         args.motion, args.out, args.truth, camera=args.camera, size=args.size, fps=args.fps, seed=args.seed,
         max_frames=args.max_frames, vertices=args.vertices, body=args.body, depth=args.depth, place=args.place,
+        look=args.look,
         tilt=None if args.pitch is None and args.roll is None else (args.pitch or 0.0, args.roll or 0.0),
     )  # fmt: skip
 

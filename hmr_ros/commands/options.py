@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hmr_ros.config import CALIBRATE, ENGINES, RECOVER, REFINE, UNCERTAINTY
 from hmr_ros.config_groups import PERSONS
+from hmr_ros.synth import LOOKS
 
 CONVERT_FORMATS = ("bvh", "bvh-lafan1", "glb", "amass", "smplx", "holosmpl", "csv")
 # as in evaluate/protocols/table.py, which --help need not load
@@ -108,6 +109,12 @@ def render_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--max-frames", type=int)
     p.add_argument("--vertices", action="store_true", help="put the vertices into the truth as well (large)")
+    p.add_argument(
+        "--look",
+        choices=LOOKS,
+        default="painted",
+        help="of the people; painted: bare and flat, lifelike: dressed",
+    )
     p.add_argument("--body", help="SMPL file to render instead of the open body")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmr_ros.config import LANDMARK_NETWORKS
+from hmr_ros.synth import LOOKS
 
 if TYPE_CHECKING:
     from hmr_ros.train.data.batches import Mix
@@ -160,6 +161,7 @@ def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
+    p.add_argument("--look", choices=LOOKS, default=LOOKS[0], help="of the people; painted: bare and flat, as formerly")
 
 
 def _schedule_options(p: argparse.ArgumentParser, steps: int, batch: int) -> None:
@@ -179,7 +181,7 @@ def _pairs(args: argparse.Namespace) -> int:
 
     return make_pairs(
         args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain,
-        frames=args.frames, networks=args.networks, body=None,
+        frames=args.frames, networks=args.networks, body=None, look=args.look,
     )  # fmt: skip
 
 
@@ -187,8 +189,9 @@ def _crops(args: argparse.Namespace) -> int:
     from hmr_ros.train.data.crops import make_crops
 
     return make_crops(
-        args.motion, args.out, count=args.count, side=args.side, seed=args.seed, workers=args.workers, plain=args.plain
-    )
+        args.motion, args.out, count=args.count, side=args.side, seed=args.seed, workers=args.workers, plain=args.plain,
+        look=args.look,
+    )  # fmt: skip
 
 
 def _mix(args: argparse.Namespace) -> Mix:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
 
 from hmr_ros.body.model import BodyModel
+from hmr_ros.synth import LOOKS
+from hmr_ros.synth.fabric import Fabric, random_fabric
+from hmr_ros.synth.light import Lamps, darken_floor, random_lamps
+from hmr_ros.synth.outfit import Outfit, random_outfit
 from hmr_ros.synth.people import Person
+from hmr_ros.synth.places import place
 from hmr_ros.synth.scene import background, clothes
+from hmr_ros.synth.shading import draw_dressed, dressed
+from hmr_ros.synth.wardrobe import wardrobe_of
 from hmr_ros.types import Floats, Image
 from hmr_ros.view.raster import draw_mesh
 
@@ -25,6 +33,26 @@ class Occluder:
     angle_deg: float
     round: bool
     color: tuple[float, float, float]
+    fabric: Fabric | None = None  # in place of the one colour
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The body's own surface in colours, one a face, under one lamp: the former look."""
+
+    colors: Floats  # [F,3] BGR
+    light: Floats | None  # [3]
+    thickness_m: float  # of the clothes
+    folds: Floats  # [V] about 1
+
+
+@dataclass(frozen=True)
+class Worn:
+    """Clothes, hair and face, and the light of the place."""
+
+    outfit: Outfit
+    lamps: Lamps
+    floor_shadow: float  # 0..1
 
 
 @dataclass(frozen=True)
@@ -32,52 +60,92 @@ class Appearance:
     """Everything about an image that does not move with the person."""
 
     backdrop: Image  # [h,w,3]
-    colors: Floats  # [F,3] BGR
-    light: Floats | None  # [3]
-    thickness_m: float  # of the clothes
-    folds: Floats  # [V] about 1
+    figure: Painted | Worn
     occluders: list[Occluder]
     blur_px: float
+    smear_px: Floats  # [2] how far the camera or the person moved while the shutter was open
     contrast: float
     brightness: float
     noise: float
     jpeg_quality: int | None
 
 
-def random_appearance(body: BodyModel, person: Person, rng: np.random.Generator, plain: bool) -> Appearance:
+def random_appearance(
+    body: BodyModel, person: Person, rng: np.random.Generator, plain: bool, look: str = LOOKS[0]
+) -> Appearance:
     """Clothes, light, background, occluders and camera faults for the window of `person`; `plain` = a room, a decent
-    camera and nothing in the way, as `hmr render` draws it."""
+    camera and nothing in the way, as `hmr render` draws it. `look` is one of `LOOKS`."""
+    if look == "painted":
+        return _painted(body, person, rng, plain)
+    outfit = random_outfit(wardrobe_of(body), rng)
+    lamps = random_lamps(person.up, rng)
+    floor = float((person.vertices @ person.up).min())
+    appearance = Appearance(
+        backdrop=place(*person.size, person.K, person.up, floor, float(person.vertices[:, 2].max()), rng),
+        figure=Worn(outfit, lamps, rng.uniform(0.3, 0.9)),
+        occluders=[], blur_px=0.0, smear_px=np.zeros(2), contrast=rng.uniform(0.9, 1.05),
+        brightness=rng.uniform(-10, 10),
+        noise=rng.uniform(0, 4), jpeg_quality=90,
+    )  # fmt: skip
+    if plain and rng.random() < _AS_RENDERED:
+        return appearance
+    appearance = replace(appearance, **_faults(person, rng))
+    smear = rng.normal(0, 2.0, 2) if rng.random() < 0.2 else np.zeros(2)
+    woven = [replace(o, fabric=random_fabric(np.array(o.color), rng, 0.4)) for o in appearance.occluders]
+    return replace(appearance, smear_px=smear, occluders=woven)
+
+
+def _painted(body: BodyModel, person: Person, rng: np.random.Generator, plain: bool) -> Appearance:
     width, height = person.size
     if plain and rng.random() < _AS_RENDERED:
         return Appearance(
             backdrop=background(width, height, int(rng.integers(1 << 31))),
-            colors=clothes(body, int(rng.integers(1 << 31))),
-            light=np.array([rng.normal(0, 0.5), -1.0, -1.0]) if rng.random() < 0.7 else None,
-            thickness_m=0.0, folds=np.ones(len(body.v_template)), occluders=[], blur_px=0.0,
-            contrast=rng.uniform(0.9, 1.05), brightness=rng.uniform(-10, 10), noise=rng.uniform(0, 4),
-            jpeg_quality=90,
+            figure=Painted(
+                clothes(body, int(rng.integers(1 << 31))),
+                np.array([rng.normal(0, 0.5), -1.0, -1.0]) if rng.random() < 0.7 else None,
+                0.0, np.ones(len(body.v_template)),
+            ),
+            occluders=[], blur_px=0.0, smear_px=np.zeros(2), contrast=rng.uniform(0.9, 1.05),
+        brightness=rng.uniform(-10, 10),
+            noise=rng.uniform(0, 4), jpeg_quality=90,
         )  # fmt: skip
     lamp = np.array([rng.normal(), rng.normal() - 0.7, -abs(rng.normal()) - 0.2])
     return Appearance(
         backdrop=_backdrop(width, height, rng),
-        colors=_costume(body, rng),
-        light=None if rng.random() < 0.2 else lamp,
-        thickness_m=rng.uniform(0.0, 0.03) if rng.random() < 0.6 else 0.0,
-        folds=1 + 0.5 * np.sin(body.v_template @ rng.normal(0, 20, 3) + rng.uniform(0, 6)),
-        occluders=[_occluder(person, rng) for _ in range(int(rng.integers(1, 3)))] if rng.random() < 0.3 else [],
-        blur_px=rng.uniform(0.4, 1.8) if rng.random() < 0.4 else 0.0,
-        contrast=rng.uniform(0.6, 1.2),
-        brightness=rng.uniform(-40, 40),
-        noise=rng.uniform(0, 10),
-        jpeg_quality=int(rng.integers(20, 80)) if rng.random() < 0.3 else None,
-    )
+        figure=Painted(
+            _costume(body, rng), None if rng.random() < 0.2 else lamp,
+            rng.uniform(0.0, 0.03) if rng.random() < 0.6 else 0.0,
+            1 + 0.5 * np.sin(body.v_template @ rng.normal(0, 20, 3) + rng.uniform(0, 6)),
+        ),
+        **_faults(person, rng),
+    )  # fmt: skip
+
+
+def _faults(person: Person, rng: np.random.Generator) -> dict[str, Any]:
+    """What is in the way, and what a poor camera does."""
+    return {
+        "occluders": [_occluder(person, rng) for _ in range(int(rng.integers(1, 3)))] if rng.random() < 0.3 else [],
+        "blur_px": rng.uniform(0.4, 1.8) if rng.random() < 0.4 else 0.0,
+        "smear_px": np.zeros(2),
+        "contrast": rng.uniform(0.6, 1.2),
+        "brightness": rng.uniform(-40, 40),
+        "noise": rng.uniform(0, 10),
+        "jpeg_quality": int(rng.integers(20, 80)) if rng.random() < 0.3 else None,
+    }
 
 
 def rendered_image(body: BodyModel, person: Person, appearance: Appearance, rng: np.random.Generator) -> Image:
     """The window [h,w,3] BGR; `rng` is the sensor's noise."""
     image = appearance.backdrop.copy()
-    vertices = _clothed(body, person.vertices, appearance)
-    draw_mesh(image, vertices, body.faces, person.K, appearance.colors, light=appearance.light)
+    figure = appearance.figure
+    if isinstance(figure, Painted):
+        vertices = _clothed(body, person.vertices, figure)
+        draw_mesh(image, vertices, body.faces, person.K, figure.colors, light=figure.light)
+    else:
+        worn = dressed(figure.outfit, person.vertices, person.pose, person.betas, person.transl)
+        faces = figure.outfit.wardrobe.caster_faces
+        darken_floor(image, worn.caster, faces, person.K, figure.lamps, figure.floor_shadow)
+        draw_dressed(image, [worn], person.K, figure.lamps)
     for occluder in appearance.occluders:
         _occlude(image, occluder)
     return _degrade(image, appearance, rng)
@@ -108,7 +176,7 @@ def _costume(body: BodyModel, rng: np.random.Generator) -> Floats:
     return np.clip(colors * rng.uniform(0.5, 1.3), 0, 255)
 
 
-def _clothed(body: BodyModel, vertices: Floats, appearance: Appearance) -> Floats:
+def _clothed(body: BodyModel, vertices: Floats, appearance: Painted) -> Floats:
     """Vertices pushed outwards on trunk, thighs and upper arms, as loose clothes do."""
     if appearance.thickness_m == 0.0:
         return vertices
@@ -135,19 +203,30 @@ def _occluder(person: Person, rng: np.random.Generator) -> Occluder:
 
 def _occlude(image: Image, occluder: Occluder) -> None:
     center, half = occluder.center, occluder.half
+    mask = np.zeros(image.shape[:2], np.uint8)
     if occluder.round:
         axes = (int(half[0]) + 1, int(half[1]) + 1)
         at = (int(center[0]), int(center[1]))
-        cv2.ellipse(image, at, axes, occluder.angle_deg, 0, 360, occluder.color, -1)
+        cv2.ellipse(mask, at, axes, occluder.angle_deg, 0, 360, (255.0,), -1)
     else:
         low, high = center - half, center + half
-        cv2.rectangle(image, (int(low[0]), int(low[1])), (int(high[0]), int(high[1])), occluder.color, -1)
+        cv2.rectangle(mask, (int(low[0]), int(low[1])), (int(high[0]), int(high[1])), (255.0,), -1)
+    if occluder.fabric is None:
+        image[mask > 0] = np.asarray(occluder.color, np.uint8)
+        return
+    rows, columns = np.nonzero(mask)
+    px_per_m = 2 * float(half.max())  # it is about a metre large
+    colors = occluder.fabric.at((np.stack([columns, rows], 1) / px_per_m).astype(np.float32), px_per_m)
+    light = 1.1 - 0.4 * (columns - columns.min()) / max(np.ptp(columns), 1) if len(columns) else np.ones(0)
+    image[rows, columns] = np.clip(colors * light[:, None], 0, 255).astype(np.uint8)
 
 
 def _degrade(image: Image, appearance: Appearance, rng: np.random.Generator) -> Image:
     """Blur, noise, exposure and compression of a real camera."""
     if appearance.blur_px:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), appearance.blur_px))
+    if np.linalg.norm(appearance.smear_px) > 0.5:
+        image = _smeared(image, appearance.smear_px)
     out = image.astype(np.float32) * np.float32(appearance.contrast)
     out += np.float32(appearance.brightness + 128 * (1 - appearance.contrast))
     out += np.float32(appearance.noise) * rng.standard_normal(image.shape, np.float32)
@@ -156,3 +235,12 @@ def _degrade(image: Image, appearance: Appearance, rng: np.random.Generator) -> 
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, appearance.jpeg_quality])[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return image
+
+
+def _smeared(image: Image, way: Floats) -> Image:
+    """The image moved by up to `way` [2] px, half of it to either side, while it was taken."""
+    half = int(np.ceil(np.abs(way).max() / 2)) + 1
+    kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    ends = [(round(16 * (half + s * way[0] / 2)), round(16 * (half + s * way[1] / 2))) for s in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], (1.0,), 1, cv2.LINE_AA, 4)
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE))

@@ -32,6 +32,7 @@ class Person:
     K: Floats  # [3,3] of the window
     size: tuple[int, int]  # width, height [px] of the window
     roi: Roi  # in pixels of the window
+    up: Floats  # [3] unit, away from the floor, camera axes
 
 
 def random_person(body: BodyModel, sampler: PoseSampler, rng: np.random.Generator, plain: bool) -> Person:
@@ -61,7 +62,7 @@ def _people(body: BodyModel, poses: Floats, trans: Floats, rng: np.random.Genera
     poses = poses.copy()
     poses[:, 0] = axis_angle_from_matrix(R @ matrix_from_axis_angle(poses[:, 0]))
     walk = (trans - trans[len(trans) // 2]) @ R.T
-    return _place(body, poses, betas, walk, rng, plain)
+    return _place(body, poses, betas, walk, R[:, 1], rng, plain)
 
 
 def view_rotation(rng: np.random.Generator, plain: bool) -> Floats:
@@ -87,7 +88,7 @@ def _any_rotation(rng: np.random.Generator) -> Floats:
 
 
 def _place(
-    body: BodyModel, poses: Floats, betas: Floats, walk: Floats, rng: np.random.Generator, plain: bool
+    body: BodyModel, poses: Floats, betas: Floats, walk: Floats, up: Floats, rng: np.random.Generator, plain: bool
 ) -> list[Person]:
     """Put the person before a camera, so that the middle frame [walk = 0] has a random size and place."""
     transl = walk - body.rest_joints(betas)[0]
@@ -109,7 +110,7 @@ def _place(
         return []
     K = np.array([[focal, 0, W / 2], [0, focal, H / 2], [0, 0, 1]])
     people = [
-        Person(p.reshape(72), betas, t, v, joints, K, (0, 0), _roi(v, joints, K, rng))
+        Person(p.reshape(72), betas, t, v, joints, K, (0, 0), _roi(v, joints, K, rng), up)
         for p, t, v in zip(poses, transl, vertices, strict=True)
         for joints in [body.joints(p[0], p[1:].reshape(-1), betas, t)]
     ]

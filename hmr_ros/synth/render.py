@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,12 @@ from hmr_ros.io.results import Motion, load_motion, made_folder, save_arrays
 from hmr_ros.io.video import VideoWriter
 from hmr_ros.synth.crowd import arranged, seen_of
 from hmr_ros.synth.depth import DepthFolder, floor_height, true_depth
+from hmr_ros.synth.light import darken_floor, random_lamps
+from hmr_ros.synth.outfit import random_outfit
+from hmr_ros.synth.places import place
 from hmr_ros.synth.scene import View, background, clothes, faces_of
+from hmr_ros.synth.shading import draw_dressed, dressed
+from hmr_ros.synth.wardrobe import wardrobe_of
 from hmr_ros.types import Bools, Camera, Floats, Image
 from hmr_ros.view.raster import draw_mesh
 from hmr_ros.world.contact import true_contacts, true_ground
@@ -29,6 +34,7 @@ from hmr_ros.world.gravity import world_rotation
 
 _LIGHT = np.array([-0.5, -0.6, -0.7])  # from the upper left behind the camera
 
+_ROOM_TO_MOVE_M = 1.0
 _FLOOR_PERCENTILE = 10.0  # of the ground's heights under a person is the floor of the scene
 _STEEPEST_DEG = 80.0  # pitch of a camera
 
@@ -61,19 +67,58 @@ def render_motion(motion: Motion, body: BodyModel, view: View, seed: int = 0) ->
 
 
 def render_motions(
-    motions: list[Motion], body: BodyModel, view: View, seed: int = 0
+    motions: list[Motion], body: BodyModel, view: View, seed: int = 0, look: str = "painted"
 ) -> Iterator[tuple[Image, list[Truth]]]:
-    """Images [H,W,3] of people in `motions`, all equally long, with the truth of each; the nearer hide the farther."""
+    """Images [H,W,3] of people in `motions`, all equally long, with the truth of each; the nearer hide the farther.
+
+    `look` is one of `LOOKS`.
+    """
     camera = view.camera
-    room = background(camera.width, camera.height, seed)
-    colors = np.concatenate([clothes(body, seed + k) for k in range(len(motions))])
-    faces = faces_of(body, len(motions))
+    paint: Callable[[list[Placed]], Image] | None = None
     for at in range(len(motions[0].poses)):
         placed = [placed_in(view, body, m.poses[at], m.trans[at], m.betas) for m in motions]
         joints, vertices = [p.joints for p in placed], [p.vertices for p in placed]
         seen = seen_of(joints, vertices, body.faces, camera)
-        image = draw_mesh(room.copy(), np.concatenate(vertices), faces, camera.K, colors, light=_LIGHT)
-        yield image, [Truth(**vars(p), visible=v, visible_share=s) for p, (v, s) in zip(placed, seen, strict=True)]
+        if paint is None:
+            paint = (_dressed_scene if look == "lifelike" else _painted_scene)(placed, body, view, seed)
+        yield (
+            paint(placed),
+            [Truth(**vars(p), visible=v, visible_share=s) for p, (v, s) in zip(placed, seen, strict=True)],
+        )
+
+
+def _painted_scene(people: list[Placed], body: BodyModel, view: View, seed: int) -> Callable[[list[Placed]], Image]:
+    """Paints bare surfaces in flat colours before a flat room."""
+    camera = view.camera
+    room = background(camera.width, camera.height, seed)
+    colors = np.concatenate([clothes(body, seed + k) for k in range(len(people))])
+    faces = faces_of(body, len(people))
+    return lambda placed: draw_mesh(
+        room.copy(), np.concatenate([p.vertices for p in placed]), faces, camera.K, colors, light=_LIGHT
+    )
+
+
+def _dressed_scene(people: list[Placed], body: BodyModel, view: View, seed: int) -> Callable[[list[Placed]], Image]:
+    """Paints dressed people in a place whose floor is where they stand in the first image."""
+    camera, up = view.camera, view.R_camera_world[:, 1]
+    rng = np.random.default_rng([seed, 1])
+    outfits = [random_outfit(wardrobe_of(body), np.random.default_rng([seed, 2, k])) for k in range(len(people))]
+    lamps, darkness = random_lamps(up, rng), rng.uniform(0.3, 0.9)
+    vertices = np.concatenate([p.vertices for p in people])
+    floor, far = float((vertices @ up).min()), float(vertices[:, 2].max())
+    backdrop = place(camera.width, camera.height, camera.K, up, floor, far + _ROOM_TO_MOVE_M, rng)
+
+    def paint(placed: list[Placed]) -> Image:
+        image = backdrop.copy()
+        worn = [
+            dressed(outfit, p.vertices, np.concatenate([p.global_orient, p.body_pose]), p.betas, p.transl)
+            for outfit, p in zip(outfits, placed, strict=True)
+        ]
+        for person in worn:
+            darken_floor(image, person.caster, person.outfit.wardrobe.caster_faces, camera.K, lamps, darkness)
+        return draw_dressed(image, worn, camera.K, lamps)
+
+    return paint
 
 
 def placed_in(view: View, body: BodyModel, pose: Floats, trans: Floats, betas: Floats) -> Placed:
@@ -130,7 +175,7 @@ def world_arrays(arrays: dict[str, Any], view: View, body: BodyModel, fps: float
 def render_file(
     motion_paths: list[Path], out: Path, truth_path: Path | None, *, camera: str | None, size: str, fps: float | None,
     seed: int, max_frames: int | None, vertices: bool, body: str | None, depth: Path | None = None, place: str = "own",
-    tilt: tuple[float, float] | None = None,
+    tilt: tuple[float, float] | None = None, look: str = "painted",
 ) -> int:  # fmt: skip
     """`hmr render`: motion files to a video, its truth, and folders of true and noisy depth; `tilt` is the camera's
     pitch and roll in degrees, None: from a random height about the chest's, towards the middle of the motion."""
@@ -158,7 +203,10 @@ def render_file(
     try:
         with VideoWriter(out, rate) as video:
             for image, people in tqdm(
-                render_motions(motions, model, view, seed), total=len(motions[0].poses), unit="frame", desc="render"
+                render_motions(motions, model, view, seed, look),
+                total=len(motions[0].poses),
+                unit="frame",
+                desc="render",
             ):
                 video.write(image)
                 if depths is not None:

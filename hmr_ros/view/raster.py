@@ -64,6 +64,55 @@ def mesh_depth(vertices: Floats, faces: Ints, K: Floats, width: int, height: int
         return np.where(nearest > 0, 1 / nearest, np.nan).reshape(height, width)
 
 
+def fragments(points: Floats, near: Floats, faces: Ints, width: int, height: int) -> tuple[Ints, Ints, Floats, Floats]:
+    """What is nearest at each pixel's centre: indices [M] into the flat image, faces [M], weights [M,3] of the faces'
+    corners in the image, and `near` [M] there; float32.
+
+    `points` [V,2] px, float32; `near` [V] > 0 is linear in the image and larger for what is nearer: 1/z of a pinhole
+    camera. `faces` [F,3] are drawn whichever way they look.
+    """
+    i, j, k = faces.T
+    x, y = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
+    ax, bx, cx, ay, by, cy = x[i], x[j], x[k], y[i], y[j], y[k]
+    left, wide = _span(ax, bx, cx, width)
+    top, tall = _span(ay, by, cy, height)
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    kept = np.flatnonzero((wide > 0) & (tall > 0) & (np.abs(area) > 1e-6))
+    left, wide, top, area = left[kept], wide[kept], top[kept], area[kept]
+    # the weights of two corners, and so `near`, are planes over the image; here at a face's first pixel
+    b_x, b_y, c_x, c_y = (cy - ay)[kept] / area, (ax - cx)[kept] / area, (ay - by)[kept] / area, (bx - ax)[kept] / area
+    to_x, to_y = left.astype(np.float32) - ax[kept], top.astype(np.float32) - ay[kept]
+    b_0, c_0 = b_x * to_x + b_y * to_y, c_x * to_x + c_y * to_y
+    counts = wide * tall[kept]
+    row = np.repeat(np.arange(len(kept), dtype=np.int32), counts)
+    start = (np.cumsum(counts) - counts).astype(np.int32)
+    place = np.arange(len(row), dtype=np.int32) - start[row]
+    down, across = np.divmod(place, wide[row])
+    dx, dy = across.astype(np.float32), down.astype(np.float32)
+    wb = b_0[row] + b_x[row] * dx + b_y[row] * dy
+    wc = c_0[row] + c_x[row] * dx + c_y[row] * dy
+    inside = np.flatnonzero((wb > -1e-4) & (wc > -1e-4) & (wb + wc < 1 + 1e-4))
+    row, wb, wc = row[inside], wb[inside], wc[inside]
+    pixel = (top[row] + down[inside]) * np.int64(width) + left[row] + across[inside]
+    near = near.astype(np.float32)
+    na, nb, nc = near[i[kept]], near[j[kept]], near[k[kept]]
+    total = na[row] + wb * (nb - na)[row] + wc * (nc - na)[row]
+    # positive floats are ordered as their bits are; the bits below say who it was
+    key = total.view(np.int32).astype(np.int64) << 32 | np.arange(len(row))
+    nearest = np.zeros(width * height, np.int64)
+    np.maximum.at(nearest, pixel, key)
+    filled = np.flatnonzero(nearest)
+    won = nearest[filled] & 0xFFFFFFFF
+    return filled, kept[row[won]], np.stack([1 - wb[won] - wc[won], wb[won], wc[won]], 1), total[won]
+
+
+def _span(a: Floats, b: Floats, c: Floats, size: int) -> tuple[Ints, Ints]:
+    """First pixel and number of pixels of each triangle along one side of the image."""
+    low = np.ceil(np.maximum(np.minimum(np.minimum(a, b), c), 0)).astype(np.int32)
+    high = np.floor(np.minimum(np.maximum(np.maximum(a, b), c), size - 1)).astype(np.int32)
+    return low, np.maximum(high - low + 1, 0)
+
+
 def _barycentric(corners: Floats, points: Floats) -> Floats:
     """Weights [N,3] of corners [N,3,2] px at points [N,2] px."""
     a, b, p = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]

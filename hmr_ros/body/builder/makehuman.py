@@ -67,6 +67,7 @@ class MakeHuman:
 
     vertices: Floats  # [N,3] m, base mesh with its helper geometry
     quads: Ints  # [Q,4], the body's faces only
+    quads_of: Mapping[str, list[list[int]]]  # faces of every named group
     groups: Mapping[str, Ints]  # vertex ids of every named group
     bones: Mapping[str, Any]  # rig: parent and place of the head of every bone
     bone_weights: Mapping[str, list[list[float]]]  # bone -> [vertex, weight] pairs
@@ -96,6 +97,7 @@ def _read(wheel: zipfile.ZipFile) -> MakeHuman:
     return MakeHuman(
         vertices=vertices,
         quads=np.array(faces["body"]),
+        quads_of=faces,
         groups={name: np.unique(np.concatenate(list(map(np.array, quads)))) for name, quads in faces.items() if quads},
         bones=rig.get("bones", rig),
         bone_weights=weights,

@@ -21,6 +21,7 @@ from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.geometry.camera import project
 from hmr_ros.geometry.crops import crop_matrix, smooth_crop, transform_points
 from hmr_ros.io.results import load_arrays, save_arrays
+from hmr_ros.synth import LOOKS
 from hmr_ros.synth.appearance import random_appearance, rendered_image
 from hmr_ros.synth.people import Person, random_person
 from hmr_ros.synth.poses import PoseSampler, load_recorded
@@ -47,14 +48,16 @@ class CropSet:
         return len(self.jpeg)
 
 
-def make_crops(motion: Path, out: Path, *, count: int, side: int, seed: int, workers: int, plain: bool) -> int:
+def make_crops(
+    motion: Path, out: Path, *, count: int, side: int, seed: int, workers: int, plain: bool, look: str = LOOKS[0]
+) -> int:
     """`hmr train crops`: render `count` people as `side` x `side` images; finished files are kept."""
     if count < 1 or workers < 1:
         raise ConfigError("--count and --workers must be 1 or more")
     if not 64 <= side <= 1024:
         raise ConfigError(f"--side {side} is out of range (64 to 1024)")
     load_recorded(motion)  # fail here, not in a worker
-    make_shards(out, "crops", count, workers, _shard, motion, side, seed, plain)
+    make_shards(out, "crops", count, workers, _shard, motion, side, seed, plain, look)
     return 0
 
 
@@ -89,7 +92,7 @@ def decoded(jpeg: Ints) -> Image:
     return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _shard(path: Path, index: int, count: int, motion: Path, side: int, seed: int, plain: bool) -> None:
+def _shard(path: Path, index: int, count: int, motion: Path, side: int, seed: int, plain: bool, look: str) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cv2.setNumThreads(1)  # the workers are the threads
     body = load_body(None)
@@ -99,7 +102,7 @@ def _shard(path: Path, index: int, count: int, motion: Path, side: int, seed: in
     coded, points = [], []
     for _ in range(count):
         person = random_person(body, sampler, rng, plain)
-        image = rendered_image(body, person, random_appearance(body, person, rng, plain), rng)
+        image = rendered_image(body, person, random_appearance(body, person, rng, plain, look), rng)
         crop, uv = person_crop(image, person, mesh, side)
         coded.append(np.asarray(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]).reshape(-1))
         points.append(uv)

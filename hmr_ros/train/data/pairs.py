@@ -16,6 +16,7 @@ from hmr_ros.io.model_store import landmark_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.sides import SideMemory
+from hmr_ros.synth import LOOKS
 from hmr_ros.synth.appearance import random_appearance, rendered_image
 from hmr_ros.synth.people import Person, random_motion, random_person
 from hmr_ros.synth.poses import PoseSampler, load_recorded
@@ -46,7 +47,7 @@ class PairSet:
 
 def make_pairs(
     motion: Path, out: Path, *, count: int, seed: int, workers: int, plain: bool, frames: int, networks: Sequence[str],
-    body: str | None,
+    body: str | None, look: str = LOOKS[0],
 ) -> int:  # fmt: skip
     """`hmr train pairs`: render `count` images and run each of the landmark networks on them, for one pair each;
     finished files are kept.
@@ -58,7 +59,7 @@ def make_pairs(
     load_recorded(motion)  # fail here, not in a worker
     for network in networks:
         landmark_models(network)
-    make_shards(out, "pairs", count, workers, _shard, motion, seed, plain, frames, tuple(networks), body)
+    make_shards(out, "pairs", count, workers, _shard, motion, seed, plain, frames, tuple(networks), body, look)
     return 0
 
 
@@ -85,7 +86,7 @@ def taken(pairs: PairSet, rows: Ints) -> PairSet:
 
 def _shard(
     path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, networks: tuple[str, ...],
-    body_file: str | None,
+    body_file: str | None, look: str,
 ) -> None:  # fmt: skip
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     body = load_body(body_file)
@@ -99,7 +100,7 @@ def _shard(
             people, seconds = random_motion(body, sampler, rng, plain, frames)
         else:
             people, seconds = [random_person(body, sampler, rng, plain)], 0.0
-        appearance = random_appearance(body, people[0], rng, plain)
+        appearance = random_appearance(body, people[0], rng, plain, look)
         people = people[: count - made]
         images = [rendered_image(body, person, appearance, rng) for person in people]
         for landmarker in landmarkers:
