@@ -5,16 +5,19 @@ BlazePose's own score, the 2D error of its limb landmarks in percent of the pers
 of its world landmarks, and in how many cases it has the sign of the depth of limb segments right that leave the image
 plane by more than 17 degrees. A folder of clips holds what `clips.py` and `hmr render` write, CLIP.mp4 with CLIP.npz
 beside it. With `--stills MOTION.npz` single images of people in those poses are rendered here, the same people before
-the same cameras in each of the looks, and both networks see each alone.
+the same cameras in each of the looks, and both networks see each alone. `--twins RESULTS`, what `hmr multiview` wrote of
+the balance clip, renders the real man's pose before the real camera: how far are both networks off on the real image and
+on its rendered twins, and how far are their answers from that on the real image?
 Appearance that is as in life gives the figures that real people give; compare folders rendered from the same motion.
 """
 
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from reference_names import short
 
@@ -31,12 +34,13 @@ from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.synth import LOOKS
 from hmr_ros.synth.appearance import random_appearance, rendered_image
-from hmr_ros.synth.people import random_person
+from hmr_ros.synth.people import Person, person_roi, random_person
 from hmr_ros.synth.poses import PoseSampler, load_recorded
-from hmr_ros.types import Bools, Camera, Floats, Keypoints
+from hmr_ros.types import Bools, Camera, Floats, Image, Keypoints
 
 _PLANE_DEG = 17.0
 _FAR = 0.35  # of the person's longer side in the image; landmarks farther from the truth are somebody else's
+_TWIN = 0.35  # size of the images of which there are twins
 _LEAST = 5  # known limb joints of a frame
 
 
@@ -86,11 +90,15 @@ def main() -> None:
     parser.add_argument("--stills", type=Path, help="motion whose poses single rendered people are in")
     parser.add_argument("--count", type=int, default=300, help="of them")
     parser.add_argument("--looks", nargs="+", default=list(LOOKS), choices=LOOKS)
+    parser.add_argument("--twins", type=Path, help="results of hmr multiview on the clip in --balance")
+    parser.add_argument("--every", type=int, default=5, help="frames from one twin to the next")
     parser.add_argument("--wild", action="store_true", help="wild poses, cameras and camera faults, as in training")
     args = parser.parse_args()
     if args.stills:
         stills(args)
-    if not (args.balance or args.seated or args.clips):
+    if args.twins:
+        twins(args)
+    if args.stills or args.twins:
         return
     pipeline = build_pipeline(offline(HmrConfig(refine="none"), args.as_live))
     print(f"{'':<28} {'found':>9} {'score':>6} {'2D %':>6} {'PA-MPJPE mm':>14} {'depth sign %':>13} {'segments':>9}")
@@ -124,6 +132,56 @@ def stills(args: argparse.Namespace) -> None:
             score, pixels, error, signs = zip(*found, strict=True)
             report(f"{look}, {name}", Seen(len(people), *map(np.array, (score, pixels, error)), np.concatenate(signs)))
         print(f"{look}: {1e3 * spent / len(people):.1f} ms of processor time an image", flush=True)
+
+
+def twins(args: argparse.Namespace) -> None:
+    """Two lines a look and network: errors, and the distance to the answer on the real image."""
+    body = load_body(None)
+    networks = {name: Landmarker(landmark_models(name), 1) for name in ("full", "heavy")}
+    rows: dict[tuple[str, str], list[tuple[float, float, float, Bools]]] = {}
+    apart: dict[tuple[str, str], list[float]] = {}
+    for index, (person, real) in enumerate(real_people(args.balance, args.twins, args.every)):
+        images = {"real": real}
+        for look in args.looks:
+            own = np.random.default_rng([2, index])
+            appearance = replace(random_appearance(body, person, own, True, look), occluders=[], blur_px=0.0)
+            images[look] = rendered_image(body, person, appearance, own)
+        for name, network in networks.items():
+            answers = {look: network(image, person.roi) for look, image in images.items()}
+            for look, keypoints in answers.items():
+                own_row = judged(keypoints, person.joints[SMPL_LIMBS], Camera(person.K, 0, 0))
+                rows.setdefault((look, name), []).append(own_row)
+                pair = [a.keypoints_3d[BLAZEPOSE_LIMBS][None] for a in (keypoints, answers["real"])]
+                apart.setdefault((look, name), []).append(float(procrustes_errors(*pair).mean()))
+    for (look, name), found in rows.items():
+        score, pixels, error, signs = zip(*found, strict=True)
+        report(f"{look}, {name}", Seen(len(found), *map(np.array, (score, pixels, error)), np.concatenate(signs)))
+        far = np.array(apart[look, name])
+        print(f"{'':>4}apart from the answer on the real image: {far.mean():.1f} / {np.median(far):.1f} mm", flush=True)
+
+
+def real_people(balance: Path, results: Path, every: int) -> Iterator[tuple[Person, Image]]:
+    """The man of the balance clip as two calibrated views see him, and the images, smaller."""
+    body, turns = load_body(None), np.load(balance / "reference.npz")["R"]
+    for v, clip in enumerate(real_views(balance, "cam0{}.mp4", ())):
+        humans = load_humans(results / clip.video.stem / "humans.npz")
+        K = clip.camera.K * np.array([[_TWIN], [_TWIN], [1.0]])
+        images = {f.index: f.image for f in open_source(str(clip.video), clip.camera) if f.index % every == v}
+        for row, frame in enumerate(humans.frame):
+            if int(frame) not in images:
+                continue
+            small = cv2.resize(images[int(frame)], None, fx=_TWIN, fy=_TWIN, interpolation=cv2.INTER_AREA)
+            given = (
+                humans.global_orient[row],
+                humans.body_pose[row].reshape(-1),
+                humans.betas[row],
+                humans.transl[row],
+            )
+            vertices, joints = body.vertices(*given), body.joints(*given)
+            roi = person_roi(vertices, joints, K, np.random.default_rng(int(frame)))
+            pose = np.concatenate(given[:2])
+            size = (small.shape[1], small.shape[0])
+            yield Person(pose, given[2], given[3], vertices, joints, K, size, roi, turns[v][:, 2]), small
 
 
 def judged(keypoints: Keypoints, true: Floats, camera: Camera) -> tuple[float, float, float, Bools]:

@@ -1,4 +1,4 @@
-"""Painted faces: eyes, brows, nose, mouth and beard as a picture in the plane of the face of the open body at rest."""
+"""Painted faces: eyes, brows, nose, mouth and beard as an image in the plane of the face of the open body at rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from hmr_ros.types import Floats, Image, Ints
 
-# the picture's place on the resting face, m: x to the person's left, y up from the pelvis
+# the image's place on the resting face, m: x to the person's left, y up from the pelvis
 LEFT_M, TOP_M, WIDE_M, HIGH_M = -0.085, 0.70, 0.17, 0.23
 _PX_PER_M = 600.0
 _FINE = 16  # sub-pixel steps of OpenCV's drawing
@@ -126,7 +126,7 @@ class _Painter:
         self._lay(part, mask, color, strength, soft_px)
 
     def _part(self, points: list[tuple[float, float]], soft_px: float) -> tuple[tuple[slice, slice], Ints, Image]:
-        """The part of the picture that a soft stroke through the points touches, its corner, and an empty mask."""
+        """The part of the image that a soft stroke through the points touches, its corner, and an empty mask."""
         px = (np.array(points) * [1, -1] + [-LEFT_M, TOP_M]) * _PX_PER_M
         pad = 2 + 2.5 * soft_px
         low = np.clip((px.min(0) - pad).astype(int), 0, np.array(self.cover.shape[::-1]) - 1)

@@ -110,14 +110,14 @@ def _place(
         return []
     K = np.array([[focal, 0, W / 2], [0, focal, H / 2], [0, 0, 1]])
     people = [
-        Person(p.reshape(72), betas, t, v, joints, K, (0, 0), _roi(v, joints, K, rng), up)
+        Person(p.reshape(72), betas, t, v, joints, K, (0, 0), person_roi(v, joints, K, rng), up)
         for p, t, v in zip(poses, transl, vertices, strict=True)
         for joints in [body.joints(p[0], p[1:].reshape(-1), betas, t)]
     ]
     return _window(people, W, H, rng)
 
 
-def _roi(vertices: Floats, joints: Floats, K: Floats, rng: np.random.Generator) -> Roi:
+def person_roi(vertices: Floats, joints: Floats, K: Floats, rng: np.random.Generator) -> Roi:
     """Where a tracker would search: circle about the mid hip around the whole body, trunk upright, slightly off."""
     px, around = project(joints, K), project(vertices[::7], K)
     hip = (px[1] + px[2]) / 2

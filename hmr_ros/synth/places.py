@@ -78,7 +78,7 @@ def _room(floor: float, near: float, rng: np.random.Generator) -> tuple[Box, lis
     )  # fmt: skip
     boxes = [_flat_on(0, floor, left, right, -1.5, back, random_fabric(_color(rng, 50, 180, 18), rng, 0.4))]
     boxes.append(_flat_on(top - floor, floor, left, right, -1.5, back, random_fabric(_color(rng, 190, 240, 4), rng, 1)))
-    for _ in range(int(rng.integers(1, 6))):  # pictures, doors, windows
+    for _ in range(int(rng.integers(1, 6))):  # posters, doors, windows
         half = rng.uniform(0.15, 0.8, 2)
         x, y = rng.uniform(left, right), floor + rng.uniform(0.8, 2.0)
         bright = 1.6 if rng.random() < 0.25 else 1.0

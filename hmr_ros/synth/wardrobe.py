@@ -175,7 +175,8 @@ def cut(faces: Ints, keep: Floats) -> tuple[Ints, Floats, Ints]:
     needed[made] = True
     used, corners = np.flatnonzero(needed), (np.cumsum(needed) - 1)[made]
     old = used < len(keep)
-    pairs = np.where(old[:, None], used[:, None], edges[np.where(old, 0, used - len(keep))] if len(edges) else 0)
+    edges = np.concatenate([edges, np.zeros((1, 2), np.int64)])  # the last one stands for none
+    pairs = np.where(old[:, None], used[:, None], edges[np.where(old, -1, used - len(keep))])
     a, b = keep[pairs[:, 0]], keep[pairs[:, 1]]
     share = np.where(old, 0.0, a / np.where(old, 1.0, a - b))
     return pairs, share, corners

@@ -80,7 +80,7 @@ def test_a_dressed_person_covers_their_body_and_little_more(open_body, person, d
 
 
 def test_joints_lie_on_the_dressed_person(open_body, motion_file):
-    """Truth and picture belong together: whatever is worn, joints in view are inside of what was drawn."""
+    """Truth and image belong together: whatever is worn, joints in view are inside of what was drawn."""
     rng = np.random.default_rng(1)
     sampler = PoseSampler(load_recorded(motion_file), rng)
     for _ in range(4):

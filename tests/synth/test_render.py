@@ -82,6 +82,22 @@ def test_render_file_writes_clip_and_truth(tmp_path):
     assert truth.vertices.shape == (3, 6890, 3) and truth.K[0, 0] == 300
 
 
+def test_a_lifelike_clip_has_the_truth_of_a_painted_one(tmp_path):
+    motion = demo_motion(10.0)
+    save_arrays(tmp_path / "m.npz", poses=motion.poses[:2], trans=motion.trans[:2])
+    truths, images = [], []
+    for look in ("painted", "lifelike", "lifelike"):
+        render_file(
+            [tmp_path / "m.npz"], tmp_path / "c.mp4", tmp_path / "t.npz", camera=None, size="160x120", fps=10.0,
+            seed=1, max_frames=2, vertices=False, body=None, look=look,
+        )  # fmt: skip
+        truths.append(load_humans(tmp_path / "t.npz"))
+        images.append([f.image for f in open_source(str(tmp_path / "c.mp4"), None)])
+    np.testing.assert_array_equal(truths[0].joints, truths[1].joints)
+    assert (images[0][0] != images[1][0]).mean() > 0.5
+    np.testing.assert_array_equal(images[1], images[2])
+
+
 GOOD = {"camera": None, "size": "64x48", "fps": 10.0, "seed": 0, "max_frames": 2, "vertices": False, "body": None}
 
 

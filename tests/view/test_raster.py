@@ -4,7 +4,7 @@ import numpy as np
 
 from hmr_ros.body.loading import load_body
 from hmr_ros.view.overlay import draw_humans
-from hmr_ros.view.raster import draw_mesh, mesh_depth, mesh_mask
+from hmr_ros.view.raster import draw_mesh, fragments, mesh_depth, mesh_mask
 from hmr_ros.view.skeleton import track_color
 
 K = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
@@ -110,6 +110,23 @@ def test_depth_of_a_mesh_partly_or_wholly_outside():
     np.testing.assert_array_equal(mesh_depth(square, FACES, K, 100, 100), whole[:, :100])
     for shift in ([0, 0, -3], [50, 0, 0], [0, np.nan, 0]):
         assert np.isnan(mesh_depth(SQUARE + shift, FACES, K, 100, 100)).all()
+
+
+def test_fragments_are_the_nearest_faces_with_the_depth_of_the_z_buffer():
+    left, right = (SQUARE + np.outer(s * SQUARE[:, 0], [0, 0, 1]) for s in (0.5, -0.5))
+    vertices, faces = np.concatenate([left, right]), np.concatenate([FACES, FACES + 4])
+    points = vertices @ K.T
+    px = (points[:, :2] / points[:, 2:]).astype(np.float32)
+    pixel, face, weights, near = fragments(px, 1 / vertices[:, 2], faces, 100, 100)
+    depth = np.full(100 * 100, np.nan)
+    depth[pixel] = 1 / near
+    expected = mesh_depth(vertices, faces, K, 100, 100)
+    np.testing.assert_allclose(depth.reshape(100, 100), expected, rtol=1e-4)
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-5)
+    rows, columns = np.divmod(pixel, 100)
+    where = (weights[..., None] * px[faces[face]]).sum(1)
+    np.testing.assert_allclose(where, np.stack([columns, rows], 1), atol=1e-2)
+    assert (face[columns < 45] < 2).all() and (face[columns > 55] >= 2).all()  # of two crossing planes, the nearer
 
 
 def test_overlay_covers_the_person_and_leaves_the_rest(human):
