@@ -5,9 +5,9 @@ BlazePose's own score, the 2D error of its limb landmarks in percent of the pers
 of its world landmarks, and in how many cases it has the sign of the depth of limb segments right that leave the image
 plane by more than 17 degrees. A folder of clips holds what `clips.py` and `hmr render` write, CLIP.mp4 with CLIP.npz
 beside it. With `--stills MOTION.npz` single images of people in those poses are rendered here, the same people before
-the same cameras in each of the looks, and both networks see each alone. `--twins RESULTS`, what `hmr multiview` wrote of
-the balance clip, renders the real man's pose before the real camera: how far are both networks off on the real image and
-on its rendered twins, and how far are their answers from that on the real image?
+the same cameras in each of the looks, and both networks see each alone. `--twins RESULTS`, what `hmr multiview` wrote
+of the balance clip, renders the real man's pose before the real camera: how far are both networks off on the real
+image and on its rendered twins, and how far are their answers from that on the real image?
 Appearance that is as in life gives the figures that real people give; compare folders rendered from the same motion.
 """
 
@@ -181,7 +181,7 @@ def real_people(balance: Path, results: Path, every: int) -> Iterator[tuple[Pers
             roi = person_roi(vertices, joints, K, np.random.default_rng(int(frame)))
             pose = np.concatenate(given[:2])
             size = (small.shape[1], small.shape[0])
-            yield Person(pose, given[2], given[3], vertices, joints, K, size, roi, turns[v][:, 2]), small
+            yield Person(pose, shape, place, vertices, joints, K, size, roi, turns[v][:, 2]), small
 
 
 def judged(keypoints: Keypoints, true: Floats, camera: Camera) -> tuple[float, float, float, Bools]:
