@@ -171,12 +171,8 @@ def real_people(balance: Path, results: Path, every: int) -> Iterator[tuple[Pers
             if int(frame) not in images:
                 continue
             small = cv2.resize(images[int(frame)], None, fx=_TWIN, fy=_TWIN, interpolation=cv2.INTER_AREA)
-            given = (
-                humans.global_orient[row],
-                humans.body_pose[row].reshape(-1),
-                humans.betas[row],
-                humans.transl[row],
-            )
+            shape, place = humans.betas[row], humans.transl[row]
+            given = (humans.global_orient[row], humans.body_pose[row].reshape(-1), shape, place)
             vertices, joints = body.vertices(*given), body.joints(*given)
             roi = person_roi(vertices, joints, K, np.random.default_rng(int(frame)))
             pose = np.concatenate(given[:2])

@@ -204,7 +204,7 @@ def _top(
     slope = rng.normal(0, 0.15)
     field = np.minimum(np.minimum(y - hem - slope * z * (along < _ARM_X), sleeve - along), neck)
     field[np.isin(wardrobe.carrier, [SMPL["left_hand"], SMPL["right_hand"]])] = -1
-    offset = np.full(len(y), 0.004 + 0.006 * loose + over)
+    offset = 0.004 + 0.006 * loose + over + 0.008 * np.clip((0.14 - y) / 0.04, 0, 1)  # over what the trousers are
     trunk = along < _ARM_X
     offset += trunk * loose * np.minimum(_hang(wardrobe, trunk), 0.07)
     wide = np.interp(along, [_ARM_X, max(sleeve, 0.25)], [0.085, _end_width(sleeve, rng)])

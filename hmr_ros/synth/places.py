@@ -11,9 +11,9 @@ import numpy as np
 from hmr_ros.synth.fabric import Fabric, random_fabric
 from hmr_ros.types import Bools, Floats, Image, Ints
 
-_LOWEST_M = 0.25  # of the camera above the floor, so that it is seen as one
+_LOWEST_M = 0.4  # of the camera above the floor, so that it is seen as one
 _FAR_M = 60.0
-_LARGE_PX = 60_000  # images up to here are cast pixel by pixel, larger ones by every second
+_LARGE_PX = 30_000  # images up to here are cast pixel by pixel, larger ones by every second
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Box:
 def place(width: int, height: int, K: Floats, up: Floats, floor: float, near: float, rng: np.random.Generator) -> Image:
     """What is behind somebody [H,W,3]: `up` [3] in camera axes, the `floor` where up . x = floor [m], furniture from
     `near` [m] on."""
-    if floor > -_LOWEST_M or rng.random() < 0.12:
+    if rng.random() < (0.5 if floor > -_LOWEST_M else 0.1):
         return _blurred(width, height, rng)
+    floor = min(floor, -_LOWEST_M)
     ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
     ahead = ahead / np.linalg.norm(ahead) if np.linalg.norm(ahead) > 0.1 else np.array([0.0, -1.0, 0.0])
     axes = np.stack([np.cross(up, ahead), up, ahead])
@@ -54,7 +55,7 @@ def place(width: int, height: int, K: Floats, up: Floats, floor: float, near: fl
 
 def _blurred(width: int, height: int, rng: np.random.Generator) -> Image:
     """Nothing in particular: light and dark of all sizes."""
-    image = np.broadcast_to(rng.uniform(30, 220, 3), (height, width, 3)).astype(np.float32)
+    image = np.broadcast_to(_color(rng, 40, 210, 20), (height, width, 3)).astype(np.float32)
     for cells in (3, 7, 17, 40):
         coarse = rng.normal(0, 0.35, (cells, cells, 3)) + rng.normal(0, 1, (cells, cells, 1))
         mode = cv2.INTER_CUBIC if rng.random() < 0.8 else cv2.INTER_NEAREST
