@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hmr_ros.io.results import load_arrays, save_arrays
+from hmr_ros.synth import LOOKS
 from hmr_ros.synth.render import render_file
 from hmr_ros.types import Ints
 
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--speed", type=int, default=1)
     parser.add_argument("--recordings", type=int, nargs="+", default=[0, 1, 2], help="values of clip_id")
     parser.add_argument("--seed", type=int, default=0, help="of the first clip's camera and clothes")
+    parser.add_argument("--look", choices=LOOKS, default="painted")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     arrays = load_arrays(args.motion)
@@ -36,7 +38,7 @@ def main() -> None:
         clip = args.out / f"clip_{recording}.mp4"
         render_file(
             [motion], clip, clip.with_suffix(".npz"), camera=None, size="640x480", fps=None, seed=seed, max_frames=None,
-            vertices=False, body=None,
+            vertices=False, body=None, look=args.look,
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hmr_ros.body.joints import SMPL
 from hmr_ros.synth.fabric import Fabric, Folds, random_fabric, random_folds
-from hmr_ros.synth.face import Face, paint_face
+from hmr_ros.synth.face import Face, random_face
 from hmr_ros.synth.wardrobe import Wardrobe, cut, vertex_normals
 from hmr_ros.types import Bools, Floats, Ints
 
@@ -107,8 +107,8 @@ def random_outfit(wardrobe: Wardrobe, rng: np.random.Generator) -> Outfit:
             np.zeros(len(corners)), np.zeros(len(bare), bool),
         )
     )  # fmt: skip
-    beard = rng.uniform(0, 1) if man and rng.random() < 0.5 else 0.0
-    return _joined(wardrobe, pieces, paint_face(skin, hair, rng, beard), shod=not barefoot)
+    beard = man and rng.random() < 0.45
+    return _joined(wardrobe, pieces, random_face(skin, hair, rng, beard), shod=not barefoot)
 
 
 def _hair_shares(tone: float) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.synth.fabric import TILE_PX, random_fabric
-from hmr_ros.synth.face import paint_face
+from hmr_ros.synth.face import random_face
 from hmr_ros.synth.light import darken_floor, random_lamps, shadowed
 from hmr_ros.synth.outfit import random_outfit
 from hmr_ros.synth.places import place
@@ -100,7 +100,12 @@ def test_cloth_far_away_keeps_its_mean_colour():
         assert far.std(0).max() <= near.std(0).max() + 1e-3
 
 
-def test_faces_are_alike_on_both_sides_but_for_glasses_and_mouth():
-    face = paint_face(np.array([120.0, 160, 205]), np.array([30.0, 40, 50]), np.random.default_rng(1), 0.0)
-    assert 0 < face.cover.max() <= 1 and face.color.min() >= 0 and face.color.max() <= 255
-    np.testing.assert_allclose(face.cover, face.cover[:, ::-1], atol=0.35)
+def test_faces_are_in_the_colours_of_their_person():
+    skins = [np.array([120.0, 160, 205]), np.array([60.0, 80, 100])]
+    light, dark = (random_face(skin, np.zeros(3), np.random.default_rng(1), False) for skin in skins)
+    np.testing.assert_array_equal(light.cover, dark.cover)
+    assert 0 < light.cover.max() <= 1 and light.color.min() >= 0 and light.color.max() <= 255
+    assert (light.color >= dark.color - 1e-3).all() and light.color.mean() > dark.color.mean()
+    bearded = random_face(skins[0], np.zeros(3), np.random.default_rng(1), True)
+    chin = slice(-25, -10)
+    assert bearded.color[chin].mean() < light.color[chin].mean()
