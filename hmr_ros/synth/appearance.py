@@ -11,7 +11,7 @@ import numpy as np
 from hmr_ros.body.model import BodyModel
 from hmr_ros.synth import LOOKS
 from hmr_ros.synth.fabric import Fabric, random_fabric
-from hmr_ros.synth.light import Lamps, darken_floor, random_lamps
+from hmr_ros.synth.light import Lamps, random_lamps
 from hmr_ros.synth.outfit import Outfit, random_outfit
 from hmr_ros.synth.people import Person
 from hmr_ros.synth.places import place
@@ -143,9 +143,7 @@ def rendered_image(body: BodyModel, person: Person, appearance: Appearance, rng:
         draw_mesh(image, vertices, body.faces, person.K, figure.colors, light=figure.light)
     else:
         worn = dressed(figure.outfit, person.vertices, person.pose, person.betas, person.transl)
-        faces = figure.outfit.wardrobe.caster_faces
-        darken_floor(image, worn.caster, faces, person.K, figure.lamps, figure.floor_shadow)
-        draw_dressed(image, [worn], person.K, figure.lamps)
+        draw_dressed(image, [worn], person.K, figure.lamps, figure.floor_shadow)
     for occluder in appearance.occluders:
         _occlude(image, occluder)
     return _degrade(image, appearance, rng)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from hmr_ros.types import Floats, Image, Ints
 from hmr_ros.view.raster import fragments
@@ -49,30 +50,41 @@ def random_lamps(up: Floats, rng: np.random.Generator) -> Lamps:
     )  # fmt: skip
 
 
-def shadowed(places: Floats, caster: Floats, faces: Ints, lamp: Floats) -> Floats:
-    """How much [M], 0..1, of the light of a far lamp in direction `lamp` [3] a mesh `caster` [V,3] m keeps from places
-    [M,3] m."""
-    axes = _lamp_axes(lamp)
-    middle = caster.mean(0)
-    scale = _SHADOW_PX / _SHADOW_M
+@dataclass(frozen=True)
+class LampView:
+    """What a far lamp sees of a mesh: of each ray how near the first surface is."""
+
+    axes: Floats  # [3,3] z away from the lamp
+    middle: Floats  # [3] m
+    near: Floats  # [S,S]
+
+    def shadowed(self, places: Floats) -> Floats:
+        """How much [M], 0..1, of the lamp's light the mesh keeps from places [M,3] m."""
+        points = ((places - self.middle) @ self.axes.T).astype(np.float32)
+        own = _SHADOW_M - points[:, 2] + np.float32(_BIAS_M)
+        at = points[:, :2] * np.float32(_SHADOW_PX / _SHADOW_M) + np.float32(_SHADOW_PX / 2)
+        dark = np.zeros(len(points), np.float32)
+        for tap in _TAPS:
+            x, y = np.clip(at + np.array(tap, np.float32), 0, _SHADOW_PX - 1).astype(np.int32).T
+            dark += self.near[y, x] > own
+        return dark / len(_TAPS)
+
+
+def lamp_view(caster: Floats, faces: Ints, lamp: Floats) -> LampView:
+    """A mesh `caster` [V,3] m seen from a far lamp in direction `lamp` [3]."""
+    axes, middle = _lamp_axes(lamp), caster.mean(0)
     mesh = (caster - middle) @ axes.T
-    points = ((places - middle) @ axes.T).astype(np.float32)
-    px = (mesh[:, :2] * scale + _SHADOW_PX / 2).astype(np.float32)
+    px = (mesh[:, :2] * (_SHADOW_PX / _SHADOW_M) + _SHADOW_PX / 2).astype(np.float32)
     sample, _, _, near = fragments(px, _SHADOW_M - mesh[:, 2], faces, _SHADOW_PX, _SHADOW_PX)
     seen = np.zeros((_SHADOW_PX, _SHADOW_PX), np.float32)
     seen.reshape(-1)[sample] = near
     seen[[0, -1]] = seen[:, [0, -1]] = 0  # what lies outside is lit
-    own = _SHADOW_M - points[:, 2] + np.float32(_BIAS_M)
-    at = points[:, :2] * np.float32(scale) + np.float32(_SHADOW_PX / 2)
-    dark = np.zeros(len(points), np.float32)
-    for tap in _TAPS:
-        x, y = np.clip(at + np.array(tap, np.float32), 0, _SHADOW_PX - 1).astype(np.int32).T
-        dark += seen[y, x] > own
-    return dark / len(_TAPS)
+    return LampView(axes, middle, seen)
 
 
-def darken_floor(image: Image, caster: Floats, faces: Ints, K: Floats, lamps: Lamps, strength: float) -> None:
-    """Shadow of a mesh `caster` [V,3] m in the image [H,W,3], in place, on the floor under its lowest point."""
+def darken_floor(image: Image, caster: Floats, seen: LampView, K: Floats, lamps: Lamps, strength: float) -> None:
+    """Shadow of a mesh `caster` [V,3] m, as the main lamp sees it, in the image [H,W,3], in place, on the floor under
+    its lowest point."""
     height, width = image.shape[:2]
     rows, columns = np.mgrid[0:height:_FLOOR_STEP, 0:width:_FLOOR_STEP]
     ray = np.stack([columns.reshape(-1), rows.reshape(-1), np.ones(rows.size)], 1) @ np.linalg.inv(K).T
@@ -86,9 +98,9 @@ def darken_floor(image: Image, caster: Floats, faces: Ints, K: Floats, lamps: La
     places = ray[on] * away[on, None]
     dark = np.zeros(rows.size, np.float32)
     if lamps.key @ lamps.up > 0.15:
-        dark[on] = lamps.shadow * shadowed(places, caster, faces, lamps.key)
+        dark[on] = lamps.shadow * seen.shadowed(places)
     feet = caster[caster @ lamps.up < low + 0.12]
-    gap = np.sqrt(((places[:, None] - feet[None, :: max(1, len(feet) // 12)]) ** 2).sum(-1)).min(1)
+    gap = cKDTree(feet).query(places, distance_upper_bound=_CONTACT_M)[0]  # infinite where nothing is near
     dark[on] = np.maximum(dark[on], np.clip(1 - gap / _CONTACT_M, 0, 1))
     soft = cv2.GaussianBlur(dark.reshape(rows.shape), (0, 0), 0.8) * np.float32(strength)
     image[:] = (image * (1 - cv2.resize(soft, (width, height)))[..., None]).astype(np.uint8)

@@ -20,7 +20,7 @@ from hmr_ros.io.results import Motion, load_motion, made_folder, save_arrays
 from hmr_ros.io.video import VideoWriter
 from hmr_ros.synth.crowd import arranged, seen_of
 from hmr_ros.synth.depth import DepthFolder, floor_height, true_depth
-from hmr_ros.synth.light import darken_floor, random_lamps
+from hmr_ros.synth.light import random_lamps
 from hmr_ros.synth.outfit import random_outfit
 from hmr_ros.synth.places import place
 from hmr_ros.synth.scene import View, background, clothes, faces_of
@@ -109,14 +109,11 @@ def _dressed_scene(people: list[Placed], body: BodyModel, view: View, seed: int)
     backdrop = place(camera.width, camera.height, camera.K, up, floor, far + _ROOM_TO_MOVE_M, rng)
 
     def paint(placed: list[Placed]) -> Image:
-        image = backdrop.copy()
         worn = [
             dressed(outfit, p.vertices, np.concatenate([p.global_orient, p.body_pose]), p.betas, p.transl)
             for outfit, p in zip(outfits, placed, strict=True)
         ]
-        for person in worn:
-            darken_floor(image, person.caster, person.outfit.wardrobe.caster_faces, camera.K, lamps, darkness)
-        return draw_dressed(image, worn, camera.K, lamps)
+        return draw_dressed(backdrop.copy(), worn, camera.K, lamps, darkness)
 
     return paint
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from hmr_ros.synth.face import HIGH_M, LEFT_M, TOP_M, WIDE_M
-from hmr_ros.synth.light import Lamps, shadowed
+from hmr_ros.synth.light import Lamps, LampView, darken_floor, lamp_view
 from hmr_ros.synth.outfit import Material, Outfit
 from hmr_ros.types import Floats, Image, Ints
 from hmr_ros.view.raster import fragments
@@ -49,8 +49,15 @@ def dressed(outfit: Outfit, vertices: Floats, pose: Floats, betas: Floats, trans
     return Dressed(outfit, *outfit.posed(vertices, pose, betas, transl), vertices[outfit.wardrobe.caster])
 
 
-def draw_dressed(image: Image, people: Sequence[Dressed], K: Floats, lamps: Lamps) -> Image:
-    """Paint people over `image` [H,W,3] in place and return it; whoever is nearer hides the others."""
+def draw_dressed(image: Image, people: Sequence[Dressed], K: Floats, lamps: Lamps, floor_shadow: float = 0.0) -> Image:
+    """Paint people over `image` [H,W,3] in place and return it; whoever is nearer hides the others.
+
+    `floor_shadow` 0..1 is how dark their shadows on the floor are.
+    """
+    views = [lamp_view(p.caster, p.outfit.wardrobe.caster_faces, lamps.key) for p in people]
+    if floor_shadow > 0:
+        for person, view in zip(people, views, strict=True):
+            darken_floor(image, person.caster, view, K, lamps, floor_shadow)
     box = _box(people, K, image.shape[1], image.shape[0])
     if box is None:
         return image
@@ -62,12 +69,12 @@ def draw_dressed(image: Image, people: Sequence[Dressed], K: Floats, lamps: Lamp
     shades = np.zeros((height * width, 3), np.float32)
     covered = np.zeros(height * width, np.float32)
     depth = np.full(height * width, np.inf, np.float32)
-    for person in people:
+    for person, view in zip(people, views, strict=True):
         surface = _surface(person, fine @ K, width, height)
         if not len(surface.sample):
             continue
         nearer = surface.depth < depth[surface.sample]
-        color = _shaded(person, surface, fine @ K, lamps, width, height)
+        color = _shaded(person, surface, fine @ K, lamps, view, width, height)
         shades[surface.sample[nearer]] = color[nearer]
         covered[surface.sample[nearer]] = 1
         depth[surface.sample[nearer]] = surface.depth[nearer]
@@ -108,7 +115,9 @@ def _surface(person: Dressed, K: Floats, width: int, height: int) -> _Surface:
     return _Surface(sample, face, weights, 1 / inverse)
 
 
-def _shaded(person: Dressed, surface: _Surface, K: Floats, lamps: Lamps, width: int, height: int) -> Floats:
+def _shaded(
+    person: Dressed, surface: _Surface, K: Floats, lamps: Lamps, view: LampView, width: int, height: int
+) -> Floats:
     """Colours [M,3] BGR 0..255 of the samples."""
     outfit, corners = person.outfit, person.outfit.faces[surface.face]
     wa, wb, wc = surface.weights.T[..., None]
@@ -130,11 +139,11 @@ def _shaded(person: Dressed, surface: _Surface, K: Floats, lamps: Lamps, width: 
             bump[at] = made_of.folds.slope(rest[at])
     normal = normal - _bent(person, surface.face, bump)
     normal /= np.maximum(np.sqrt(_dot(normal, normal)), 1e-6)[:, None]
-    view = -place / np.sqrt(_dot(place, place))[:, None]
-    normal *= np.where(_dot(normal, view) < -0.25, np.float32(-1), np.float32(1))[:, None]  # seen from inside
-    light = _light(normal, place, surface, person, lamps, px_per_m, width, height)
+    back = -place / np.sqrt(_dot(place, place))[:, None]  # to the camera
+    normal *= np.where(_dot(normal, back) < -0.25, np.float32(-1), np.float32(1))[:, None]  # seen from inside
+    light = _light(normal, place, surface, lamps, view, px_per_m, (height, width))
     linear = np.square(albedo / np.float32(255)) * light
-    middle = view + lamps.key.astype(np.float32)
+    middle = back + lamps.key.astype(np.float32)
     middle /= np.sqrt(_dot(middle, middle))[:, None]
     shine = np.square(np.clip(_dot(normal, middle), 0, 1))
     shine = np.square(np.square(np.square(shine * shine))) * gloss
@@ -193,17 +202,17 @@ def _bent(person: Dressed, face: Ints, slope: Floats) -> Floats:
 
 
 def _light(
-    normal: Floats, place: Floats, surface: _Surface, person: Dressed, lamps: Lamps, px_per_m: float, width: int,
-    height: int,
+    normal: Floats, place: Floats, surface: _Surface, lamps: Lamps, view: LampView, px_per_m: float,
+    shape: tuple[int, int],
 ) -> Floats:  # fmt: skip
     """Light [M,3] that reaches the samples."""
     sky, ground = lamps.sky.astype(np.float32), lamps.ground.astype(np.float32)
     upwards = 0.5 + 0.5 * (normal @ lamps.up.astype(np.float32))
     ambient = ground + upwards[:, None] * (sky - ground)
-    ambient *= _open(surface, px_per_m, width, height)[:, None]
+    ambient *= _open(surface, px_per_m, *shape)[:, None]
     key = np.clip(normal @ lamps.key.astype(np.float32), 0, 1)
     if lamps.shadow > 0:
-        key *= 1 - lamps.shadow * shadowed(place, person.caster, person.outfit.wardrobe.caster_faces, lamps.key)
+        key *= 1 - lamps.shadow * view.shadowed(place)
     fill = np.clip(normal @ lamps.fill.astype(np.float32), 0, 1)
     return (
         ambient
@@ -212,7 +221,7 @@ def _light(
     )
 
 
-def _open(surface: _Surface, px_per_m: float, width: int, height: int) -> Floats:
+def _open(surface: _Surface, px_per_m: float, height: int, width: int) -> Floats:
     """Share [M] of the light from all around that reaches samples beside nearer surfaces."""
     depth = np.full(width * height, float(surface.depth.max()) + _CREASE_M, np.float32)
     depth[surface.sample] = surface.depth

@@ -7,7 +7,7 @@ import pytest
 
 from hmr_ros.synth.fabric import TILE_PX, random_fabric
 from hmr_ros.synth.face import random_face
-from hmr_ros.synth.light import darken_floor, random_lamps, shadowed
+from hmr_ros.synth.light import darken_floor, lamp_view, random_lamps
 from hmr_ros.synth.outfit import random_outfit
 from hmr_ros.synth.places import place
 from hmr_ros.synth.shading import draw_dressed, dressed
@@ -64,7 +64,7 @@ def test_the_lit_side_is_brighter(open_body):
 def test_a_plate_shades_what_is_behind_it_and_nothing_before_it():
     lamp = np.array([0.0, 0.0, -1.0])
     places = np.array([[0.0, 0, 2.5], [0.0, 0, 1.5], [0.9, 0, 2.5], [0.45, 0.45, 2.2]])
-    np.testing.assert_array_equal(shadowed(places, PLATE, PLATE_FACES, lamp), [1, 0, 0, 1])
+    np.testing.assert_array_equal(lamp_view(PLATE, PLATE_FACES, lamp).shadowed(places), [1, 0, 0, 1])
 
 
 def test_the_shadow_on_the_floor_is_on_the_other_side_of_the_lamp(open_body):
@@ -74,7 +74,8 @@ def test_the_shadow_on_the_floor_is_on_the_other_side_of_the_lamp(open_body):
         key = np.array([side, -0.8, 0.0]) / np.hypot(1, 0.8)
         floor = np.full((200, 240, 3), 200, np.uint8)
         wide = np.array([[100.0, 0, 120], [0, 100, 60], [0, 0, 1]])
-        darken_floor(floor, caster, wardrobe.caster_faces, wide, lamps(key=key, shadow=1.0), 1.0)
+        seen = lamp_view(caster, wardrobe.caster_faces, key)
+        darken_floor(floor, caster, seen, wide, lamps(key=key, shadow=1.0), 1.0)
         rows, columns = np.nonzero(floor[..., 0] < 150)
         assert len(rows) > 50 and (np.median(columns) - 120) * side < 0
 
