@@ -21,6 +21,7 @@ def _one_thread(one_thread):
 def _made(kind, motion_file, tmp_path_factory, *options):
     out = tmp_path_factory.mktemp("set") / "set"
     argv = ["train", kind, "--motion", str(motion_file), "--out", str(out), "--workers", "1", "--plain"]
+    argv += ["--look", "painted"]  # few, small images from which a training should learn soon
     assert main([*argv, *map(str, options)]) == 0
     return out
 
