@@ -28,6 +28,7 @@ _MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _MAX_ROI = 20  # sides of the image
 _LIMBS = np.asarray(BLAZEPOSE_LIMBS)
 _SURE, _LEAST_SURE = 0.5, 4  # confidence of a limb joint that networks are compared by, and how many there must be
+_LEVELS = np.arange(256, dtype=np.float32) / 255.0  # of a pixel as the network wants them
 _MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
 
 
@@ -59,7 +60,7 @@ class Landmarker:
 
     def glance(self, image: Image, roi: Roi) -> Glance:
         """What the first network sees; `settled` lets the others look too."""
-        rgb = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
+        rgb = cv2.LUT(cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB), _LEVELS)[None]
         return Glance(image, roi, rgb, _answer(self._models[0](rgb)))
 
     def settled(self, glance: Glance) -> tuple[Keypoints, bool]:
