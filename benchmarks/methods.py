@@ -40,9 +40,6 @@ class Replay:
         """Who was seen in it."""
         return self.tracks[frame.index]
 
-    def begin_search(self, frame: Frame) -> None:
-        """Nothing to search."""
-
     def search(self, frame: Frame, defer: bool) -> bool:
         """Nothing to search."""
         del frame, defer

@@ -53,8 +53,7 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     turn = Turn(config.input.rotate)  # refused before anything is loaded
     target = load_body(config.body or None)
     search = settled(config.detector)
-    # live it looks beside the recovery, which leaves it a core
-    detector = build_finder(search, config.threads if search.before_answer else 1)
+    detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
     landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
     given = detector if isinstance(detector, ExternalFinder) else None

@@ -26,10 +26,6 @@ class Tracker(Protocol):
         """People seen in this frame."""
         ...
 
-    def begin_search(self, frame: Frame) -> None:
-        """Begin that search beside the answer, where it is made afterwards."""
-        ...
-
     def search(self, frame: Frame, defer: bool) -> bool:
         """Search for new people after the frame was answered; False if that was deferred."""
         ...
@@ -89,9 +85,7 @@ class Pipeline:
     def step(self, frame: Frame) -> Result | None:
         """The answer to `frame`; with a lag that to an older frame, or None while there is none."""
         self.stage_seconds = {}
-        tracks = self._timed("track", lambda: self.track(frame))
-        self.tracker.begin_search(self.upright(frame))
-        return self.recover(frame, tracks)
+        return self.recover(frame, self._timed("track", lambda: self.track(frame)))
 
     def track(self, frame: Frame) -> list[Track]:
         """The first half of `step`. May run in one thread, frame by frame, while the second, `recover` or

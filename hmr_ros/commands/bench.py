@@ -125,9 +125,6 @@ class _NoTracker:
         del frame
         return []
 
-    def begin_search(self, frame: Frame) -> None:
-        """Nothing to search."""
-
     def search(self, frame: Frame, defer: bool) -> bool:
         """Nothing to search."""
         del frame, defer

@@ -57,9 +57,6 @@ class FedTracker:
         self._take(frame)
         return self._tracker.step(frame)
 
-    def begin_search(self, frame: Frame) -> None:
-        """Nothing to look for: the boxes come with the frame that is searched."""
-
     def search(self, frame: Frame, defer: bool) -> bool:
         """As `PersonTracker.search`, for people in the frame's boxes."""
         self._take(frame)

@@ -10,10 +10,9 @@ from scipy.optimize import linear_sum_assignment
 
 from hmr_ros.config import DetectorConfig, TrackerConfig
 from hmr_ros.perception.absent import Absent
-from hmr_ros.perception.ahead import LookAhead, Seen
 from hmr_ros.perception.appearance import colours
 from hmr_ros.perception.crop_check import CropCheck, limb_distance
-from hmr_ros.perception.detector import BODY_SCALE, Finder, Window, without_duplicates
+from hmr_ros.perception.detector import BODY_SCALE, Finder, without_duplicates
 from hmr_ros.perception.landmarks import Landmarker, looked
 from hmr_ros.perception.likeness import box, is_explained, meet, overlap, roi_distance
 from hmr_ros.perception.looks import ESTABLISHED, SURPRISE, Look, owns, settled
@@ -47,7 +46,6 @@ class PersonTracker:
         self._detector, self._landmarker, self._config = detector, landmarker, config
         self._check = CropCheck(detector, landmarker)
         self._search_first = search.before_answer
-        self._ahead = None if search.before_answer or search.kind == "external" else LookAhead(detector)
         self._search = Search(search)
         self._scene = SceneMemory()
         self.adjust(config, search)
@@ -57,7 +55,6 @@ class PersonTracker:
 
     def reset(self) -> None:
         """Forget everybody; ids are not used again."""
-        self._finish_look()
         self._people: list[Person] = []
         self._absent = Absent()
         self._rejected: list[tuple[int, Detection]] = []
@@ -77,7 +74,6 @@ class PersonTracker:
 
     def adjust(self, config: TrackerConfig, search: DetectorConfig) -> None:
         """Take scores, times and numbers that changed; networks and tiles stay."""
-        self._finish_look()
         self._config = config
         self._max_checks = search.max_checks_per_frame or 10**6
         self._search.scan_period_s = search.scan_period_s
@@ -88,7 +84,6 @@ class PersonTracker:
         height, width = frame.image.shape[:2]
         if min(height, width) < 2:
             return []
-        self._finish_look()
         if self._search_first and self._scene.changed(frame.image):  # photos; a live camera shows one scene
             self.reset()
         self._advance(frame.stamp_ns)
@@ -104,43 +99,22 @@ class PersonTracker:
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
 
-    def begin_search(self, frame: Frame) -> None:
-        """Let the detector look at `frame`, after its `step`, while it is answered; `search` then finds the same people
-        as without, sooner. Not in a hurry, unless the search was put off for long."""
-        if self._ahead is None or min(frame.image.shape[:2]) < 2:
-            return
-        if self._hurried and self._may_be_put_off():
-            return
-        if not self._is_full():
-            self._ahead.begin(frame, self._windows(frame))
-
     def search(self, frame: Frame, defer: bool) -> bool:
         """Search `frame` for new and lost people, after its `step`; they are answered from the next frame on.
 
-        With `defer` (the next image is due) it is put off, but not for ever, not while nobody is tracked, and not where
-        it has begun. Returns whether the search was made.
+        With `defer` (the next image is due) it is put off, but not for ever, and not while nobody is tracked.
+        Returns whether the search was made.
         """
         if self._search_first or min(frame.image.shape[:2]) < 2:
             return False
-        seen = self._ahead.take(frame) if self._ahead else None
-        if seen is None and defer and self._may_be_put_off():
+        everybody_lost = all(p.seen is None for p in self._people)
+        if defer and not everybody_lost and self._put_off < _MAX_PUT_OFF:
             self._put_off += 1
             self._search.skip(frame.stamp_ns)
             return False
         self._put_off = 0
-        self._look_for_people(frame, seen)
+        self._look_for_people(frame)
         return True
-
-    def _may_be_put_off(self) -> bool:
-        return self._put_off < _MAX_PUT_OFF and any(p.seen is not None for p in self._people)
-
-    def _is_full(self) -> bool:
-        return sum(p.seen is not None for p in self._people) >= self._config.max_people
-
-    def _finish_look(self) -> None:
-        """The detector is nobody's at once."""
-        if self._ahead:
-            self._ahead.wait()
 
     def _advance(self, stamp_ns: int) -> None:
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) * 1e-9
@@ -238,32 +212,34 @@ class PersonTracker:
         every = self._config.others_every
         return looked(lambda i, r: person.opinion.look(self._landmarker, i, r, every, painted), image, roi)
 
-    def _look_for_people(self, frame: Frame, seen: Seen | None = None) -> None:
-        """`seen`: what the detector saw already."""
-        if self._is_full():
+    def _look_for_people(self, frame: Frame) -> None:
+        seen = [p for p in self._people if p.seen is not None]
+        if len(seen) >= self._config.max_people:
             return
-        if seen is None:
-            seen = [(window, self._detector(frame.image, window)) for window in self._windows(frame)]
-        proposals = [d for d in _proposals(frame, seen) if not self._is_known(d)]
+        proposals = [d for d in self._proposals(frame, idle=not seen) if not self._is_known(d)]
         checks = self._max_checks
         proposals, checks = self._recover(frame, proposals, checks)
         for proposal in proposals:
-            if checks <= 0 or self._is_full():
+            if checks <= 0 or sum(p.seen is not None for p in self._people) >= self._config.max_people:
                 break
             if self._is_known(proposal):  # by now: whoever was found before is proposed by several windows
                 continue
             checks -= 1
             self._welcome(frame, proposal)
 
-    def _windows(self, frame: Frame) -> list[Window]:
-        """Where to look in this frame."""
+    def _proposals(self, frame: Frame, idle: bool) -> list[Detection]:
+        """Who is proposed in this frame, those of the whole image before those of tiles: a tile shows a part of near
+        people, and is asked for who is not seen as a whole. Then the large before the small, for the same reason."""
         height, width = frame.image.shape[:2]
-        idle = all(p.seen is None for p in self._people)
+        whole: list[Detection] = []
+        parts: list[Detection] = []
         stirs = self._watch.stirs(frame.image, [box(p.last, width, height) for p in self._people])
-        windows = self._search.windows(width, height, frame.stamp_ns, idle, stirs)
-        for window in windows:
+        for window in self._search.windows(width, height, frame.stamp_ns, idle, stirs):
             self._watch.searched(window)
-        return windows
+            proposed = whole if window.size_px >= max(width, height) else parts
+            proposed += self._detector(frame.image, window)
+        found = [sorted(without_duplicates(d), key=lambda d: -d.roi.size_px) for d in (whole, parts)]
+        return found[0] + found[1]
 
     def _is_known(self, d: Detection) -> bool:
         for person in self._people:
@@ -364,16 +340,6 @@ class PersonTracker:
         margin = roi.size_px / 2
         x, y = roi.center_px
         return not (-margin < x < width + margin and -margin < y < height + margin)
-
-
-def _proposals(frame: Frame, seen: Seen) -> list[Detection]:
-    """Who is proposed, those of the whole image before those of tiles: a tile shows a part of near people, and is asked
-    for who is not seen as a whole. Then the large before the small, for the same reason."""
-    longer = max(frame.image.shape[:2])
-    whole = [d for window, found in seen if window.size_px >= longer for d in found]
-    parts = [d for window, found in seen if window.size_px < longer for d in found]
-    large_first = [sorted(without_duplicates(d), key=lambda d: -d.roi.size_px) for d in (whole, parts)]
-    return large_first[0] + large_first[1]
 
 
 def _is_proposed(person: Person, d: Detection) -> bool:

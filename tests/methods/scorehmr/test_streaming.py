@@ -225,9 +225,6 @@ class Replay:
     def step(self, frame):
         return [p.track for p in self._by_frame.get(frame.index, [])]
 
-    def begin_search(self, frame):
-        pass
-
     def search(self, frame, defer):
         return True
 
