@@ -208,6 +208,14 @@ class TrackerConfig:
         " where heavy is installed",
         LANDMARK_NETWORKS,
     )
+    others_every: int = option(
+        3,
+        "with `both`, of a person who hardly moves: images of which heavy looks at one, what it changes is held in the"
+        " others; 1: it looks at every image",
+        at_least=1,
+        at_most=30,
+        when=LIVE,
+    )
     flip_test: bool = option(
         False,
         "test-time augmentation with the mirror image; steadier, one more landmark inference a person and network",

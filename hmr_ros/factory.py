@@ -178,7 +178,7 @@ class WholeTracks:
 
 def build_quality(config: HmrConfig) -> WholeTracks:
     """For files: people are found first and refined with the frames before and after them."""
-    pipeline = build_pipeline(offline(config), whole_tracks=True)
+    pipeline = build_pipeline(_in_every_image(offline(config)), whole_tracks=True)
     prior, own = _prior(), load_body(None)
     from hmr_ros.methods.scorehmr.offline import refine_tracks
 
@@ -208,7 +208,7 @@ def build_multiview(config: HmrConfig) -> tuple[Pipeline, Callable[[list[View]],
     """For several videos of one person: the pipeline that observes each, and the refinement of all together."""
     if config.body:
         raise ConfigError("several views need the open body; leave body as it is")
-    pipeline = build_pipeline(offline(config), whole_tracks=True)
+    pipeline = build_pipeline(_in_every_image(offline(config)), whole_tracks=True)
     prior = _prior()
     from hmr_ros.methods.scorehmr.multiview import refine_views
 
@@ -238,6 +238,11 @@ def offline(config: HmrConfig, as_live: bool = False) -> HmrConfig:
         tracker = replace(tracker, landmark_network="both" if both else "full", flip_test=tracker.flip_test or not both)
     temporal = replace(config.temporal, lag=config.temporal.lag or MAX_LAG)
     return replace(config, tracker=tracker, temporal=temporal)
+
+
+def _in_every_image(config: HmrConfig) -> HmrConfig:
+    """The same, where accuracy goes before time: all landmark networks look at every image."""
+    return replace(config, tracker=replace(config.tracker, others_every=1))
 
 
 def _has_heavy() -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -28,6 +30,8 @@ from hmr_ros.methods.contract import Observation
 from hmr_ros.pipeline import Pipeline
 from hmr_ros.types import Frame, Human, Result, Track
 from hmr_ros.world.whole import DepthSamples, in_world
+
+_HAND_OVER_S = 0.0005  # after which a thread that computes in Python lets another one
 
 
 def run(
@@ -255,7 +259,7 @@ class _Session:
     def _run(self, line: Line, items: Iterator[None], total: int | None, name: str, then: str) -> None:
         """Until the last item is out, with a progress bar that names the stage that the others wait for; Ctrl-C and
         SIGTERM stop the source, and what is under way comes out."""
-        with closing(line), tqdm(total=total, unit="frame", desc=name) as bar:
+        with closing(line), _sharing(self._overlap), tqdm(total=total, unit="frame", desc=name) as bar:
             with self.interruptible(then):
                 _shown(items, line, bar)
             if self.interrupted:
@@ -280,6 +284,21 @@ class _Session:
             "camera": {"K": camera.K.tolist(), "guessed": camera.guessed},
             "body_model": self._pipeline.body.name,
         }
+
+
+@contextmanager
+def _sharing(overlap: bool) -> Iterator[None]:
+    """Stages hand over fast (a network's answer waits until another stage gives up Python's lock), and OpenCV's threads
+    keep out of the others' way."""
+    interval, threads = sys.getswitchinterval(), cv2.getNumThreads()
+    if overlap:
+        sys.setswitchinterval(_HAND_OVER_S)
+        cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        cv2.setNumThreads(threads)
 
 
 def _cores() -> int:

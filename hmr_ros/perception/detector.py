@@ -15,6 +15,7 @@ from hmr_ros.types import Detection, Floats, Image
 
 INPUT_PX = 224
 _STRIDES = (8, 16, 32, 32, 32)  # of the five feature maps, two anchors a cell each
+_LEVELS = np.arange(256, dtype=np.float32) / 127.5 - 1.0  # of a pixel as the networks want them
 BODY_SCALE = 1.25  # crop side = 2 x 1.25 x distance of the two key points
 _SAME_BODY = 0.5  # two proposals whose hips are closer than this share of their body are one person
 
@@ -100,4 +101,4 @@ def window_pixels(image: Image, window: Window, side_px: int) -> Floats:
     if u1 > u0 and v1 > v0 and x1 > x0 and y1 > y0:
         shrunk = cv2.resize(image[y0:y1, x0:x1], (u1 - u0, v1 - v0), interpolation=cv2.INTER_AREA)
         canvas[v0:v1, u0:u1] = shrunk
-    return cv2.cvtColor(canvas, cv2.COLOR_BGR2RGB).astype(np.float32)[None] / 127.5 - 1.0
+    return np.asarray(cv2.LUT(cv2.cvtColor(canvas, cv2.COLOR_BGR2RGB), _LEVELS)[None], np.float32)

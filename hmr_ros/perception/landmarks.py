@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ _MIN_ROI_PX = 12.0  # smaller people show nothing that landmarks could use
 _MAX_ROI = 20  # sides of the image
 _LIMBS = np.asarray(BLAZEPOSE_LIMBS)
 _SURE, _LEAST_SURE = 0.5, 4  # confidence of a limb joint that networks are compared by, and how many there must be
+_LEVELS = np.arange(256, dtype=np.float32) / 255.0  # of a pixel as the network wants them
 _MIRRORED = np.r_[BLAZEPOSE_MIRRORED, NUM_LANDMARKS:39]
 
 
@@ -43,36 +45,46 @@ class Landmarker:
         self._models = [LiteRtModel(model, threads, frozenset({_SEGMENTATION})) for model in models]
         self._flip_test = flip_test
 
+    @property
+    def answers(self) -> int:
+        """How many make the mean: of networks and mirror images."""
+        return len(self._models) * (2 if self._flip_test else 1)
+
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
         """Landmarks of the person in `roi` of the BGR image [H,W,3]; check `score` before trusting them."""
-        look = self._look(image, roi)
+        return self.settled(self.glance(image, roi))[0]
+
+    def first(self, image: Image, roi: Roi) -> Keypoints:
+        """The same by the first network alone: enough to see where the next crop lies."""
+        return self.glance(image, roi).keypoints
+
+    def glance(self, image: Image, roi: Roi) -> Glance:
+        """What the first network sees; `settled` lets the others look too."""
+        rgb = cv2.LUT(cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB), _LEVELS)[None]
+        return Glance(image, roi, rgb, _answer(self._models[0](rgb)))
+
+    def settled(self, glance: Glance) -> tuple[Keypoints, bool]:
+        """What all networks see, and whether they agreed at once."""
+        image, look = glance.image, self._look(glance)
         looks = [look]
         # where networks disagree the crop is wrong more often than one of them
         while look.disagreement > _NOISE and len(looks) <= _MORE_LOOKS:
             own = _keypoints(image, look.roi, look.mean).next_roi
-            if not _near(own, roi):
+            if not _near(own, glance.roi):
                 break
-            look = self._look(image, own)
+            look = self._look(self.glance(image, own))
             looks.append(look)
         best = min(looks, key=lambda k: k.disagreement)
         if best.disagreement <= _NOISE:
-            return _keypoints(image, best.roi, best.mean)
-        return _doubted(_keypoints(image, best.roi, best.steadiest(looks)), _NOISE / best.disagreement)
+            return _keypoints(image, best.roi, best.mean), len(looks) == 1
+        return _doubted(_keypoints(image, best.roi, best.steadiest(looks)), _NOISE / best.disagreement), False
 
-    def _look(self, image: Image, roi: Roi) -> _Look:
-        answers = self._answers(image, roi, self._models)
-        return _Look(roi, answers, _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0])
-
-    def first(self, image: Image, roi: Roi) -> Keypoints:
-        """The same by the first network alone: enough to see where the next crop lies."""
-        return _keypoints(image, roi, self._answers(image, roi, self._models[:1])[0])
-
-    def _answers(self, image: Image, roi: Roi, models: list[LiteRtModel]) -> list[_Answer]:
-        rgb = cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB)[None].astype(np.float32) / 255.0
-        answers = [_answer(model(rgb)) for model in models]
+    def _look(self, glance: Glance) -> _Look:
+        answers = [glance.answer, *(_answer(model(glance.rgb)) for model in self._models[1:])]
         if self._flip_test:
-            answers += [_mirrored(_answer(model(rgb[:, :, ::-1]))) for model in models]
-        return answers
+            answers += [_mirrored(_answer(model(glance.rgb[:, :, ::-1]))) for model in self._models]
+        mean = _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0]
+        return _Look(glance.roi, answers, mean)
 
 
 def looked(look: Callable[[Image, Roi], Keypoints], image: Image, roi: Roi) -> Keypoints | None:
@@ -112,6 +124,21 @@ class _Answer:
     heatmaps: Floats  # [64,64,39] logits
     world: Floats  # [39,3] m
     disagreement: float = 0.0  # of several networks, see `Keypoints`
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What the first network sees in a crop."""
+
+    image: Image
+    roi: Roi
+    rgb: Floats  # [1,256,256,3] 0..1, the crop
+    answer: _Answer
+
+    @property
+    def keypoints(self) -> Keypoints:
+        """Its landmarks."""
+        return _keypoints(self.image, self.roi, self.answer)
 
 
 @dataclass(frozen=True)
@@ -177,6 +204,8 @@ def _mirrored(seen: _Answer) -> _Answer:
 
 def _reordered(seen: _Answer, order: Ints) -> _Answer:
     """The same points in another order [39]."""
+    if (order[1:] > order[:-1]).all():
+        return seen
     return _Answer(seen.landmarks[order], seen.score, seen.heatmaps[..., order], seen.world[order])
 
 
@@ -192,7 +221,7 @@ def _averaged(answers: list[_Answer], networks: int) -> _Answer:
     landmarks = np.mean([a.landmarks for a in answers], 0)
     landmarks[:, 3:] = np.mean([a.landmarks[:, 3:] for a in answers[::networks]], 0)
     landmarks[NUM_LANDMARKS:] = first.landmarks[NUM_LANDMARKS:]
-    heatmaps = np.mean([a.heatmaps for a in answers], 0)
+    heatmaps = reduce(np.add, (a.heatmaps for a in answers)) / np.float32(len(answers))  # faster than np.mean
     world = np.mean([a.world for a in answers], 0)
     return _Answer(landmarks, first.score, heatmaps, world, _disagreement(answers[:networks]))
 

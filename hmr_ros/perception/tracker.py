@@ -20,7 +20,7 @@ from hmr_ros.perception.occlusion import doubted, hidden, painted_out, shown_sha
 from hmr_ros.perception.person import Person
 from hmr_ros.perception.scene import SceneMemory, StirWatch
 from hmr_ros.perception.search import Search
-from hmr_ros.types import Detection, Frame, Keypoints, Roi, Track
+from hmr_ros.types import Detection, Frame, Image, Keypoints, Roi, Track
 
 _MAX_GAP_S = 5.0  # a longer jump in the stamps is another scene
 _NEAR_TRACK = 0.2  # proposals whose hips are this near (in crop sides) to a tracked person's are that person
@@ -192,11 +192,9 @@ class PersonTracker:
         who are expected behind."""
         roi = person.expected_roi()
         before, behind = ([k for k in bodies if meet(k, person.last, roi)] for bodies in (others, farther))
-        if before or behind:
-            image = painted_out(frame.image, before, roi, behind, person.expected())
-            keypoints = self._landmarks(replace(frame, image=image), roi)
-        else:
-            keypoints = self._landmarks(frame, roi)
+        painted = bool(before or behind)
+        image = painted_out(frame.image, before, roi, behind, person.expected()) if painted else frame.image
+        keypoints = self._landmarks(image, person, roi, painted=image is not frame.image)
         if keypoints is None or keypoints.score < self._least_score(person):
             return None
         if before:
@@ -210,8 +208,9 @@ class PersonTracker:
     def _least_score(self, person: Person) -> float:
         return self._config.keep_landmark_score if person.answered else self._config.min_landmark_score
 
-    def _landmarks(self, frame: Frame, roi: Roi) -> Keypoints | None:
-        return looked(self._landmarker, frame.image, roi)
+    def _landmarks(self, image: Image, person: Person, roi: Roi, painted: bool) -> Keypoints | None:
+        every = self._config.others_every
+        return looked(lambda i, r: person.opinion.look(self._landmarker, i, r, every, painted), image, roi)
 
     def _look_for_people(self, frame: Frame) -> None:
         seen = [p for p in self._people if p.seen is not None]

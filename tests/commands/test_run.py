@@ -1,6 +1,7 @@
 """Stages of `hmr run` overlap: the same results as in turn, and an error in any of them keeps what is done."""
 
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -40,6 +41,20 @@ def test_the_summary_says_how_busy_each_stage_was(clip, tmp_path):
     assert main(["run", clip, "--out", str(tmp_path), "--recover", "kinematic", "--max-frames", "6"]) == 0
     busy = json.loads((tmp_path / "summary.json").read_text())["stage_busy"]
     assert list(busy) == ["decode", "people", "recovery", "overlay"] and all(0 <= share <= 1 for share in busy.values())
+
+
+def test_a_run_leaves_the_process_as_it_was(clip, tmp_path):
+    """While stages overlap, threads hand over fast and OpenCV has one; afterwards both are the caller's again."""
+    before, threads = sys.getswitchinterval(), cv2.getNumThreads()
+    sys.setswitchinterval(0.004)
+    cv2.setNumThreads(2)
+    try:
+        options = ["--recover", "kinematic", "--max-frames", "2", "--no-overlay"]
+        assert main(["run", clip, "--out", str(tmp_path), *options]) == 0
+        assert sys.getswitchinterval() == pytest.approx(0.004) and cv2.getNumThreads() == 2
+    finally:
+        sys.setswitchinterval(before)
+        cv2.setNumThreads(threads)
 
 
 def failing(at, method):
