@@ -7,10 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hmr_ros.body.articulated import ArticulatedPoints, Posed
 from hmr_ros.body.joints import SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
-from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS, forward_kinematics
-from hmr_ros.body.points import BodyPoints, subtrees
-from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle, nearest_rotation, skew
+from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS
+from hmr_ros.body.normal_equations import PELVIS, POSE, SHAPE, UNKNOWNS, Information, NormalEquations, solved
+from hmr_ros.body.points import BodyPoints
+from hmr_ros.geometry.rotations import (
+    axis_angle_from_quaternion,
+    davenport,
+    matrix_from_quaternion,
+    quaternion_from_axis_angle,
+    quaternion_from_matrix,
+    quaternion_product,
+)
 from hmr_ros.types import Floats, Ints
 
 ITERATIONS = 3
@@ -24,8 +33,6 @@ _PRIOR_RAD = {
     "left_ankle": 0.6, "right_ankle": 0.6,
 }  # fmt: skip
 _DEFAULT_PRIOR_RAD = 2.0
-_POSE = NUM_JOINTS * 3
-_UNKNOWNS = _POSE + NUM_BETAS + 3
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,9 @@ class Fitted:
     betas: Floats  # [N,10]
     pelvis: Floats  # [N,3] m from the camera
     points: Floats  # [N,P,3] m, pelvis at the origin
+    # [N,85,85] information about turns of the joints in camera axes (72, rad), betas (10) and pelvis (3, m), as of the
+    # last step, without what was known of the betas before; None without steps
+    normal: Floats | None = None
 
 
 class PointFitter:
@@ -77,11 +87,11 @@ class PointFitter:
 
     def __init__(self, points: BodyPoints) -> None:
         self._points = points
-        self._below = subtrees()
+        self._articulated = ArticulatedPoints(points)
         self._parts = _parts(points)
         spread = np.array([_PRIOR_RAD.get(name, _DEFAULT_PRIOR_RAD) for name in SMPL_JOINTS])
         spread[0] = 1e3
-        self._prior = 1.0 / spread**2
+        self._prior = np.repeat(1.0 / spread**2, 3)
 
     def __call__(
         self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None, start: Floats | None = None,
@@ -94,148 +104,132 @@ class PointFitter:
         """
         betas = seen.betas.copy()
         start = near if start is None else start
-        rotations = self._start(seen, betas) if start is None else start
-        placed = self._pose(rotations, betas)
-        pelvis = _moved_to_depths(place(placed.points, seen.rays, seen.sigma_rays, others), placed.points, seen)
+        turns = self._start(seen, betas) if start is None else quaternion_from_matrix(start)
+        rest = None if near is None else quaternion_from_matrix(near)
+        posed = self._articulated.posed(matrix_from_quaternion(turns), betas)
+        pelvis = _placed(seen, others, posed.points)
+        equations = NormalEquations(self._articulated, len(betas), seen.leans.bones if seen.leans else None)
+        normal = None
         for _ in range(iterations):
-            step = self._step(seen, others, _deviation(rotations, near, placed.world), betas, pelvis, placed)
-            turn = step[:, :_POSE].reshape(-1, NUM_JOINTS, 3)
-            angle = np.linalg.norm(turn, axis=-1, keepdims=True)
-            turn = turn * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
-            rotations = _apply(rotations, placed.world, turn)
-            betas = np.clip(betas + step[:, _POSE : _POSE + NUM_BETAS], -_MAX_BETA, _MAX_BETA)
-            pelvis = pelvis + step[:, _POSE + NUM_BETAS :]
-            placed = self._pose(rotations, betas)
-        return Fitted(rotations, betas, pelvis, placed.points)
+            deviation = _deviation(turns, rest, posed.world)
+            normal, step = self._step(equations, seen, others, deviation, betas, pelvis, posed)
+            turns = _turned(turns, posed.world, step[:, :POSE].reshape(-1, NUM_JOINTS, 3))
+            betas = np.clip(betas + step[:, SHAPE], -_MAX_BETA, _MAX_BETA)
+            pelvis = pelvis + step[:, PELVIS]
+            posed = self._articulated.posed(matrix_from_quaternion(turns), betas)
+        return Fitted(matrix_from_quaternion(turns), betas, pelvis, posed.points.swapaxes(1, 2), normal)
 
     def _start(self, seen: Observed, betas: Floats) -> Floats:
-        """Local rotations [N,24,3,3]: every bone's points laid on the seen ones (Kabsch), parents first; what few
+        """Local rotations [N,24,4] wxyz: every bone's points laid on the seen ones (Kabsch), parents first; what few
         points leave open is taken from the parent."""
-        source, joints = self._rest(betas)
-        source = source - joints[:, :1]
-        A, B = self._parts, source
-        mass = A.sum(1)[:, None]
-        mean_s, mean_t = A @ B / mass, A @ seen.points / mass  # [N,24,3]
-        covariance = np.einsum("jp,npa,npb->njab", A, seen.points, B, optimize=True)
-        covariance -= mass[..., None] * mean_t[..., :, None] * mean_s[..., None, :]
-        world = np.empty((len(betas), NUM_JOINTS, 3, 3))
-        trunk = covariance[:, [0, 3, 6]].sum(1)
-        world[:, 0] = nearest_rotation(trunk)
+        p, A = self._points, self._parts
+        source = (p.template - p.J_template[0]) + _shape(p.shapedirs - p.J_shapedirs[0], betas)
+        both = (seen.points[..., :, None] * source[..., None, :]).reshape(*source.shape[:2], 9)
+        sums = A @ np.concatenate([seen.points, source, both], -1)  # [N,24,15]
+        target, source, mass = sums[..., :3], sums[..., 3:6], A.sum(1)[:, None]
+        outer = (target / mass)[..., :, None] * source[..., None, :]
+        covariance = sums[..., 6:].reshape(outer.shape) - outer
+        share = 0.05 * np.sqrt(np.square(covariance).sum((-2, -1), keepdims=True))
+        covariance[:, 0] = covariance[:, [0, 3, 6]].sum(1)  # the trunk
+        agreement = davenport(covariance)
+        world = np.empty((len(betas), NUM_JOINTS, 4))
+        world[:, 0] = np.linalg.eigh(agreement[:, 0])[1][..., -1]
         for level in SMPL_LEVELS[1:]:
-            size = np.linalg.norm(covariance[:, level], axis=(-2, -1), keepdims=True)
-            world[:, level] = nearest_rotation(covariance[:, level] + 0.05 * size * world[:, SMPL_PARENTS[level]])
+            # as a matrix R(q) has the agreement 4 q q^T - 1
+            q = world[:, SMPL_PARENTS[level]]
+            held = agreement[:, level] + 4 * share[:, level] * q[..., :, None] * q[..., None, :]
+            world[:, level] = np.linalg.eigh(held)[1][..., -1]
         local = world.copy()
-        local[:, 1:] = np.swapaxes(world[:, SMPL_PARENTS[1:]], -1, -2) @ world[:, 1:]
+        local[:, 1:] = quaternion_product(_back(world[:, SMPL_PARENTS[1:]]), world[:, 1:])
         return local
 
-    def _rest(self, betas: Floats) -> tuple[Floats, Floats]:
-        p = self._points
-        return p.template + _shape(p.shapedirs, betas), p.J_template + _shape(p.J_shapedirs, betas)
-
-    def _pose(self, rotations: Floats, betas: Floats) -> _Posed:
-        points, joints = self._rest(betas)
-        if self._points.posedirs is not None:
-            offsets = (rotations[:, 1:] - np.eye(3)).reshape(len(betas), -1)
-            points = points + np.einsum("pck,nk->npc", self._points.posedirs, offsets, optimize=True)
-        world, placed = forward_kinematics(rotations, joints)
-        placed = placed - placed[:, :1]
-        shift = placed - (world @ joints[..., None])[..., 0]
-        on_bones = points[:, None] @ np.swapaxes(world, -1, -2) + shift[:, :, None]  # [N,24,P,3]
-        weighted = on_bones * self._points.weights.T[..., None]
-        return _Posed(world, placed, weighted, weighted.sum(1))
-
     def _step(
-        self, seen: Observed, others: Sequence[OtherCamera], deviation: Floats, betas: Floats, pelvis: Floats,
-        at: _Posed,
-    ) -> Floats:  # fmt: skip
-        """Solution [N,85] of the normal equations: turns of the joints in camera axes, betas, pelvis."""
-        J = self._jacobian(at)  # [N,P,3,82]
-        N, P = J.shape[:2]
-        inverse = 1.0 / seen.sigma[..., None]
-        per_point = (5 if seen.depths is None else 6) + 2 * len(others)
-        A = np.zeros((N, P, per_point, _UNKNOWNS))
-        r = np.zeros((N, P, per_point))
-        A[:, :, :3, :-3] = J * inverse[..., None]
-        r[:, :, :3] = (seen.points - at.points) * inverse
-        xyz = at.points + pelvis[:, None]
-        _add_rays(A[:, :, 3:5], r[:, :, 3:5], J, np.eye(3), xyz, seen.rays, seen.sigma_rays)
-        for k, other in enumerate(others):
-            its = slice(5 + 2 * k, 7 + 2 * k)
-            there = xyz @ other.R.T + other.t
-            _add_rays(A[:, :, its], r[:, :, its], other.R @ J, other.R, there, other.rays, other.sigma_rays)
-        if seen.depths is not None and seen.sigma_depths is not None:
-            A[:, :, -1, :-3] = J[:, :, 2] / seen.sigma_depths[..., None]
-            A[:, :, -1, -1] = 1.0 / seen.sigma_depths
-            r[:, :, -1] = (seen.depths - xyz[..., 2]) / seen.sigma_depths
-        rows = A.reshape(N, P * per_point, _UNKNOWNS)
-        normal = np.swapaxes(rows, 1, 2) @ rows
-        right = (np.swapaxes(rows, 1, 2) @ r.reshape(N, P * per_point, 1))[..., 0]
+        self, equations: NormalEquations, seen: Observed, others: Sequence[OtherCamera], deviation: Floats,
+        betas: Floats, pelvis: Floats, at: Posed,
+    ) -> tuple[Floats, Floats]:  # fmt: skip
+        """Information [N,85,85] about the turns of the joints in camera axes, betas and pelvis, without what was known
+        of the betas; and the step [N,85] of Gauss and Newton."""
+        motion = self._articulated.shape_motion(at.world)
+        equations.set_points(at.arms, motion, _information(seen, others, at.points, pelvis))
         if seen.leans:
-            _add_leans(normal, right, J, at.points, seen.leans)
-        self._add_priors(normal, right, seen, deviation, betas)
-        return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
-
-    def _add_priors(self, normal: Floats, right: Floats, seen: Observed, deviation: Floats, betas: Floats) -> None:
-        diagonal = np.zeros((len(normal), _UNKNOWNS))
-        weight = np.repeat(self._prior, 3)
-        diagonal[:, :_POSE] = weight
-        right[:, :_POSE] -= weight * deviation.reshape(len(normal), -1)
-        shape = slice(_POSE, _POSE + NUM_BETAS)
-        diagonal[:, shape] = 1.0 / seen.sigma_betas[:, None] ** 2
-        right[:, shape] += diagonal[:, shape] * (seen.betas - betas)
-        diagonal[:, -3:] = 1e-4
-        normal[:, np.arange(_UNKNOWNS), np.arange(_UNKNOWNS)] += diagonal
-
-    def _jacobian(self, at: _Posed) -> Floats:
-        """Motion [N,P,3,82] of the points for turns of the joints (72, camera axes, whole subtree) and betas (10)."""
-        N, P = at.points.shape[:2]
-        sums = np.tensordot(at.weighted, self._below, axes=(1, 1))  # [N,P,3,24]
-        mass = self._points.weights @ self._below.T  # [P,24]
-        arm = sums.transpose(0, 1, 3, 2) - mass[..., None] * at.joints[:, None]  # [N,P,24,3]
-        turns = -skew(arm).transpose(0, 1, 3, 2, 4).reshape(N, P, 3, _POSE)
-        return np.concatenate([turns, self._shape_jacobian(at.world)], -1)
-
-    def _shape_jacobian(self, world: Floats) -> Floats:
-        p = self._points
-        moved = np.zeros((len(world), NUM_JOINTS, 3, NUM_BETAS))
-        for level in SMPL_LEVELS[1:]:
-            up = SMPL_PARENTS[level]
-            moved[:, level] = moved[:, up] + world[:, up] @ (p.J_shapedirs[level] - p.J_shapedirs[up])
-        shift = moved - world @ p.J_shapedirs
-        blended = np.tensordot(p.weights, world, axes=(1, 1)).transpose(1, 0, 2, 3)  # [N,P,3,3]
-        return np.asarray(blended @ p.shapedirs + np.tensordot(p.weights, shift, axes=(1, 1)).transpose(1, 0, 2, 3))
+            equations.set_bones(at.arms, motion, *_leaning(seen.leans, at.points))
+        normal, right = equations.product()
+        diagonal = np.arange(UNKNOWNS)
+        normal[:, diagonal[:POSE], diagonal[:POSE]] += self._prior
+        normal[:, diagonal[PELVIS], diagonal[PELVIS]] += 1e-4
+        right[:, :POSE] -= self._prior * deviation.reshape(len(right), -1)
+        known = 1.0 / seen.sigma_betas[:, None] ** 2
+        right[:, SHAPE] += known * (seen.betas - betas)
+        whole = normal.copy()
+        whole[:, diagonal[SHAPE], diagonal[SHAPE]] += known
+        return normal, solved(whole, right)
 
 
-@dataclass(frozen=True)
-class _Posed:
-    world: Floats  # [N,24,3,3]
-    joints: Floats  # [N,24,3] pelvis at the origin
-    weighted: Floats  # [N,24,P,3] each point as its bones carry it, times the weight
-    points: Floats  # [N,P,3]
+def _information(seen: Observed, others: Sequence[OtherCamera], points: Floats, pelvis: Floats) -> Information:
+    """About `points` [N,3,P] m with the pelvis at `pelvis` [N,3] m."""
+    xyz = points + pelvis[..., None]
+    first = OtherCamera(seen.rays, seen.sigma_rays, np.eye(3), np.zeros(3))
+    rows, rest = zip(*(_ray_rows(camera, xyz) for camera in (first, *others)), strict=True)
+    rows, rest = np.concatenate(rows, 1), np.concatenate(rest, 1)  # [N,2C,3,P] 1/m and [N,2C,P]
+    space = (rows[:, :, :, None] * rows[:, :, None]).sum(1)
+    pull_space = (rows * rest[:, :, None]).sum(1)
+    if seen.depths is not None and seen.sigma_depths is not None:
+        inverse = seen.sigma_depths**-2
+        space[:, 2, 2] += inverse
+        pull_space[:, 2] += inverse * (seen.depths - xyz[:, 2])
+    inverse = seen.sigma[:, None] ** -2
+    matrix = space.copy()
+    matrix[:, _XYZ, _XYZ] += inverse
+    return Information(matrix, pull_space + inverse * (seen.points.swapaxes(1, 2) - points), space, pull_space)
 
 
-def _add_rays(A: Floats, r: Floats, J: Floats, R: Floats, xyz: Floats, rays: Floats, sigma: Floats) -> None:
-    """Fill the rows [N,P,2,85] and residuals [N,P,2] of one camera, in whose axes the points are at `xyz` [N,P,3] m and
-    move by `J` [N,P,3,82]; its axes are the fit's turned by `R`."""
-    depth = np.maximum(xyz[..., 2:], _MIN_DEPTH_M)
-    plane = xyz[..., :2] / depth
-    gain = 1.0 / (depth * sigma[..., None])
-    for c in range(2):  # d(x/z) = (dx - (x/z) dz) / z
-        A[:, :, c, :-3] = (J[:, :, c] - plane[..., c, None] * J[:, :, 2]) * gain
-        A[:, :, c, -3:] = (R[c] - plane[..., c, None] * R[2]) * gain
-    r[:] = (rays - plane) / sigma[..., None]
+def _ray_rows(camera: OtherCamera, xyz: Floats) -> tuple[Floats, Floats]:
+    """How the rays of one camera change with the points at `xyz` [N,3,P] m, [N,2,3,P] 1/m, and how far off they are
+    [N,2,P], in standard deviations."""
+    there = camera.R @ xyz + camera.t[:, None]
+    depth = np.maximum(there[:, 2], _MIN_DEPTH_M)
+    plane = there[:, :2] / depth[:, None]
+    inverse = 1.0 / camera.sigma_rays[:, None]
+    gain = inverse / depth[:, None]
+    # d(x/z) = (dx - (x/z) dz) / z
+    rows = (camera.R[:2, :, None] - plane[:, :, None] * camera.R[2][:, None]) * gain[:, :, None]
+    return rows, (camera.rays.swapaxes(1, 2) - plane) * inverse
 
 
-def _add_leans(normal: Floats, right: Floats, J: Floats, points: Floats, leans: Leans) -> None:
-    """Add their rows to the normal equations [N,85,85] and [N,85]; `J` [N,P,3,82] moves `points` [N,P,3] m."""
+def _leaning(leans: Leans, points: Floats) -> tuple[Floats, Floats]:
+    """Weight [N,M] 1/m of the bones' depths and how far off they are [N,M], for `points` [N,3,P] m."""
     first, second = leans.bones.T
-    along = points[:, second] - points[:, first]
-    weight = 1.0 / (np.linalg.norm(along, axis=-1) * leans.sigma)  # 1/m: the length is taken as it stands
-    rows = (J[:, second, 2] - J[:, first, 2]) * weight[..., None]
-    rest = leans.sine / leans.sigma - along[..., 2] * weight
-    count = rows.shape[-1]
-    normal[:, :count, :count] += np.swapaxes(rows, 1, 2) @ rows
-    right[:, :count] += (rest[:, None] @ rows)[:, 0]
+    along = points[..., second] - points[..., first]
+    weight = 1.0 / (np.sqrt((along * along).sum(1)) * leans.sigma)  # the length is taken as it stands
+    return weight, leans.sine / leans.sigma - along[:, 2] * weight
+
+
+def _deviation(turns: Floats, rest: Floats | None, world: Floats) -> Floats:
+    """How far [N,24,3] rad each local rotation is from its prior's mean, as a turn in camera axes."""
+    away = turns if rest is None else quaternion_product(turns, _back(rest))
+    turned = np.zeros((*away.shape[:-1], 3))
+    local = axis_angle_from_quaternion(away[:, 1:])
+    turned[:, 1:] = (world[:, SMPL_PARENTS[1:]] @ local[..., None])[..., 0]
+    return turned
+
+
+def _turned(turns: Floats, world: Floats, by: Floats) -> Floats:
+    """Local rotations [N,24,4] wxyz after turns `by` [N,24,3] rad in camera axes of each joint and its subtree."""
+    angle = np.sqrt((by * by).sum(-1, keepdims=True))
+    by = by * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
+    by[:, 1:] = (by[:, 1:, None] @ world[:, SMPL_PARENTS[1:]])[:, :, 0]  # in the axes of the parent
+    return quaternion_product(quaternion_from_axis_angle(by), turns)
+
+
+def _back(turns: Floats) -> Floats:
+    """The inverse of unit quaternions [...,4] wxyz."""
+    return turns * _INVERSE
+
+
+def _placed(seen: Observed, others: Sequence[OtherCamera], points: Floats) -> Floats:
+    """Where the pelvis [N,3] m is to start, for `points` [N,3,P] m."""
+    rows = points.swapaxes(1, 2)
+    return _moved_to_depths(place(rows, seen.rays, seen.sigma_rays, others), rows, seen)
 
 
 def place(points: Floats, rays: Floats, sigma: Floats, others: Sequence[OtherCamera] = ()) -> Floats:
@@ -290,17 +284,5 @@ def _shape(directions: Floats, betas: Floats) -> Floats:
     return np.asarray((betas @ directions.reshape(P * 3, NUM_BETAS).T).reshape(-1, P, 3))
 
 
-def _deviation(rotations: Floats, near: Floats | None, world: Floats) -> Floats:
-    """How far [N,24,3] rad each local rotation is from its prior's mean, as a turn in camera axes."""
-    away = rotations if near is None else rotations @ np.swapaxes(near, -1, -2)
-    local = axis_angle_from_matrix(away)
-    turned = np.zeros_like(local)
-    turned[:, 1:] = (world[:, SMPL_PARENTS[1:]] @ local[:, 1:, :, None])[..., 0]
-    return turned
-
-
-def _apply(rotations: Floats, world: Floats, turn: Floats) -> Floats:
-    """Turn each joint [N,24,3] in camera axes, its subtree with it; returns new local rotations."""
-    parent = np.concatenate([np.broadcast_to(np.eye(3), world[:, :1].shape), world[:, SMPL_PARENTS[1:]]], 1)
-    delta = matrix_from_axis_angle(turn)
-    return np.asarray(np.swapaxes(parent, -1, -2) @ delta @ parent @ rotations)
+_XYZ = np.arange(3)
+_INVERSE = np.array([1.0, -1.0, -1.0, -1.0])
