@@ -14,77 +14,80 @@ from hmr_ros.types import Floats, Ints
 
 @dataclass(frozen=True)
 class Posed:
-    """P points of N people, pelvis at the origin."""
+    """P points of N people, pelvis at the origin, and M differences between them."""
 
     world: Floats  # [N,24,3,3] rotations of the bones
-    arms: Floats  # [N,3,S] m, one for each pair of a joint and a point that it moves
-
+    arms: Floats  # [N,3,S] m, of pairs of a joint and a point that it moves
+    arms_between: Floats  # [N,3,U] m, of pairs of a joint and a difference
     points: Floats  # [N,3,P] m
+    between: Floats  # [N,3,M] m
 
 
 class ArticulatedPoints:
-    """P points that ride on an SMPL-format body.
+    """P points that ride on an SMPL-format body, and M differences between two of them.
 
     A point is a sum of vectors that are fixed to bones: its own from each bone that carries it, and the bones up to
     there. With R_i the rotation of the bone of vector v_i(betas), the part of point p that joint j moves, its arm, is
 
         a_pj = sum_i C_i,pj R_i v_i(betas),
 
-    where C is constant; turning j and all below by a small w moves the point by w x a_pj. A joint moves few points, so
-    only pairs with a part are kept. Pairs of the pelvis come first: their arms are the points themselves.
+    where C is constant; turning j and all below by a small w moves the point by w x a_pj, and a difference of points by
+    the difference of their arms. A joint moves few points, so only pairs with a part are kept. Pairs of the pelvis
+    come first: their arms are the points themselves.
     """
 
-    def __init__(self, points: BodyPoints) -> None:
-        mass = points.weights @ SUBTREES.T  # [P,24] share of each point that a joint moves
-        self.joint_of, self.point_of = np.nonzero(mass.T > 0)  # of the S pairs
-        self.count = len(points)
-        carried, self._bone = np.nonzero(points.weights)
-        share = points.weights[carried, self._bone]
-        K = len(carried)
+    def __init__(self, points: BodyPoints, between: Ints | None = None) -> None:
+        """`between` [M,2]: indices of the first and second point of each difference."""
+        first, second = (np.zeros((0, 2), np.int64) if between is None else between).T
+        carried, bone = np.nonzero(points.weights)  # each point's own vectors
+        own = points.weights[carried, bone][:, None] * (carried[:, None] == np.arange(len(points)))  # [K,P]
+        mass = SUBTREES @ points.weights.T  # [24,P] share of each point that a joint moves
         bones = np.arange(1, NUM_JOINTS)
-        self._vectors = _linear(
-            points.template[carried] - points.J_template[self._bone], points.J_template[1:],
-            points.J_template[SMPL_PARENTS[1:]],
+        # of all pairs [V,24,P]; the bone that ends at b carries what hangs on b, for joints above b
+        strictly = (SUBTREES - np.eye(NUM_JOINTS))[:, bones].T
+        C = np.concatenate([SUBTREES[:, bone].T[..., None] * own[:, None], strictly[..., None] * mass[bones, None]])
+        self.joint_of, self.point_of = np.nonzero(mass)  # of the S pairs
+        apart = C[..., second] - C[..., first]
+        self.joint_of_between, self.between_of = np.nonzero((apart != 0).any(0))  # of the U pairs
+        self.count, self.count_between = len(points), len(first)
+        self._coefficients = np.concatenate(
+            [C[:, self.joint_of, self.point_of], apart[:, self.joint_of_between, self.between_of]], 1
         )  # fmt: skip
-        self._directions = _linear(
-            points.shapedirs[carried] - points.J_shapedirs[self._bone], points.J_shapedirs[1:],
-            points.J_shapedirs[SMPL_PARENTS[1:]],
+        parents = SMPL_PARENTS[1:]
+        self._bone = np.concatenate([bone, parents])
+        self._vectors = np.concatenate(
+            [points.template[carried] - points.J_template[bone], points.J_template[1:] - points.J_template[parents]]
         )  # fmt: skip
-        self._bone = np.concatenate([self._bone, SMPL_PARENTS[1:]])
-        C = np.zeros((K + NUM_JOINTS - 1, len(self.joint_of)))
-        j, p = self.joint_of, self.point_of
-        C[:K] = share[:, None] * (carried[:, None] == p) * SUBTREES[j][:, self._bone[:K]].T
-        # the bone that ends at b lies between j and what hangs on b, if b is below j
-        C[K:] = mass[p][:, bones].T * (SUBTREES[j][:, bones] - np.eye(NUM_JOINTS)[j][:, bones]).T
-        self._coefficients = C
+        directions = np.concatenate(
+            [points.shapedirs[carried] - points.J_shapedirs[bone], points.J_shapedirs[1:] - points.J_shapedirs[parents]]
+        )  # fmt: skip
+        self._directions = directions.reshape(-1, NUM_BETAS).T.copy()
         self._posedirs = None
         if points.posedirs is not None:
-            self._posedirs = points.posedirs[carried].reshape(3 * K, -1).T.copy()
-        motion = np.zeros((NUM_JOINTS, 3, NUM_BETAS, self.count))
-        np.add.at(motion, self._bone, np.einsum("ifk,ip->ifkp", self._directions, C[:, : self.count]))
+            self._posedirs = points.posedirs[carried].reshape(3 * len(carried), -1).T.copy()
+        motion = np.zeros((NUM_JOINTS, 3, NUM_BETAS, len(points)))
+        np.add.at(motion, self._bone, np.einsum("ifk,ip->ifkp", directions, C[:, 0]))
+        motion = np.concatenate([motion, motion[..., second] - motion[..., first]], -1)
         self._motion = motion.reshape(NUM_JOINTS * 3, -1)
-        self._directions = self._directions.reshape(-1, NUM_BETAS).T.copy()
 
     def posed(self, rotations: Floats, betas: Floats) -> Posed:
         """Of local rotations [N,24,3,3], the first to the axes of the answer, and shapes [N,10]."""
-        N = len(rotations)
-        vectors = self._vectors + (betas @ self._directions).reshape(N, -1, 3)
+        N, P, M = len(rotations), self.count, self.count_between
+        vectors = (betas @ self._directions).reshape(N, -1, 3)
+        vectors += self._vectors
         if self._posedirs is not None:
             offsets = ((rotations[:, 1:] - np.eye(3)).reshape(N, -1) @ self._posedirs).reshape(N, -1, 3)
             vectors[:, : offsets.shape[1]] += offsets
         world = world_rotations(rotations)
-        turned = (np.take(world, self._bone, 1) @ vectors[..., None])[..., 0]
-        arms = turned.swapaxes(1, 2).reshape(3 * N, -1) @ self._coefficients
-        arms = arms.reshape(N, 3, -1)
-        return Posed(world, arms, arms[..., : self.count])
+        turned = np.take(world, self._bone, 1) @ vectors[..., None]
+        every = (turned[..., 0].swapaxes(1, 2).reshape(3 * N, -1) @ self._coefficients).reshape(N, 3, -1)
+        arms, between = every[..., : len(self.joint_of)], every[..., len(self.joint_of) :]
+        return Posed(world, arms, between, arms[..., :P], between[..., :M])
 
-    def shape_motion(self, world: Floats) -> Floats:
-        """How the points move for a unit of each beta [N,3,10,P] m; linear in the bones' rotations [N,24,3,3]."""
+    def shape_motion(self, world: Floats) -> tuple[Floats, Floats]:
+        """How the points [N,3,10,P] m and the differences [N,3,10,M] m move for a unit of each beta, with the bones'
+        rotations [N,24,3,3]: linear in these."""
         N = len(world)
         rows = world.swapaxes(1, 2).reshape(3 * N, NUM_JOINTS * 3)
-        return np.asarray((rows @ self._motion).reshape(N, 3, NUM_BETAS, self.count))
-
-
-def _linear(own: Floats, ends: Floats, starts: Floats) -> Floats:
-    """What the points' own vectors are, then those of the bones."""
-    return np.concatenate([own, ends - starts])
+        every = (rows @ self._motion).reshape(N, 3, NUM_BETAS, self.count + self.count_between)
+        return every[..., : self.count], every[..., self.count :]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hmr_ros.body.articulated import ArticulatedPoints, Posed
-from hmr_ros.body.joints import SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
+from hmr_ros.body.joints import SMPL, SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
 from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS
 from hmr_ros.body.normal_equations import PELVIS, POSE, SHAPE, UNKNOWNS, Information, NormalEquations, solved
 from hmr_ros.body.points import BodyPoints
 from hmr_ros.geometry.rotations import (
     axis_angle_from_quaternion,
     davenport,
-    matrix_from_quaternion,
+    matrix_from_unit_quaternion,
     quaternion_from_axis_angle,
     quaternion_from_matrix,
     quaternion_product,
@@ -26,6 +26,7 @@ ITERATIONS = 3
 _MIN_DEPTH_M = 0.2
 _MAX_BETA = 3.0
 _MAX_STEP_RAD = 0.7
+_HELD_PELVIS = 1e-4  # 1/m^2, where no ray tells of it
 # Standard deviation [rad] of local rotations: only what the points cannot see (twists, hands) feels it.
 _PRIOR_RAD = {
     "spine1": 0.35, "spine2": 0.35, "spine3": 0.35, "neck": 0.5, "head": 0.5, "left_collar": 0.3, "right_collar": 0.3,
@@ -87,11 +88,13 @@ class PointFitter:
 
     def __init__(self, points: BodyPoints) -> None:
         self._points = points
-        self._articulated = ArticulatedPoints(points)
-        self._parts = _parts(points)
+        self._known: dict[bytes, ArticulatedPoints] = {}  # by their leaning bones
+        self._parts = _parts(points)[_BY_LEVEL]
+        self._source = points.template - points.J_template[0]
+        self._source_directions = (points.shapedirs - points.J_shapedirs[0]).reshape(-1, NUM_BETAS).T.copy()
         spread = np.array([_PRIOR_RAD.get(name, _DEFAULT_PRIOR_RAD) for name in SMPL_JOINTS])
         spread[0] = 1e3
-        self._prior = np.repeat(1.0 / spread**2, 3)
+        self._prior = np.concatenate([np.repeat(1.0 / spread**2, 3), np.zeros(NUM_BETAS), np.full(3, _HELD_PELVIS)])
 
     def __call__(
         self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None, start: Floats | None = None,
@@ -106,124 +109,141 @@ class PointFitter:
         start = near if start is None else start
         turns = self._start(seen, betas) if start is None else quaternion_from_matrix(start)
         rest = None if near is None else quaternion_from_matrix(near)
-        posed = self._articulated.posed(matrix_from_quaternion(turns), betas)
+        body = self._articulated(seen.leans)
+        rotations = matrix_from_unit_quaternion(turns)
+        posed = body.posed(rotations, betas)
         pelvis = _placed(seen, others, posed.points)
-        equations = NormalEquations(self._articulated, len(betas), seen.leans.bones if seen.leans else None)
-        normal = None
+        target, equations, both = _Target(seen, others), NormalEquations(body, len(betas)), None
         for _ in range(iterations):
-            deviation = _deviation(turns, rest, posed.world)
-            normal, step = self._step(equations, seen, others, deviation, betas, pelvis, posed)
-            turns = _turned(turns, posed.world, step[:, :POSE].reshape(-1, NUM_JOINTS, 3))
+            parents = np.take(posed.world, SMPL_PARENTS[1:], 1)
+            target.set_rows(equations, body, posed, pelvis)
+            both = equations.product()
+            step = self._step(both, seen, betas, _deviation(turns, rest, parents))
+            turns = _turned(turns, parents, step[:, :POSE].reshape(-1, NUM_JOINTS, 3))
             betas = np.clip(betas + step[:, SHAPE], -_MAX_BETA, _MAX_BETA)
             pelvis = pelvis + step[:, PELVIS]
-            posed = self._articulated.posed(matrix_from_quaternion(turns), betas)
-        return Fitted(matrix_from_quaternion(turns), betas, pelvis, posed.points.swapaxes(1, 2), normal)
+            rotations = matrix_from_unit_quaternion(turns)
+            posed = body.posed(rotations, betas)
+        normal = None if both is None else both[:, :UNKNOWNS, :UNKNOWNS]
+        return Fitted(rotations, betas, pelvis, posed.points.swapaxes(1, 2), normal)
+
+    def _articulated(self, leans: Leans | None) -> ArticulatedPoints:
+        """With the bones that lean, which stay the same from call to call."""
+        key = leans.bones.tobytes() if leans else b""
+        if key not in self._known:
+            self._known = {key: ArticulatedPoints(self._points, leans.bones if leans else None)}
+        return self._known[key]
 
     def _start(self, seen: Observed, betas: Floats) -> Floats:
         """Local rotations [N,24,4] wxyz: every bone's points laid on the seen ones (Kabsch), parents first; what few
         points leave open is taken from the parent."""
-        p, A = self._points, self._parts
-        source = (p.template - p.J_template[0]) + _shape(p.shapedirs - p.J_shapedirs[0], betas)
+        A = self._parts
+        source = self._source + (betas @ self._source_directions).reshape(-1, *self._source.shape)
         both = (seen.points[..., :, None] * source[..., None, :]).reshape(*source.shape[:2], 9)
-        sums = A @ np.concatenate([seen.points, source, both], -1)  # [N,24,15]
-        target, source, mass = sums[..., :3], sums[..., 3:6], A.sum(1)[:, None]
-        outer = (target / mass)[..., :, None] * source[..., None, :]
+        sums = A @ np.concatenate([seen.points, source, both], -1)  # [N,24,15], joints by level
+        outer = sums[..., :3, None] * (sums[..., None, 3:6] / A.sum(1)[:, None, None])
         covariance = sums[..., 6:].reshape(outer.shape) - outer
-        share = 0.05 * np.sqrt(np.square(covariance).sum((-2, -1), keepdims=True))
-        covariance[:, 0] = covariance[:, [0, 3, 6]].sum(1)  # the trunk
+        share = 0.2 * np.sqrt(np.square(covariance).sum((-2, -1), keepdims=True))
+        covariance[:, 0] = np.take(covariance, _TRUNK, 1).sum(1)
         agreement = davenport(covariance)
         world = np.empty((len(betas), NUM_JOINTS, 4))
         world[:, 0] = np.linalg.eigh(agreement[:, 0])[1][..., -1]
-        for level in SMPL_LEVELS[1:]:
-            # as a matrix R(q) has the agreement 4 q q^T - 1
-            q = world[:, SMPL_PARENTS[level]]
-            held = agreement[:, level] + 4 * share[:, level] * q[..., :, None] * q[..., None, :]
+        for level, parents in _LEVELS:
+            q = np.take(world, parents, 1)
+            held = share[:, level] * q[..., :, None]
+            held = held * q[..., None, :]  # the agreement of a rotation of its own is 4 q q^T - 1
+            held += agreement[:, level]
             world[:, level] = np.linalg.eigh(held)[1][..., -1]
-        local = world.copy()
-        local[:, 1:] = quaternion_product(_back(world[:, SMPL_PARENTS[1:]]), world[:, 1:])
+        world = np.take(world, _BY_JOINT, 1)
+        local = quaternion_product(np.take(world, np.maximum(SMPL_PARENTS, 0), 1) * _INVERSE, world)
+        local[:, 0] = world[:, 0]
         return local
 
-    def _step(
-        self, equations: NormalEquations, seen: Observed, others: Sequence[OtherCamera], deviation: Floats,
-        betas: Floats, pelvis: Floats, at: Posed,
-    ) -> tuple[Floats, Floats]:  # fmt: skip
-        """Information [N,85,85] about the turns of the joints in camera axes, betas and pelvis, without what was known
-        of the betas; and the step [N,85] of Gauss and Newton."""
-        motion = self._articulated.shape_motion(at.world)
-        equations.set_points(at.arms, motion, _information(seen, others, at.points, pelvis))
-        if seen.leans:
-            equations.set_bones(at.arms, motion, *_leaning(seen.leans, at.points))
-        normal, right = equations.product()
-        diagonal = np.arange(UNKNOWNS)
-        normal[:, diagonal[:POSE], diagonal[:POSE]] += self._prior
-        normal[:, diagonal[PELVIS], diagonal[PELVIS]] += 1e-4
-        right[:, :POSE] -= self._prior * deviation.reshape(len(right), -1)
-        known = 1.0 / seen.sigma_betas[:, None] ** 2
+    def _step(self, both: Floats, seen: Observed, betas: Floats, deviation: Floats) -> Floats:
+        """The step of Gauss and Newton [N,85]. Adds what holds pose and pelvis to the normal equations `both`
+        [N,86,86]."""
+        diagonal = both.reshape(len(both), -1)[:, :: UNKNOWNS + 2]
+        diagonal[:, :UNKNOWNS] += self._prior
+        normal, right = both[:, :UNKNOWNS, :UNKNOWNS], both[:, :UNKNOWNS, UNKNOWNS].copy()
+        right[:, 3:POSE] -= self._prior[3:POSE] * deviation.reshape(len(right), -1)
+        known = seen.sigma_betas[:, None] ** -2
         right[:, SHAPE] += known * (seen.betas - betas)
-        whole = normal.copy()
-        whole[:, diagonal[SHAPE], diagonal[SHAPE]] += known
-        return normal, solved(whole, right)
+        diagonal[:, SHAPE] += known
+        step = solved(normal, right)
+        diagonal[:, SHAPE] -= known
+        return step
 
 
-def _information(seen: Observed, others: Sequence[OtherCamera], points: Floats, pelvis: Floats) -> Information:
-    """About `points` [N,3,P] m with the pelvis at `pelvis` [N,3] m."""
-    xyz = points + pelvis[..., None]
-    first = OtherCamera(seen.rays, seen.sigma_rays, np.eye(3), np.zeros(3))
-    rows, rest = zip(*(_ray_rows(camera, xyz) for camera in (first, *others)), strict=True)
-    rows, rest = np.concatenate(rows, 1), np.concatenate(rest, 1)  # [N,2C,3,P] 1/m and [N,2C,P]
-    space = (rows[:, :, :, None] * rows[:, :, None]).sum(1)
-    pull_space = (rows * rest[:, :, None]).sum(1)
-    if seen.depths is not None and seen.sigma_depths is not None:
-        inverse = seen.sigma_depths**-2
-        space[:, 2, 2] += inverse
-        pull_space[:, 2] += inverse * (seen.depths - xyz[:, 2])
-    inverse = seen.sigma[:, None] ** -2
-    matrix = space.copy()
-    matrix[:, _XYZ, _XYZ] += inverse
-    return Information(matrix, pull_space + inverse * (seen.points.swapaxes(1, 2) - points), space, pull_space)
+class _Target:
+    """What is observed, in the layout of the normal equations."""
+
+    def __init__(self, seen: Observed, others: Sequence[OtherCamera]) -> None:
+        self._seen, self._points = seen, np.ascontiguousarray(seen.points.transpose(2, 0, 1))  # [3,N,P]
+        self._inverse = seen.sigma**-2
+        self._rays, self._weight = seen.rays.transpose(2, 0, 1), 1.0 / seen.sigma_rays
+        self._others = others
+
+    def set_rows(self, equations: NormalEquations, body: ArticulatedPoints, posed: Posed, pelvis: Floats) -> None:
+        """Of people whose pelvis is at `pelvis` [N,3] m."""
+        motion, motion_between = body.shape_motion(posed.world)
+        equations.set_points(posed, motion, self._information(posed.points.swapaxes(0, 1), pelvis))
+        if self._seen.leans:
+            equations.set_between(posed, motion_between, *_leaning(self._seen.leans, posed.between))
+
+    def _information(self, points: Floats, pelvis: Floats) -> Information:
+        """About `points` [3,N,P] m with the pelvis at `pelvis` [N,3] m."""
+        xyz = points + pelvis.T[..., None]
+        depth = np.maximum(xyz[2], _MIN_DEPTH_M)
+        gain = self._weight / depth
+        plane = xyz[:2] / depth
+        space, pull_space = np.zeros((6, *depth.shape)), np.empty_like(points)
+        # d(x/z) = (dx - (x/z) dz) / z
+        space[0] = space[3] = square = gain * gain
+        space[2::2] = leaning = -square * plane
+        space[5] = -(leaning * plane).sum(0)
+        pull_space[:2] = (gain * self._weight) * (self._rays - plane)
+        pull_space[2] = -(pull_space[:2] * plane).sum(0)
+        for camera in self._others:
+            _add_camera(space, pull_space, camera, xyz)
+        if self._seen.depths is not None and self._seen.sigma_depths is not None:
+            inverse = self._seen.sigma_depths**-2
+            space[5] += inverse
+            pull_space[2] += inverse * (self._seen.depths - xyz[2])
+        matrix = space.copy()
+        matrix[_DIAGONAL] += self._inverse
+        return Information(matrix, pull_space + self._inverse * (self._points - points), space, pull_space)
 
 
-def _ray_rows(camera: OtherCamera, xyz: Floats) -> tuple[Floats, Floats]:
-    """How the rays of one camera change with the points at `xyz` [N,3,P] m, [N,2,3,P] 1/m, and how far off they are
-    [N,2,P], in standard deviations."""
-    there = camera.R @ xyz + camera.t[:, None]
-    depth = np.maximum(there[:, 2], _MIN_DEPTH_M)
-    plane = there[:, :2] / depth[:, None]
-    inverse = 1.0 / camera.sigma_rays[:, None]
-    gain = inverse / depth[:, None]
-    # d(x/z) = (dx - (x/z) dz) / z
-    rows = (camera.R[:2, :, None] - plane[:, :, None] * camera.R[2][:, None]) * gain[:, :, None]
-    return rows, (camera.rays.swapaxes(1, 2) - plane) * inverse
+def _add_camera(space: Floats, pull: Floats, camera: OtherCamera, xyz: Floats) -> None:
+    """What another camera tells of the points at `xyz` [3,N,P] m, added to information [6,N,P] and pull [3,N,P]."""
+    there = np.tensordot(camera.R, xyz, 1) + camera.t[:, None, None]
+    depth = np.maximum(there[2], _MIN_DEPTH_M)
+    for c in range(2):
+        plane = there[c] / depth
+        row = (camera.R[c][:, None, None] - camera.R[2][:, None, None] * plane) / (depth * camera.sigma_rays)
+        space += row[_UPPER[0]] * row[_UPPER[1]]
+        pull += row * ((camera.rays[..., c] - plane) / camera.sigma_rays)
 
 
-def _leaning(leans: Leans, points: Floats) -> tuple[Floats, Floats]:
-    """Weight [N,M] 1/m of the bones' depths and how far off they are [N,M], for `points` [N,3,P] m."""
-    first, second = leans.bones.T
-    along = points[..., second] - points[..., first]
+def _leaning(leans: Leans, along: Floats) -> tuple[Floats, Floats]:
+    """Weight [N,M] 1/m of the depths of the bones `along` [N,3,M] m and how far off they are [N,M]."""
     weight = 1.0 / (np.sqrt((along * along).sum(1)) * leans.sigma)  # the length is taken as it stands
     return weight, leans.sine / leans.sigma - along[:, 2] * weight
 
 
-def _deviation(turns: Floats, rest: Floats | None, world: Floats) -> Floats:
-    """How far [N,24,3] rad each local rotation is from its prior's mean, as a turn in camera axes."""
-    away = turns if rest is None else quaternion_product(turns, _back(rest))
-    turned = np.zeros((*away.shape[:-1], 3))
-    local = axis_angle_from_quaternion(away[:, 1:])
-    turned[:, 1:] = (world[:, SMPL_PARENTS[1:]] @ local[..., None])[..., 0]
-    return turned
+def _deviation(turns: Floats, rest: Floats | None, parents: Floats) -> Floats:
+    """How far [N,23,3] rad each local rotation but the pelvis' is from its prior's mean, as a turn in camera axes;
+    `parents` [N,23,3,3] take it there."""
+    away = turns[:, 1:] if rest is None else quaternion_product(turns[:, 1:], rest[:, 1:] * _INVERSE)
+    return np.asarray((parents @ axis_angle_from_quaternion(away)[..., None])[..., 0])
 
 
-def _turned(turns: Floats, world: Floats, by: Floats) -> Floats:
+def _turned(turns: Floats, parents: Floats, by: Floats) -> Floats:
     """Local rotations [N,24,4] wxyz after turns `by` [N,24,3] rad in camera axes of each joint and its subtree."""
     angle = np.sqrt((by * by).sum(-1, keepdims=True))
     by = by * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
-    by[:, 1:] = (by[:, 1:, None] @ world[:, SMPL_PARENTS[1:]])[:, :, 0]  # in the axes of the parent
+    by[:, 1:] = (by[:, 1:, None] @ parents)[:, :, 0]  # in the axes of the parent
     return quaternion_product(quaternion_from_axis_angle(by), turns)
-
-
-def _back(turns: Floats) -> Floats:
-    """The inverse of unit quaternions [...,4] wxyz."""
-    return turns * _INVERSE
 
 
 def _placed(seen: Observed, others: Sequence[OtherCamera], points: Floats) -> Floats:
@@ -235,23 +255,22 @@ def _placed(seen: Observed, others: Sequence[OtherCamera], points: Floats) -> Fl
 def place(points: Floats, rays: Floats, sigma: Floats, others: Sequence[OtherCamera] = ()) -> Floats:
     """Position [N,3] that brings the projections of `points` [N,P,3] + position closest to `rays` [N,P,2] and to those
     of `others`; two rounds of linear least squares, the second weighted by the depth found."""
-    cameras = [OtherCamera(rays, sigma, np.eye(3), np.zeros(3)), *others]
-    turned = [points @ c.R.T + c.t for c in cameras]  # in each camera's axes, without the position
-    rows = [c.R[:2] - c.rays[..., None] * c.R[2] for c in cameras]  # [N,P,2,3]
-    b = [c.rays * p[..., 2:] - p[..., :2] for c, p in zip(cameras, turned, strict=True)]
-    position = np.zeros((len(points), 3))
-    weights = [1.0 / c.sigma_rays for c in cameras]
+    rows, depths = [], []
+    for R, t, its in ((np.eye(3), np.zeros(3), rays), *((c.R, c.t, c.rays) for c in others)):
+        turned = points @ R.T + t  # in the camera's axes, without the position
+        right = its * turned[..., 2:] - turned[..., :2]
+        rows.append(np.concatenate([R[:2] - its[..., None] * R[2], right[..., None]], -1))  # [N,P,2,4]
+        depths.append((turned[..., 2], R[2]))
+    both, found = np.concatenate(rows, 1), np.zeros((len(points), 3))
+    inverse = 1.0 / np.concatenate([sigma, *(c.sigma_rays for c in others)], 1)
+    weight = inverse
     for _ in range(2):
-        normal: Floats = np.zeros((len(points), 3, 3)) + 1e-9 * np.eye(3)
-        right: Floats = np.zeros((len(points), 3))
-        for A, rhs, weight in zip(rows, b, weights, strict=True):
-            weighted = A * weight[..., None, None]
-            normal += np.einsum("npak,npal->nkl", weighted, weighted)
-            right += np.einsum("npak,npa->nk", weighted, rhs * weight[..., None])
-        position = np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
-        depths = [p[..., 2] + (position @ c.R[2])[:, None] for c, p in zip(cameras, turned, strict=True)]
-        weights = [1.0 / (c.sigma_rays * np.maximum(z, _MIN_DEPTH_M)) for c, z in zip(cameras, depths, strict=True)]
-    return position
+        weighted = (both * weight[..., None, None]).reshape(len(points), -1, 4)
+        normal = weighted.swapaxes(1, 2) @ weighted
+        found = np.linalg.solve(normal[:, :3, :3] + _LEAST_PLACED, normal[:, :3, 3:])[..., 0]
+        z = np.concatenate([depth + (found @ axis)[:, None] for depth, axis in depths], 1)
+        weight = inverse / np.maximum(z, _MIN_DEPTH_M)
+    return np.asarray(found)
 
 
 def _moved_to_depths(position: Floats, points: Floats, seen: Observed) -> Floats:
@@ -278,11 +297,19 @@ def _parts(points: BodyPoints) -> Floats:
     return parts + 1e-9
 
 
-def _shape(directions: Floats, betas: Floats) -> Floats:
-    """Shape directions [P,3,10] times betas [N,10] -> [N,P,3]."""
-    P = len(directions)
-    return np.asarray((betas @ directions.reshape(P * 3, NUM_BETAS).T).reshape(-1, P, 3))
+def _levels() -> list[tuple[slice, Ints]]:
+    """Each level below the pelvis and its parents, among the joints ordered by level."""
+    ends = np.cumsum([len(level) for level in SMPL_LEVELS])
+    return [
+        (slice(start, end), _BY_JOINT[SMPL_PARENTS[level]])
+        for start, end, level in zip(ends, ends[1:], SMPL_LEVELS[1:], strict=False)
+    ]
 
 
-_XYZ = np.arange(3)
-_INVERSE = np.array([1.0, -1.0, -1.0, -1.0])
+_BY_LEVEL = np.concatenate(SMPL_LEVELS)
+_BY_JOINT = np.argsort(_BY_LEVEL)
+_LEVELS = _levels()
+_TRUNK = _BY_JOINT[[SMPL[name] for name in ("pelvis", "spine1", "spine2")]]
+_DIAGONAL, _UPPER = np.array([0, 3, 5]), np.triu_indices(3)  # of a symmetric matrix in six numbers
+_INVERSE = np.array([1.0, -1.0, -1.0, -1.0])  # of a unit quaternion
+_LEAST_PLACED = 1e-9 * np.eye(3)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
-from hmr_ros.body.articulated import ArticulatedPoints
+from hmr_ros.body.articulated import ArticulatedPoints, Posed
 from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS
 from hmr_ros.types import Floats, Ints
 
@@ -16,16 +16,17 @@ UNKNOWNS = POSE + NUM_BETAS + 3  # turns of the joints, betas, pelvis
 SHAPE, PELVIS = slice(POSE, POSE + NUM_BETAS), slice(POSE + NUM_BETAS, UNKNOWNS)
 _RIGHT = UNKNOWNS  # the right side stands behind the unknowns
 _LEAST, _LEAST_SHARE = 1e-9, 1e-10  # 1/m^2, and of the trace: where nothing is known, a root must exist
+_SYMMETRIC = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])  # of a matrix that is kept as its upper triangle
 
 
 @dataclass(frozen=True)
 class Information:
-    """What is known of the places of P points of N people, in quadratic form."""
+    """What is known of the places of P points of N people, in quadratic form; matrices as 00, 01, 02, 11, 12, 22."""
 
-    matrix: Floats  # [N,3,3,P] 1/m^2 of a point relative to the pelvis
-    pull: Floats  # [N,3,P] 1/m, the matrix times how far off the point is
-    space: Floats  # [N,3,3,P] the part of it that tells of the point in space, and so of the pelvis as well
-    pull_space: Floats  # [N,3,P]
+    matrix: Floats  # [6,N,P] 1/m^2 of a point relative to the pelvis
+    pull: Floats  # [3,N,P] 1/m, the matrix times how far off the point is
+    space: Floats  # [6,N,P] the part of it that tells of the point in space, and so of the pelvis as well
+    pull_space: Floats  # [3,N,P]
 
 
 class NormalEquations:
@@ -35,66 +36,66 @@ class NormalEquations:
     L^-T W_space and on the right L^-T g, which is to say J^T W_space and J^T g once they are multiplied.
     """
 
-    def __init__(self, articulated: ArticulatedPoints, people: int, bones: Ints | None) -> None:
-        """`bones` [M,2]: indices of the points between which `set_bones` will tell of directions."""
-        self._articulated, self._bones = articulated, bones
-        P = self._P = articulated.count
-        width = 3 * P + (0 if bones is None else len(bones))
+    def __init__(self, articulated: ArticulatedPoints, people: int) -> None:
+        self._articulated = articulated
+        P, M = articulated.count, articulated.count_between
+        width = 3 * P + M
         self._columns = np.zeros((people, UNKNOWNS + 1, width))  # what no joint moves stays zero
-        first = 3 * width * articulated.joint_of + articulated.point_of
-        steps = [c * width + row * P for row in range(3) for c in range(3)][:8]
-        inside = np.array(steps)[:, None] + first  # [8,S], the ninth is always zero
-        self._places = np.arange(people)[:, None, None] * (UNKNOWNS + 1) * width + inside
+        self._rows = self._columns[..., : 3 * P].reshape(people, UNKNOWNS + 1, 3, P)
+        steps = np.array([c * width + row * P for row in range(3) for c in range(3)][:8])  # the ninth is always zero
+        first = np.arange(people)[:, None, None] * ((UNKNOWNS + 1) * width) + 3 * width * articulated.joint_of
+        self._places = first + (steps[:, None] + articulated.point_of)  # [N,8,S]
 
-    def set_points(self, arms: Floats, motion: Floats, known: Information) -> None:
-        """Rows of the points with `arms` [N,3,S] m that move by `motion` [N,3,10,P] m for a unit of each beta."""
-        L = square_root(known.matrix)
-        self._columns.reshape(-1)[self._places] = _crossed(arms, np.take(L, self._articulated.point_of, -1))
-        rows = self._columns[..., : 3 * self._P].reshape(len(arms), UNKNOWNS + 1, 3, self._P)
+    def set_points(self, posed: Posed, motion: Floats, known: Information) -> None:
+        """Rows of the points, which move by `motion` [N,3,10,P] m for a unit of each beta."""
+        rows, L = self._rows, square_root(known.matrix)
+        _put(self._columns, self._places, _crossed(posed.arms, np.take(L, self._articulated.point_of, -1)))
         a, b, c, d, e, f = L[:, :, None]
         x, y, z = motion.swapaxes(0, 1)
         rows[:, SHAPE, 0] = a * x + b * y + c * z
         rows[:, SHAPE, 1] = d * y + e * z
-        rows[:, SHAPE, 2] = f * z
-        x, y, z = np.concatenate([known.space, known.pull[:, :, None]], 2).swapaxes(0, 1)  # [N,4,P] each
+        np.multiply(f, z, out=rows[:, SHAPE, 2])
+        both = np.concatenate([known.space[_SYMMETRIC], known.pull[:, None]], 1)  # [3,4,N,P]
+        x, y, z = both.swapaxes(1, 2)
         x = x / a
         y = (y - b * x) / d
-        rows[:, PELVIS.start :, 0], rows[:, PELVIS.start :, 1] = x, y
-        rows[:, PELVIS.start :, 2] = (z - c * x - e * y) / f
-        self._space, self._pull = known.space.sum(-1), known.pull_space.sum(-1)
+        last = rows[:, PELVIS.start :]
+        last[:, :, 0], last[:, :, 1] = x, y
+        last[:, :, 2] = (z - c * x - e * y) / f
+        self._space, self._pull = known.space.sum(-1)[_SYMMETRIC], known.pull_space.sum(-1)
 
-    def set_bones(self, arms: Floats, motion: Floats, weight: Floats, rest: Floats) -> None:
-        """Rows that tell of the depth of a bone's second point beyond the first: `weight` [N,M] 1/m, one over the
-        standard deviation, and how far off they are in these units, `rest` [N,M]."""
-        assert self._bones is not None
-        first, second = self._bones.T
-        P, at = self._P, self._articulated
-        wide = np.zeros((len(arms), 2, NUM_JOINTS * P))
-        wide[..., at.joint_of * P + at.point_of] = arms[:, :2]
-        wide = wide.reshape(len(arms), 2, NUM_JOINTS, P)
-        x, y = ((wide[..., second] - wide[..., first]) * weight[:, None, None]).swapaxes(0, 1)
-        rows = self._columns[..., 3 * P :]
-        rows[:, 0:POSE:3], rows[:, 1:POSE:3] = y, -x  # the third coordinate of w x arm
-        rows[:, SHAPE] = (motion[:, 2][..., second] - motion[:, 2][..., first]) * weight[:, None]
-        rows[:, _RIGHT] = rest
+    def set_between(self, posed: Posed, motion: Floats, weight: Floats, rest: Floats) -> None:
+        """Rows that tell of the third coordinate of the differences: `weight` [N,M] 1/m, one over the standard
+        deviation, and how far off they are in these units, `rest` [N,M]; `motion` [N,3,10,M] as above."""
+        at, columns = self._articulated, self._columns[..., 3 * self._articulated.count :]
+        lean = posed.arms_between[:, :2] * np.take(weight, at.between_of, -1)[:, None]
+        columns[:, 3 * at.joint_of_between, at.between_of] = lean[:, 1]  # the third coordinate of w x arm
+        columns[:, 3 * at.joint_of_between + 1, at.between_of] = -lean[:, 0]
+        np.multiply(motion[:, 2], weight[:, None], out=columns[:, SHAPE])
+        columns[:, _RIGHT] = rest
 
-    def product(self) -> tuple[Floats, Floats]:
-        """A^T A [N,85,85] and A^T r [N,85] of the rows that were set."""
-        both = self._columns @ self._columns.swapaxes(1, 2)
-        both[:, PELVIS, PELVIS], both[:, PELVIS, _RIGHT] = self._space, self._pull
-        return both[:, :UNKNOWNS, :UNKNOWNS], both[:, :UNKNOWNS, _RIGHT]
+    def product(self) -> Floats:
+        """A^T A [N,86,86] with A^T r as last column, of the rows that were set."""
+        both = np.asarray(self._columns @ self._columns.swapaxes(1, 2))
+        both[:, PELVIS, PELVIS] = self._space.transpose(2, 0, 1)
+        both[:, PELVIS, _RIGHT] = self._pull.T
+        return both
 
 
 def square_root(W: Floats) -> Floats:
-    """The upper triangles (00, 01, 02, 11, 12, 22) [6,N,P] of L with L^T L = W [N,3,3,P], positive semidefinite."""
-    trace = W[:, 0, 0] + W[:, 1, 1] + W[:, 2, 2]
-    more = _LEAST_SHARE * trace + _LEAST
-    a = np.sqrt(W[:, 0, 0] + more)
-    b, c = W[:, 0, 1] / a, W[:, 0, 2] / a
-    d = np.sqrt(np.maximum(W[:, 1, 1] - b * b, 0.0) + more)
-    e = (W[:, 1, 2] - b * c) / d
-    f = np.sqrt(np.maximum(W[:, 2, 2] - c * c - e * e, 0.0) + more)
-    return np.stack([a, b, c, d, e, f])
+    """The upper triangle of L with L^T L = W, of positive semidefinite matrices; both [6,N,P], as 00, 01, ..."""
+    more = W[0] + W[3]
+    more += W[5]
+    more *= _LEAST_SHARE
+    more += _LEAST
+    L = np.empty_like(W)
+    a, b, c, d, e, f = L
+    np.sqrt(W[0] + more, out=a)
+    np.divide(W[1:3], a, out=L[1:3])
+    np.sqrt(np.maximum(W[3] - b * b, 0.0) + more, out=d)
+    np.divide(W[4] - b * c, d, out=e)
+    np.sqrt(np.maximum(W[5] - c * c - e * e, 0.0) + more, out=f)
+    return L
 
 
 def solved(normal: Floats, right: Floats) -> Floats:
@@ -107,13 +108,22 @@ def solved(normal: Floats, right: Floats) -> Floats:
     return found
 
 
+def _put(array: Floats, places: Ints, values: Floats) -> None:
+    array.reshape(-1)[places] = values
+
+
 def _crossed(arms: Floats, L: Floats) -> Floats:
     """What a unit turn about each axis makes of L times the motion of each pair: arm x row [N,8,S] of `arms` [N,3,S]
     for the rows of `L` [6,N,S], without the last number, which is zero."""
     x, y, z = arms.swapaxes(0, 1)
     a, b, c, d, e, f = L
     out = np.empty((len(arms), 8, arms.shape[-1]))
-    out[:, 0], out[:, 1], out[:, 2] = y * c - z * b, z * a - x * c, x * b - y * a
-    out[:, 3], out[:, 4], out[:, 5] = y * e - z * d, -x * e, x * d
-    out[:, 6], out[:, 7] = y * f, -x * f
+    np.subtract(y * c, z * b, out=out[:, 0])
+    np.subtract(z * a, x * c, out=out[:, 1])
+    np.subtract(x * b, y * a, out=out[:, 2])
+    np.subtract(y * e, z * d, out=out[:, 3])
+    np.multiply(x, -e, out=out[:, 4])
+    np.multiply(x, d, out=out[:, 5])
+    np.multiply(y, f, out=out[:, 6])
+    np.multiply(x, -f, out=out[:, 7])
     return out

@@ -9,6 +9,7 @@ import numpy as np
 from hmr_ros.types import Floats
 
 _TINY = 1e-12
+_SMALLEST = 1e-150  # its square is still a number
 Vector = tuple[float, float, float]
 
 
@@ -52,17 +53,22 @@ def quaternion_from_matrix(R: Floats) -> Floats:
 def axis_angle_from_quaternion(quat_wxyz: Floats) -> Floats:
     """[...,4] unit (w, x, y, z) -> [...,3] rad with angle in [0, pi]."""
     q = np.asarray(quat_wxyz, dtype=np.float64)
-    q = np.where(q[..., :1] < 0, -q, q)
-    sine = _length(q[..., 1:])
-    angle = 2 * np.arctan2(sine, q[..., :1])
-    return q[..., 1:] * np.where(sine > _TINY, angle / np.maximum(sine, _TINY), 2.0)
+    vector, cosine = q[..., 1:], q[..., :1]
+    sine = _length(vector)
+    # q and -q are one rotation: the sign of the cosine turns the axis
+    half = np.arctan2(np.copysign(sine, cosine), np.abs(cosine))
+    return np.asarray(vector * (2 * half / np.maximum(sine, _SMALLEST)))
 
 
 def matrix_from_quaternion(quat_wxyz: Floats) -> Floats:
     """[...,4] (w, x, y, z), of any length -> [...,3,3]; no turn where it is zero."""
     q = np.asarray(quat_wxyz, dtype=np.float64)
     length = _length(q)
-    q = np.where(length > _TINY, q / np.maximum(length, _TINY), _NO_TURN)
+    return matrix_from_unit_quaternion(np.where(length > _TINY, q / np.maximum(length, _TINY), _NO_TURN))
+
+
+def matrix_from_unit_quaternion(q: Floats) -> Floats:
+    """The same of [...,4] that have unit length."""
     squares = (q[..., :, None] * q[..., None, :]).reshape(*q.shape[:-1], 16)
     return np.asarray((squares @ _SQUARES).reshape(*q.shape[:-1], 3, 3))
 
