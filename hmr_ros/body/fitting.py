@@ -261,7 +261,8 @@ def place(points: Floats, rays: Floats, sigma: Floats, others: Sequence[OtherCam
         right = its * turned[..., 2:] - turned[..., :2]
         rows.append(np.concatenate([R[:2] - its[..., None] * R[2], right[..., None]], -1))  # [N,P,2,4]
         depths.append((turned[..., 2], R[2]))
-    both, found = np.concatenate(rows, 1), np.zeros((len(points), 3))
+    both = np.concatenate(rows, 1)
+    found: Floats = np.zeros((len(points), 3))
     inverse = 1.0 / np.concatenate([sigma, *(c.sigma_rays for c in others)], 1)
     weight = inverse
     for _ in range(2):
@@ -270,7 +271,7 @@ def place(points: Floats, rays: Floats, sigma: Floats, others: Sequence[OtherCam
         found = np.linalg.solve(normal[:, :3, :3] + _LEAST_PLACED, normal[:, :3, 3:])[..., 0]
         z = np.concatenate([depth + (found @ axis)[:, None] for depth, axis in depths], 1)
         weight = inverse / np.maximum(z, _MIN_DEPTH_M)
-    return np.asarray(found)
+    return found
 
 
 def _moved_to_depths(position: Floats, points: Floats, seen: Observed) -> Floats:
