@@ -32,22 +32,14 @@ def axis_angle_from_matrix(R: Floats) -> Floats:
 def quaternion_from_matrix(R: Floats) -> Floats:
     """[...,3,3] -> [...,4] unit quaternion (w, x, y, z) with w >= 0 (Bar-Itzhack's largest-pivot form)."""
     R = np.asarray(R, dtype=np.float64)
-    m = R.reshape(-1, 3, 3)
-    trace = np.trace(m, axis1=1, axis2=2)
-    diagonal = np.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], -1)
-    # every row is the quaternion times four times one of its entries; the largest entry is the safest
-    rows = np.empty((len(m), 4, 4))
-    rows[:, 0] = _stack(1 + trace, m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1])
-    for k in range(3):
-        i, j = (k + 1) % 3, (k + 2) % 3
-        rows[:, k + 1, 0] = m[:, j, i] - m[:, i, j]
-        rows[:, k + 1, k + 1] = 1 + 2 * m[:, k, k] - trace
-        rows[:, k + 1, i + 1] = m[:, k, i] + m[:, i, k]
-        rows[:, k + 1, j + 1] = m[:, k, j] + m[:, j, k]
-    q = rows[np.arange(len(m)), diagonal.argmax(-1)]
-    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    q = np.where(q[:, :1] < 0, -q, q)
-    return q.reshape(*R.shape[:-2], 4)
+    # of a rotation the agreement is 4 q q^T - 1: every row of q q^T is q times one of its entries; the largest is safest
+    rows = davenport(R).reshape(-1, 4, 4)
+    every = np.arange(len(rows))
+    pivot = rows.reshape(-1, 16)[:, ::5].argmax(-1)
+    q = rows[every, pivot]
+    q[every, pivot] += 1.0
+    q *= np.copysign(1.0, q[:, :1]) / _length(q)
+    return np.asarray(q.reshape(*R.shape[:-2], 4))
 
 
 def axis_angle_from_quaternion(quat_wxyz: Floats) -> Floats:
@@ -77,7 +69,7 @@ def quaternion_from_axis_angle(axis_angle: Floats) -> Floats:
     """[...,3] rad -> [...,4] unit (w, x, y, z)."""
     half = 0.5 * np.asarray(axis_angle, dtype=np.float64)
     angle = _length(half)
-    return np.concatenate([np.cos(angle), half * np.sinc(angle / np.pi)], -1)
+    return np.concatenate([np.cos(angle), half * (np.sin(angle) / np.maximum(angle, _SMALLEST))], -1)
 
 
 def quaternion_product(p: Floats, q: Floats) -> Floats:
