@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS, SUBTREES, world_rotations
@@ -50,9 +51,8 @@ class ArticulatedPoints:
         apart = C[..., second] - C[..., first]
         self.joint_of_between, self.between_of = np.nonzero((apart != 0).any(0))  # of the U pairs
         self.count, self.count_between = len(points), len(first)
-        self._coefficients = np.concatenate(
-            [C[:, self.joint_of, self.point_of], apart[:, self.joint_of_between, self.between_of]], 1
-        )  # fmt: skip
+        pairs = [C[:, self.joint_of, self.point_of], apart[:, self.joint_of_between, self.between_of]]
+        self._coefficients = csr_matrix(np.concatenate(pairs, 1).T)  # [S + U,V], of which two in a hundred are not zero
         parents = SMPL_PARENTS[1:]
         self._bone = np.concatenate([bone, parents])
         self._vectors = np.concatenate(
@@ -79,8 +79,9 @@ class ArticulatedPoints:
             offsets = ((rotations[:, 1:] - np.eye(3)).reshape(N, -1) @ self._posedirs).reshape(N, -1, 3)
             vectors[:, : offsets.shape[1]] += offsets
         world = world_rotations(rotations)
-        turned = np.take(world, self._bone, 1) @ vectors[..., None]
-        every = (turned[..., 0].swapaxes(1, 2).reshape(3 * N, -1) @ self._coefficients).reshape(N, 3, -1)
+        turned = (np.take(world, self._bone, 1) @ vectors[..., None])[..., 0]
+        every = self._coefficients @ turned.swapaxes(0, 1).reshape(-1, 3 * N)
+        every = np.ascontiguousarray(every.T).reshape(N, 3, -1)
         arms, between = every[..., : len(self.joint_of)], every[..., len(self.joint_of) :]
         return Posed(world, arms, between, arms[..., :P], between[..., :M])
 

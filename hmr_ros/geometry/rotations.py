@@ -32,7 +32,7 @@ def axis_angle_from_matrix(R: Floats) -> Floats:
 def quaternion_from_matrix(R: Floats) -> Floats:
     """[...,3,3] -> [...,4] unit quaternion (w, x, y, z) with w >= 0 (Bar-Itzhack's largest-pivot form)."""
     R = np.asarray(R, dtype=np.float64)
-    # of a rotation the agreement is 4 q q^T - 1: every row of q q^T is q times one of its entries; the largest is safest
+    # of a rotation it is 4 q q^T - 1, and every row of q q^T is q times one of its entries; the largest is the safest
     rows = davenport(R).reshape(-1, 4, 4)
     every = np.arange(len(rows))
     pivot = rows.reshape(-1, 16)[:, ::5].argmax(-1)
