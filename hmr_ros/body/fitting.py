@@ -26,6 +26,7 @@ ITERATIONS = 3
 _MIN_DEPTH_M = 0.2
 _MAX_BETA = 3.0
 _MAX_STEP_RAD = 0.7
+_MOST_KEPT = 16  # people whose equations stay in memory, 0.2 MB each
 _HELD_PELVIS = 1e-4  # 1/m^2, where no ray tells of it
 # Standard deviation [rad] of local rotations: only what the points cannot see (twists, hands) feels it.
 _PRIOR_RAD = {
@@ -84,11 +85,13 @@ class Fitted:
 
 
 class PointFitter:
-    """Fits one choice of points; everything that depends on the body alone is prepared once."""
+    """Fits one choice of points; everything that depends on the body alone is prepared once. Not safe to call from
+    several threads at once."""
 
     def __init__(self, points: BodyPoints) -> None:
         self._points = points
         self._known: dict[bytes, ArticulatedPoints] = {}  # by their leaning bones
+        self._equations: tuple[ArticulatedPoints, int, NormalEquations] | None = None
         self._parts = _parts(points)[_BY_LEVEL]
         self._source = points.template - points.J_template[0]
         self._source_directions = (points.shapedirs - points.J_shapedirs[0]).reshape(-1, NUM_BETAS).T.copy()
@@ -113,7 +116,7 @@ class PointFitter:
         rotations = matrix_from_unit_quaternion(turns)
         posed = body.posed(rotations, betas)
         pelvis = _placed(seen, others, posed.points)
-        target, equations, both = _Target(seen, others), NormalEquations(body, len(betas)), None
+        target, equations, both = _Target(seen, others), self._equations_of(body, len(betas)), None
         for _ in range(iterations):
             parents = np.take(posed.world, SMPL_PARENTS[1:], 1)
             target.set_rows(equations, body, posed, pelvis)
@@ -133,6 +136,14 @@ class PointFitter:
         if key not in self._known:
             self._known = {key: ArticulatedPoints(self._points, leans.bones if leans else None)}
         return self._known[key]
+
+    def _equations_of(self, body: ArticulatedPoints, people: int) -> NormalEquations:
+        """Those of the last call where they fit: their memory is a good part of the cost of a few people."""
+        last = self._equations
+        if last is None or last[:2] != (body, people):
+            last = body, people, NormalEquations(body, people)
+            self._equations = last if people <= _MOST_KEPT else None
+        return last[2]
 
     def _start(self, seen: Observed, betas: Floats) -> Floats:
         """Local rotations [N,24,4] wxyz: every bone's points laid on the seen ones (Kabsch), parents first; what few
