@@ -6,7 +6,7 @@ import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.body.model import BodyModel
-from hmr_ros.evidence.features import Grid, evidence_features
+from hmr_ros.evidence.features import Grid, evidence_features, places
 from hmr_ros.evidence.record import keypoints_of, posture_of
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.measured import measured_inputs
@@ -110,18 +110,19 @@ def refine_inputs(
 
 def _sampled(windows: list[TrackWindow], seconds: float) -> tuple[Floats, Floats]:
     """The frames around a time on the grid [N,S,912], float32, and presence [N,S]."""
-    first, second, weights, known = [], [], [], []
-    for rows, times in (w.frames.kept() for w in windows):
-        left, right, weight, present = windows[0].grid.places(times, seconds)
-        first.append(np.take(rows, left, 0))
-        second.append(np.take(rows, right, 0))
-        weights.append(weight)
-        known.append(present)
-    around, after = np.array(first), np.array(second)
+    times = windows[0].grid.times(seconds)
+    kept = [w.frames.kept() for w in windows]
+    shape = len(windows), len(times)
+    around, after = np.empty((2, *shape, kept[0][0].shape[1]), np.float32)
+    weights, known = np.empty(shape), np.empty(shape)
+    for i, (rows, at) in enumerate(kept):
+        left, right, weights[i], known[i] = places(at, times)
+        np.take(rows, left, 0, out=around[i], mode="clip")  # they are inside; only so it writes at once
+        np.take(rows, right, 0, out=after[i], mode="clip")
     after -= around
-    after *= np.array(weights, np.float32)[..., None]
+    after *= weights[..., None].astype(np.float32)
     around += after
-    return around, np.array(known)
+    return around, known
 
 
 def _history(windows: list[TrackWindow], seconds: float, log_depth: Floats) -> dict[str, Floats]:
