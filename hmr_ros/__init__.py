@@ -3,8 +3,13 @@
 `HumanMeshRecovery` is the library's front door; it is loaded when it is asked for.
 """
 
+import os
 from pkgutil import extend_path
 from typing import TYPE_CHECKING, Any
+
+# Read when NumPy is loaded, which no module may do before this one. Its matrices here are small; idle linear-algebra
+# threads would spin on the cores that the networks need.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from hmr_ros.api import HumanMeshRecovery as HumanMeshRecovery

@@ -32,10 +32,6 @@ from hmr_ros.errors import AssetError, ConfigError, HmrError
 from hmr_ros.methods.registry import NETWORKS
 from hmr_ros.runtime.tolerances import PRECISIONS
 
-# Read when NumPy is loaded, which happens below. Its matrices here are small; idle linear-algebra threads would spin on
-# the cores that the networks need.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 WEIGHTS = sorted({name for network in NETWORKS.values() for name in network.weights})  # files that training writes
 Command = Callable[[argparse.Namespace], int]
 Options = Callable[[argparse.ArgumentParser], None]

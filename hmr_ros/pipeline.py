@@ -12,7 +12,7 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.config import DetectorConfig, HmrConfig, TrackerConfig
 from hmr_ros.evidence.record import Evidence, EvidenceMaker
 from hmr_ros.geometry.turn import Turn
-from hmr_ros.methods.contract import Answer, Calibration, Estimate, Observation, Recovery, Refinement, human_of
+from hmr_ros.methods.contract import Answer, Calibration, Estimate, Observation, Recovery, Refinement, humans_of
 from hmr_ros.methods.conversion import BodyConversion
 from hmr_ros.types import Frame, Human, Result, Track
 
@@ -155,11 +155,8 @@ class Pipeline:
         """People of one frame as they leave the pipeline, on its own body."""
         if self.stages.conversion and people:
             estimates = self.stages.conversion(people[0].frame, [p.track.track_id for p in people], estimates)
-        measured = self.stages.calibration is not None
-        humans = [
-            human_of(p, e, self.body, measured and p.evidence.depth is not None)
-            for p, e in zip(people, estimates, strict=True)
-        ]
+        calibrated = [self.stages.calibration is not None and p.evidence.depth is not None for p in people]
+        humans = humans_of(people, estimates, self.body, calibrated)
         return [self.turn.back.human(h, p.camera) for h, p in zip(humans, people, strict=True)]
 
     def observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:

@@ -7,16 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
-from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS, forward_kinematics
-from hmr_ros.body.points import BodyPoints, subtrees
-from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle, nearest_rotation, skew
+from hmr_ros.body.articulated import ArticulatedPoints, Posed
+from hmr_ros.body.joints import SMPL, SMPL_JOINTS, SMPL_LEVELS, SMPL_PARENTS
+from hmr_ros.body.model import NUM_BETAS, NUM_JOINTS
+from hmr_ros.body.normal_equations import PELVIS, POSE, SHAPE, UNKNOWNS, Information, NormalEquations, solved
+from hmr_ros.body.points import BodyPoints
+from hmr_ros.geometry.rotations import (
+    axis_angle_from_quaternion,
+    davenport,
+    matrix_from_unit_quaternion,
+    quaternion_from_axis_angle,
+    quaternion_from_matrix,
+    quaternion_product,
+)
 from hmr_ros.types import Floats, Ints
 
 ITERATIONS = 3
 _MIN_DEPTH_M = 0.2
 _MAX_BETA = 3.0
 _MAX_STEP_RAD = 0.7
+_MOST_KEPT = 16  # people whose equations stay in memory, 0.2 MB each
+_HELD_PELVIS = 1e-4  # 1/m^2, where no ray tells of it
 # Standard deviation [rad] of local rotations: only what the points cannot see (twists, hands) feels it.
 _PRIOR_RAD = {
     "spine1": 0.35, "spine2": 0.35, "spine3": 0.35, "neck": 0.5, "head": 0.5, "left_collar": 0.3, "right_collar": 0.3,
@@ -24,8 +35,6 @@ _PRIOR_RAD = {
     "left_ankle": 0.6, "right_ankle": 0.6,
 }  # fmt: skip
 _DEFAULT_PRIOR_RAD = 2.0
-_POSE = NUM_JOINTS * 3
-_UNKNOWNS = _POSE + NUM_BETAS + 3
 
 
 @dataclass(frozen=True)
@@ -70,18 +79,25 @@ class Fitted:
     betas: Floats  # [N,10]
     pelvis: Floats  # [N,3] m from the camera
     points: Floats  # [N,P,3] m, pelvis at the origin
+    # [N,85,85] information about turns of the joints in camera axes (72, rad), betas (10) and pelvis (3, m), as of the
+    # last step, without what was known of the betas before; None without steps
+    normal: Floats | None = None
 
 
 class PointFitter:
-    """Fits one choice of points; everything that depends on the body alone is prepared once."""
+    """Fits one choice of points; everything that depends on the body alone is prepared once. Not safe to call from
+    several threads at once."""
 
     def __init__(self, points: BodyPoints) -> None:
         self._points = points
-        self._below = subtrees()
-        self._parts = _parts(points)
+        self._known: dict[bytes, ArticulatedPoints] = {}  # by their leaning bones
+        self._equations: tuple[ArticulatedPoints, int, NormalEquations] | None = None
+        self._parts = _parts(points)[_BY_LEVEL]
+        self._source = points.template - points.J_template[0]
+        self._source_directions = (points.shapedirs - points.J_shapedirs[0]).reshape(-1, NUM_BETAS).T.copy()
         spread = np.array([_PRIOR_RAD.get(name, _DEFAULT_PRIOR_RAD) for name in SMPL_JOINTS])
         spread[0] = 1e3
-        self._prior = 1.0 / spread**2
+        self._prior = np.concatenate([np.repeat(1.0 / spread**2, 3), np.zeros(NUM_BETAS), np.full(3, _HELD_PELVIS)])
 
     def __call__(
         self, seen: Observed, iterations: int = ITERATIONS, near: Floats | None = None, start: Floats | None = None,
@@ -94,170 +110,179 @@ class PointFitter:
         """
         betas = seen.betas.copy()
         start = near if start is None else start
-        rotations = self._start(seen, betas) if start is None else start
-        placed = self._pose(rotations, betas)
-        pelvis = _moved_to_depths(place(placed.points, seen.rays, seen.sigma_rays, others), placed.points, seen)
+        turns = self._start(seen, betas) if start is None else quaternion_from_matrix(start)
+        rest = None if near is None else quaternion_from_matrix(near)
+        body = self._articulated(seen.leans)
+        rotations = matrix_from_unit_quaternion(turns)
+        posed = body.posed(rotations, betas)
+        pelvis = _placed(seen, others, posed.points)
+        target, equations, both = _Target(seen, others), self._equations_of(body, len(betas)), None
         for _ in range(iterations):
-            step = self._step(seen, others, _deviation(rotations, near, placed.world), betas, pelvis, placed)
-            turn = step[:, :_POSE].reshape(-1, NUM_JOINTS, 3)
-            angle = np.linalg.norm(turn, axis=-1, keepdims=True)
-            turn = turn * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
-            rotations = _apply(rotations, placed.world, turn)
-            betas = np.clip(betas + step[:, _POSE : _POSE + NUM_BETAS], -_MAX_BETA, _MAX_BETA)
-            pelvis = pelvis + step[:, _POSE + NUM_BETAS :]
-            placed = self._pose(rotations, betas)
-        return Fitted(rotations, betas, pelvis, placed.points)
+            parents = np.take(posed.world, SMPL_PARENTS[1:], 1)
+            target.set_rows(equations, body, posed, pelvis)
+            both = equations.product()
+            step = self._step(both, seen, betas, _deviation(turns, rest, parents))
+            turns = _turned(turns, parents, step[:, :POSE].reshape(-1, NUM_JOINTS, 3))
+            betas = np.clip(betas + step[:, SHAPE], -_MAX_BETA, _MAX_BETA)
+            pelvis = pelvis + step[:, PELVIS]
+            rotations = matrix_from_unit_quaternion(turns)
+            posed = body.posed(rotations, betas)
+        normal = None if both is None else both[:, :UNKNOWNS, :UNKNOWNS]
+        return Fitted(rotations, betas, pelvis, posed.points.swapaxes(1, 2), normal)
+
+    def _articulated(self, leans: Leans | None) -> ArticulatedPoints:
+        """With the bones that lean, which stay the same from call to call."""
+        key = leans.bones.tobytes() if leans else b""
+        if key not in self._known:
+            self._known = {key: ArticulatedPoints(self._points, leans.bones if leans else None)}
+        return self._known[key]
+
+    def _equations_of(self, body: ArticulatedPoints, people: int) -> NormalEquations:
+        """Those of the last call where they fit: their memory is a good part of the cost of a few people."""
+        last = self._equations
+        if last is None or last[:2] != (body, people):
+            last = body, people, NormalEquations(body, people)
+            self._equations = last if people <= _MOST_KEPT else None
+        return last[2]
 
     def _start(self, seen: Observed, betas: Floats) -> Floats:
-        """Local rotations [N,24,3,3]: every bone's points laid on the seen ones (Kabsch), parents first; what few
+        """Local rotations [N,24,4] wxyz: every bone's points laid on the seen ones (Kabsch), parents first; what few
         points leave open is taken from the parent."""
-        source, joints = self._rest(betas)
-        source = source - joints[:, :1]
-        A, B = self._parts, source
-        mass = A.sum(1)[:, None]
-        mean_s, mean_t = A @ B / mass, A @ seen.points / mass  # [N,24,3]
-        covariance = np.einsum("jp,npa,npb->njab", A, seen.points, B, optimize=True)
-        covariance -= mass[..., None] * mean_t[..., :, None] * mean_s[..., None, :]
-        world = np.empty((len(betas), NUM_JOINTS, 3, 3))
-        trunk = covariance[:, [0, 3, 6]].sum(1)
-        world[:, 0] = nearest_rotation(trunk)
-        for level in SMPL_LEVELS[1:]:
-            size = np.linalg.norm(covariance[:, level], axis=(-2, -1), keepdims=True)
-            world[:, level] = nearest_rotation(covariance[:, level] + 0.05 * size * world[:, SMPL_PARENTS[level]])
-        local = world.copy()
-        local[:, 1:] = np.swapaxes(world[:, SMPL_PARENTS[1:]], -1, -2) @ world[:, 1:]
+        A = self._parts
+        source = self._source + (betas @ self._source_directions).reshape(-1, *self._source.shape)
+        both = (seen.points[..., :, None] * source[..., None, :]).reshape(*source.shape[:2], 9)
+        sums = A @ np.concatenate([seen.points, source, both], -1)  # [N,24,15], joints by level
+        outer = sums[..., :3, None] * (sums[..., None, 3:6] / A.sum(1)[:, None, None])
+        covariance = sums[..., 6:].reshape(outer.shape) - outer
+        share = 0.2 * np.sqrt(np.square(covariance).sum((-2, -1), keepdims=True))
+        covariance[:, 0] = np.take(covariance, _TRUNK, 1).sum(1)
+        agreement = davenport(covariance)
+        world = np.empty((len(betas), NUM_JOINTS, 4))
+        world[:, 0] = np.linalg.eigh(agreement[:, 0])[1][..., -1]
+        for level, parents in _LEVELS:
+            q = np.take(world, parents, 1)
+            held = share[:, level] * q[..., :, None]
+            held = held * q[..., None, :]  # the agreement of a rotation of its own is 4 q q^T - 1
+            held += agreement[:, level]
+            world[:, level] = np.linalg.eigh(held)[1][..., -1]
+        world = np.take(world, _BY_JOINT, 1)
+        local = quaternion_product(np.take(world, np.maximum(SMPL_PARENTS, 0), 1) * _INVERSE, world)
+        local[:, 0] = world[:, 0]
         return local
 
-    def _rest(self, betas: Floats) -> tuple[Floats, Floats]:
-        p = self._points
-        return p.template + _shape(p.shapedirs, betas), p.J_template + _shape(p.J_shapedirs, betas)
-
-    def _pose(self, rotations: Floats, betas: Floats) -> _Posed:
-        points, joints = self._rest(betas)
-        if self._points.posedirs is not None:
-            offsets = (rotations[:, 1:] - np.eye(3)).reshape(len(betas), -1)
-            points = points + np.einsum("pck,nk->npc", self._points.posedirs, offsets, optimize=True)
-        world, placed = forward_kinematics(rotations, joints)
-        placed = placed - placed[:, :1]
-        shift = placed - (world @ joints[..., None])[..., 0]
-        on_bones = points[:, None] @ np.swapaxes(world, -1, -2) + shift[:, :, None]  # [N,24,P,3]
-        weighted = on_bones * self._points.weights.T[..., None]
-        return _Posed(world, placed, weighted, weighted.sum(1))
-
-    def _step(
-        self, seen: Observed, others: Sequence[OtherCamera], deviation: Floats, betas: Floats, pelvis: Floats,
-        at: _Posed,
-    ) -> Floats:  # fmt: skip
-        """Solution [N,85] of the normal equations: turns of the joints in camera axes, betas, pelvis."""
-        J = self._jacobian(at)  # [N,P,3,82]
-        N, P = J.shape[:2]
-        inverse = 1.0 / seen.sigma[..., None]
-        per_point = (5 if seen.depths is None else 6) + 2 * len(others)
-        A = np.zeros((N, P, per_point, _UNKNOWNS))
-        r = np.zeros((N, P, per_point))
-        A[:, :, :3, :-3] = J * inverse[..., None]
-        r[:, :, :3] = (seen.points - at.points) * inverse
-        xyz = at.points + pelvis[:, None]
-        _add_rays(A[:, :, 3:5], r[:, :, 3:5], J, np.eye(3), xyz, seen.rays, seen.sigma_rays)
-        for k, other in enumerate(others):
-            its = slice(5 + 2 * k, 7 + 2 * k)
-            there = xyz @ other.R.T + other.t
-            _add_rays(A[:, :, its], r[:, :, its], other.R @ J, other.R, there, other.rays, other.sigma_rays)
-        if seen.depths is not None and seen.sigma_depths is not None:
-            A[:, :, -1, :-3] = J[:, :, 2] / seen.sigma_depths[..., None]
-            A[:, :, -1, -1] = 1.0 / seen.sigma_depths
-            r[:, :, -1] = (seen.depths - xyz[..., 2]) / seen.sigma_depths
-        rows = A.reshape(N, P * per_point, _UNKNOWNS)
-        normal = np.swapaxes(rows, 1, 2) @ rows
-        right = (np.swapaxes(rows, 1, 2) @ r.reshape(N, P * per_point, 1))[..., 0]
-        if seen.leans:
-            _add_leans(normal, right, J, at.points, seen.leans)
-        self._add_priors(normal, right, seen, deviation, betas)
-        return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
-
-    def _add_priors(self, normal: Floats, right: Floats, seen: Observed, deviation: Floats, betas: Floats) -> None:
-        diagonal = np.zeros((len(normal), _UNKNOWNS))
-        weight = np.repeat(self._prior, 3)
-        diagonal[:, :_POSE] = weight
-        right[:, :_POSE] -= weight * deviation.reshape(len(normal), -1)
-        shape = slice(_POSE, _POSE + NUM_BETAS)
-        diagonal[:, shape] = 1.0 / seen.sigma_betas[:, None] ** 2
-        right[:, shape] += diagonal[:, shape] * (seen.betas - betas)
-        diagonal[:, -3:] = 1e-4
-        normal[:, np.arange(_UNKNOWNS), np.arange(_UNKNOWNS)] += diagonal
-
-    def _jacobian(self, at: _Posed) -> Floats:
-        """Motion [N,P,3,82] of the points for turns of the joints (72, camera axes, whole subtree) and betas (10)."""
-        N, P = at.points.shape[:2]
-        sums = np.tensordot(at.weighted, self._below, axes=(1, 1))  # [N,P,3,24]
-        mass = self._points.weights @ self._below.T  # [P,24]
-        arm = sums.transpose(0, 1, 3, 2) - mass[..., None] * at.joints[:, None]  # [N,P,24,3]
-        turns = -skew(arm).transpose(0, 1, 3, 2, 4).reshape(N, P, 3, _POSE)
-        return np.concatenate([turns, self._shape_jacobian(at.world)], -1)
-
-    def _shape_jacobian(self, world: Floats) -> Floats:
-        p = self._points
-        moved = np.zeros((len(world), NUM_JOINTS, 3, NUM_BETAS))
-        for level in SMPL_LEVELS[1:]:
-            up = SMPL_PARENTS[level]
-            moved[:, level] = moved[:, up] + world[:, up] @ (p.J_shapedirs[level] - p.J_shapedirs[up])
-        shift = moved - world @ p.J_shapedirs
-        blended = np.tensordot(p.weights, world, axes=(1, 1)).transpose(1, 0, 2, 3)  # [N,P,3,3]
-        return np.asarray(blended @ p.shapedirs + np.tensordot(p.weights, shift, axes=(1, 1)).transpose(1, 0, 2, 3))
+    def _step(self, both: Floats, seen: Observed, betas: Floats, deviation: Floats) -> Floats:
+        """The step of Gauss and Newton [N,85]. Adds what holds pose and pelvis to the normal equations `both`
+        [N,86,86]."""
+        diagonal = both.reshape(len(both), -1)[:, :: UNKNOWNS + 2]
+        diagonal[:, :UNKNOWNS] += self._prior
+        normal, right = both[:, :UNKNOWNS, :UNKNOWNS], both[:, :UNKNOWNS, UNKNOWNS].copy()
+        right[:, 3:POSE] -= self._prior[3:POSE] * deviation.reshape(len(right), -1)
+        known = seen.sigma_betas[:, None] ** -2
+        right[:, SHAPE] += known * (seen.betas - betas)
+        diagonal[:, SHAPE] += known
+        step = solved(normal, right)
+        diagonal[:, SHAPE] -= known
+        return step
 
 
-@dataclass(frozen=True)
-class _Posed:
-    world: Floats  # [N,24,3,3]
-    joints: Floats  # [N,24,3] pelvis at the origin
-    weighted: Floats  # [N,24,P,3] each point as its bones carry it, times the weight
-    points: Floats  # [N,P,3]
+class _Target:
+    """What is observed, in the layout of the normal equations."""
+
+    def __init__(self, seen: Observed, others: Sequence[OtherCamera]) -> None:
+        self._seen, self._points = seen, np.ascontiguousarray(seen.points.transpose(2, 0, 1))  # [3,N,P]
+        self._inverse = seen.sigma**-2
+        self._rays, self._weight = seen.rays.transpose(2, 0, 1), 1.0 / seen.sigma_rays
+        self._others = others
+
+    def set_rows(self, equations: NormalEquations, body: ArticulatedPoints, posed: Posed, pelvis: Floats) -> None:
+        """Of people whose pelvis is at `pelvis` [N,3] m."""
+        motion, motion_between = body.shape_motion(posed.world)
+        equations.set_points(posed, motion, self._information(posed.points.swapaxes(0, 1), pelvis))
+        if self._seen.leans:
+            equations.set_between(posed, motion_between, *_leaning(self._seen.leans, posed.between))
+
+    def _information(self, points: Floats, pelvis: Floats) -> Information:
+        """About `points` [3,N,P] m with the pelvis at `pelvis` [N,3] m."""
+        xyz = points + pelvis.T[..., None]
+        depth = np.maximum(xyz[2], _MIN_DEPTH_M)
+        gain = self._weight / depth
+        plane = xyz[:2] / depth
+        space, pull_space = np.zeros((6, *depth.shape)), np.empty_like(points)
+        # d(x/z) = (dx - (x/z) dz) / z
+        space[0] = space[3] = square = gain * gain
+        space[2::2] = leaning = -square * plane
+        space[5] = -(leaning * plane).sum(0)
+        pull_space[:2] = (gain * self._weight) * (self._rays - plane)
+        pull_space[2] = -(pull_space[:2] * plane).sum(0)
+        for camera in self._others:
+            _add_camera(space, pull_space, camera, xyz)
+        if self._seen.depths is not None and self._seen.sigma_depths is not None:
+            inverse = self._seen.sigma_depths**-2
+            space[5] += inverse
+            pull_space[2] += inverse * (self._seen.depths - xyz[2])
+        matrix = space.copy()
+        matrix[_DIAGONAL] += self._inverse
+        return Information(matrix, pull_space + self._inverse * (self._points - points), space, pull_space)
 
 
-def _add_rays(A: Floats, r: Floats, J: Floats, R: Floats, xyz: Floats, rays: Floats, sigma: Floats) -> None:
-    """Fill the rows [N,P,2,85] and residuals [N,P,2] of one camera, in whose axes the points are at `xyz` [N,P,3] m and
-    move by `J` [N,P,3,82]; its axes are the fit's turned by `R`."""
-    depth = np.maximum(xyz[..., 2:], _MIN_DEPTH_M)
-    plane = xyz[..., :2] / depth
-    gain = 1.0 / (depth * sigma[..., None])
-    for c in range(2):  # d(x/z) = (dx - (x/z) dz) / z
-        A[:, :, c, :-3] = (J[:, :, c] - plane[..., c, None] * J[:, :, 2]) * gain
-        A[:, :, c, -3:] = (R[c] - plane[..., c, None] * R[2]) * gain
-    r[:] = (rays - plane) / sigma[..., None]
+def _add_camera(space: Floats, pull: Floats, camera: OtherCamera, xyz: Floats) -> None:
+    """What another camera tells of the points at `xyz` [3,N,P] m, added to information [6,N,P] and pull [3,N,P]."""
+    there = np.tensordot(camera.R, xyz, 1) + camera.t[:, None, None]
+    depth = np.maximum(there[2], _MIN_DEPTH_M)
+    for c in range(2):
+        plane = there[c] / depth
+        row = (camera.R[c][:, None, None] - camera.R[2][:, None, None] * plane) / (depth * camera.sigma_rays)
+        space += row[_UPPER[0]] * row[_UPPER[1]]
+        pull += row * ((camera.rays[..., c] - plane) / camera.sigma_rays)
 
 
-def _add_leans(normal: Floats, right: Floats, J: Floats, points: Floats, leans: Leans) -> None:
-    """Add their rows to the normal equations [N,85,85] and [N,85]; `J` [N,P,3,82] moves `points` [N,P,3] m."""
-    first, second = leans.bones.T
-    along = points[:, second] - points[:, first]
-    weight = 1.0 / (np.linalg.norm(along, axis=-1) * leans.sigma)  # 1/m: the length is taken as it stands
-    rows = (J[:, second, 2] - J[:, first, 2]) * weight[..., None]
-    rest = leans.sine / leans.sigma - along[..., 2] * weight
-    count = rows.shape[-1]
-    normal[:, :count, :count] += np.swapaxes(rows, 1, 2) @ rows
-    right[:, :count] += (rest[:, None] @ rows)[:, 0]
+def _leaning(leans: Leans, along: Floats) -> tuple[Floats, Floats]:
+    """Weight [N,M] 1/m of the depths of the bones `along` [N,3,M] m and how far off they are [N,M]."""
+    weight = 1.0 / (np.sqrt((along * along).sum(1)) * leans.sigma)  # the length is taken as it stands
+    return weight, leans.sine / leans.sigma - along[:, 2] * weight
+
+
+def _deviation(turns: Floats, rest: Floats | None, parents: Floats) -> Floats:
+    """How far [N,23,3] rad each local rotation but the pelvis' is from its prior's mean, as a turn in camera axes;
+    `parents` [N,23,3,3] take it there."""
+    away = turns[:, 1:] if rest is None else quaternion_product(turns[:, 1:], rest[:, 1:] * _INVERSE)
+    return np.asarray((parents @ axis_angle_from_quaternion(away)[..., None])[..., 0])
+
+
+def _turned(turns: Floats, parents: Floats, by: Floats) -> Floats:
+    """Local rotations [N,24,4] wxyz after turns `by` [N,24,3] rad in camera axes of each joint and its subtree."""
+    angle = np.sqrt((by * by).sum(-1, keepdims=True))
+    by = by * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
+    by[:, 1:] = (by[:, 1:, None] @ parents)[:, :, 0]  # in the axes of the parent
+    return quaternion_product(quaternion_from_axis_angle(by), turns)
+
+
+def _placed(seen: Observed, others: Sequence[OtherCamera], points: Floats) -> Floats:
+    """Where the pelvis [N,3] m is to start, for `points` [N,3,P] m."""
+    rows = points.swapaxes(1, 2)
+    return _moved_to_depths(place(rows, seen.rays, seen.sigma_rays, others), rows, seen)
 
 
 def place(points: Floats, rays: Floats, sigma: Floats, others: Sequence[OtherCamera] = ()) -> Floats:
     """Position [N,3] that brings the projections of `points` [N,P,3] + position closest to `rays` [N,P,2] and to those
     of `others`; two rounds of linear least squares, the second weighted by the depth found."""
-    cameras = [OtherCamera(rays, sigma, np.eye(3), np.zeros(3)), *others]
-    turned = [points @ c.R.T + c.t for c in cameras]  # in each camera's axes, without the position
-    rows = [c.R[:2] - c.rays[..., None] * c.R[2] for c in cameras]  # [N,P,2,3]
-    b = [c.rays * p[..., 2:] - p[..., :2] for c, p in zip(cameras, turned, strict=True)]
-    position = np.zeros((len(points), 3))
-    weights = [1.0 / c.sigma_rays for c in cameras]
+    rows, depths = [], []
+    for R, t, its in ((np.eye(3), np.zeros(3), rays), *((c.R, c.t, c.rays) for c in others)):
+        turned = points @ R.T + t  # in the camera's axes, without the position
+        right = its * turned[..., 2:] - turned[..., :2]
+        rows.append(np.concatenate([R[:2] - its[..., None] * R[2], right[..., None]], -1))  # [N,P,2,4]
+        depths.append((turned[..., 2], R[2]))
+    both = np.concatenate(rows, 1)
+    found: Floats = np.zeros((len(points), 3))
+    inverse = 1.0 / np.concatenate([sigma, *(c.sigma_rays for c in others)], 1)
+    weight = inverse
     for _ in range(2):
-        normal: Floats = np.zeros((len(points), 3, 3)) + 1e-9 * np.eye(3)
-        right: Floats = np.zeros((len(points), 3))
-        for A, rhs, weight in zip(rows, b, weights, strict=True):
-            weighted = A * weight[..., None, None]
-            normal += np.einsum("npak,npal->nkl", weighted, weighted)
-            right += np.einsum("npak,npa->nk", weighted, rhs * weight[..., None])
-        position = np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
-        depths = [p[..., 2] + (position @ c.R[2])[:, None] for c, p in zip(cameras, turned, strict=True)]
-        weights = [1.0 / (c.sigma_rays * np.maximum(z, _MIN_DEPTH_M)) for c, z in zip(cameras, depths, strict=True)]
-    return position
+        weighted = (both * weight[..., None, None]).reshape(len(points), -1, 4)
+        normal = weighted.swapaxes(1, 2) @ weighted
+        found = np.linalg.solve(normal[:, :3, :3] + _LEAST_PLACED, normal[:, :3, 3:])[..., 0]
+        z = np.concatenate([depth + (found @ axis)[:, None] for depth, axis in depths], 1)
+        weight = inverse / np.maximum(z, _MIN_DEPTH_M)
+    return found
 
 
 def _moved_to_depths(position: Floats, points: Floats, seen: Observed) -> Floats:
@@ -284,23 +309,19 @@ def _parts(points: BodyPoints) -> Floats:
     return parts + 1e-9
 
 
-def _shape(directions: Floats, betas: Floats) -> Floats:
-    """Shape directions [P,3,10] times betas [N,10] -> [N,P,3]."""
-    P = len(directions)
-    return np.asarray((betas @ directions.reshape(P * 3, NUM_BETAS).T).reshape(-1, P, 3))
+def _levels() -> list[tuple[slice, Ints]]:
+    """Each level below the pelvis and its parents, among the joints ordered by level."""
+    ends = np.cumsum([len(level) for level in SMPL_LEVELS])
+    return [
+        (slice(start, end), _BY_JOINT[SMPL_PARENTS[level]])
+        for start, end, level in zip(ends, ends[1:], SMPL_LEVELS[1:], strict=False)
+    ]
 
 
-def _deviation(rotations: Floats, near: Floats | None, world: Floats) -> Floats:
-    """How far [N,24,3] rad each local rotation is from its prior's mean, as a turn in camera axes."""
-    away = rotations if near is None else rotations @ np.swapaxes(near, -1, -2)
-    local = axis_angle_from_matrix(away)
-    turned = np.zeros_like(local)
-    turned[:, 1:] = (world[:, SMPL_PARENTS[1:]] @ local[:, 1:, :, None])[..., 0]
-    return turned
-
-
-def _apply(rotations: Floats, world: Floats, turn: Floats) -> Floats:
-    """Turn each joint [N,24,3] in camera axes, its subtree with it; returns new local rotations."""
-    parent = np.concatenate([np.broadcast_to(np.eye(3), world[:, :1].shape), world[:, SMPL_PARENTS[1:]]], 1)
-    delta = matrix_from_axis_angle(turn)
-    return np.asarray(np.swapaxes(parent, -1, -2) @ delta @ parent @ rotations)
+_BY_LEVEL = np.concatenate(SMPL_LEVELS)
+_BY_JOINT = np.argsort(_BY_LEVEL)
+_LEVELS = _levels()
+_TRUNK = _BY_JOINT[[SMPL[name] for name in ("pelvis", "spine1", "spine2")]]
+_DIAGONAL, _UPPER = np.array([0, 3, 5]), np.triu_indices(3)  # of a symmetric matrix in six numbers
+_INVERSE = np.array([1.0, -1.0, -1.0, -1.0])  # of a unit quaternion
+_LEAST_PLACED = 1e-9 * np.eye(3)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL_LEVELS, SMPL_PARENTS
+from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.errors import BodyModelError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.types import Floats, Ints
@@ -85,16 +85,43 @@ def pose_matrices(global_orient: Floats, body_pose: Floats) -> Floats:
     return matrix_from_axis_angle(pose.reshape(*pose.shape[:-1], NUM_JOINTS, 3))
 
 
+def world_rotations(rotations: Floats) -> Floats:
+    """Local rotations [...,24,3,3] -> rotations in the body's root frame [...,24,3,3].
+
+    Products along the tree by doubling: each round joins every joint's product with that of the joint where it begins.
+    """
+    world = rotations.copy()
+    for joints, ancestors in _ROUNDS:
+        world[..., joints, :, :] = np.take(world, ancestors, -3) @ np.take(world, joints, -3)
+    return world
+
+
 def forward_kinematics(rotations: Floats, rest_joints: Floats) -> tuple[Floats, Floats]:
     """Local rotations [...,24,3,3] and rest joints [...,24,3] m -> rotations in the body's root frame [...,24,3,3]
     and posed joints [...,24,3] m; the root stays at its rest position."""
-    world = np.empty_like(rotations)
-    posed = np.empty(np.broadcast_shapes(rotations.shape[:-1], rest_joints.shape))
-    world[..., 0, :, :], posed[..., 0, :] = rotations[..., 0, :, :], rest_joints[..., 0, :]
-    for level in SMPL_LEVELS[1:]:
-        up = SMPL_PARENTS[level]
-        turned = world[..., up, :, :]
-        world[..., level, :, :] = turned @ rotations[..., level, :, :]
-        bones = (rest_joints[..., level, :] - rest_joints[..., up, :])[..., None]
-        posed[..., level, :] = posed[..., up, :] + (turned @ bones)[..., 0]
-    return world, posed
+    world = world_rotations(rotations)
+    bones = rest_joints - np.take(rest_joints, _PARENTS, -2)
+    bones[..., 0, :] = 0.0
+    turned = (np.take(world, _PARENTS, -3) @ bones[..., None])[..., 0]
+    return world, SUBTREES.T @ turned + rest_joints[..., :1, :]
+
+
+def _rounds() -> list[tuple[Ints, Ints]]:
+    """Joints and their ancestors 1, 2, 4, ... levels up, as long as there are any."""
+    found, up = [], SMPL_PARENTS
+    while (joints := np.flatnonzero(up >= 0)).size:
+        found.append((joints, up[joints]))
+        up = np.where(up >= 0, up[np.maximum(up, 0)], -1)
+    return found
+
+
+def _subtrees() -> Floats:
+    below = np.eye(NUM_JOINTS)
+    for j in range(NUM_JOINTS - 1, 0, -1):
+        below[SMPL_PARENTS[j]] += below[j]
+    return below
+
+
+_PARENTS = np.maximum(SMPL_PARENTS, 0)
+_ROUNDS = _rounds()
+SUBTREES = _subtrees()  # [24,24], 1 where the second joint is the first or hangs on it

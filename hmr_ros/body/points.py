@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL_PARENTS
-from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics
+from hmr_ros.body.model import NUM_JOINTS, SUBTREES, BodyModel, forward_kinematics
 from hmr_ros.types import Floats, Ints
 
 
@@ -58,7 +57,4 @@ def points_of(body: BodyModel, joints: Ints, vertices: Ints) -> BodyPoints:
 
 def subtrees() -> Floats:
     """[24,24], 1 where the second joint is the first or hangs on it."""
-    below = np.eye(NUM_JOINTS)
-    for j in range(NUM_JOINTS - 1, 0, -1):
-        below[SMPL_PARENTS[j]] += below[j]
-    return below
+    return SUBTREES.copy()

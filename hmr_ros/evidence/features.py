@@ -84,12 +84,24 @@ class Grid:
         `features` [F,D] seen at rising times `seconds` [F]. Between two frames they are interpolated; before the first
         and after the last there is nothing.
         """
-        grid = at + (np.arange(self.count) - (self.past - 1)) * SLOT_S
-        slack = 0.3 * SLOT_S  # a camera's stamps are never quite even
-        present = (grid >= seconds[0] - slack) & (grid <= seconds[-1] + slack)
-        right = np.clip(np.searchsorted(seconds, grid), 1, max(1, len(seconds) - 1))
-        left = right - 1
-        right = np.minimum(right, len(seconds) - 1)
-        span = np.maximum(seconds[right] - seconds[left], 1e-9)
-        weight = np.clip((grid - seconds[left]) / span, 0.0, 1.0)[:, None]
-        return (1 - weight) * features[left] + weight * features[right], present.astype(np.float64)
+        left, right, weight, present = places(seconds, self.times(at))
+        weight = weight[:, None]
+        return (1 - weight) * features[left] + weight * features[right], present
+
+    def times(self, at: float) -> Floats:
+        """Of the slots around the time `at` [s]."""
+        return at + (np.arange(self.count) - (self.past - 1)) * SLOT_S
+
+
+def places(seconds: Floats, times: Floats) -> tuple[Ints, Ints, Floats, Floats]:
+    """Of each of the `times` [s] the frames before and after it, the weight of the second one, and presence; frames
+    were seen at rising `seconds` [F]."""
+    slack = 0.3 * SLOT_S  # a camera's stamps are never quite even
+    present = (times >= seconds[0] - slack) & (times <= seconds[-1] + slack)
+    last = len(seconds) - 1
+    right = np.minimum(np.maximum(seconds.searchsorted(times), 1), max(1, last))
+    left = right - 1
+    right = np.minimum(right, last)
+    before = seconds[left]
+    weight = (times - before) / np.maximum(seconds[right] - before, 1e-9)
+    return left, right, np.minimum(np.maximum(weight, 0.0), 1.0), present.astype(np.float64)

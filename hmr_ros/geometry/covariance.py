@@ -8,6 +8,7 @@ import numpy as np
 
 from hmr_ros.types import Floats
 
+_AXES = np.arange(3)
 _ROWS, _COLUMNS = np.triu_indices(3)  # xx, xy, xz, yy, yz, zz
 
 
@@ -36,10 +37,11 @@ def mean_sigma(covariance: Floats) -> Floats:
 def along_rays(sigma: Floats, points: Floats, stretch: Floats) -> Floats:
     """Covariance [...,3,3] whose mean diagonal is `sigma`^2 [...], with a standard deviation `stretch` times as large
     along the ray from the camera to `points` [...,3] as across it."""
-    ray = points / np.maximum(np.linalg.norm(points, axis=-1, keepdims=True), 1e-9)
-    outer = ray[..., :, None] * ray[..., None, :]
+    ray = points / np.maximum(np.sqrt((points * points).sum(-1, keepdims=True)), 1e-9)
     across = 3 * sigma**2 / (2 + stretch**2)
-    return np.asarray(across[..., None, None] * (np.eye(3) + (stretch**2 - 1)[..., None, None] * outer))
+    out = ray[..., :, None] * ((across * (stretch**2 - 1))[..., None] * ray)[..., None, :]
+    out[..., _AXES, _AXES] += across[..., None]
+    return np.asarray(out)
 
 
 def fused(first: Floats, second: Floats) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from hmr_ros.types import Floats
 
 _TINY = 1e-12
+_SMALLEST = 1e-150  # its square is still a number
 Vector = tuple[float, float, float]
 
 
@@ -31,36 +32,56 @@ def axis_angle_from_matrix(R: Floats) -> Floats:
 def quaternion_from_matrix(R: Floats) -> Floats:
     """[...,3,3] -> [...,4] unit quaternion (w, x, y, z) with w >= 0 (Bar-Itzhack's largest-pivot form)."""
     R = np.asarray(R, dtype=np.float64)
-    m = R.reshape(-1, 3, 3)
-    trace = np.trace(m, axis1=1, axis2=2)
-    diagonal = np.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], -1)
-    # every row is the quaternion times four times one of its entries; the largest entry is the safest
-    rows = np.empty((len(m), 4, 4))
-    rows[:, 0] = _stack(1 + trace, m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1])
-    for k in range(3):
-        i, j = (k + 1) % 3, (k + 2) % 3
-        rows[:, k + 1, 0] = m[:, j, i] - m[:, i, j]
-        rows[:, k + 1, k + 1] = 1 + 2 * m[:, k, k] - trace
-        rows[:, k + 1, i + 1] = m[:, k, i] + m[:, i, k]
-        rows[:, k + 1, j + 1] = m[:, k, j] + m[:, j, k]
-    q = rows[np.arange(len(m)), diagonal.argmax(-1)]
-    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    q = np.where(q[:, :1] < 0, -q, q)
-    return q.reshape(*R.shape[:-2], 4)
+    # of a rotation it is 4 q q^T - 1, and every row of q q^T is q times one of its entries; the largest is the safest
+    rows = davenport(R).reshape(-1, 4, 4)
+    every = np.arange(len(rows))
+    pivot = rows.reshape(-1, 16)[:, ::5].argmax(-1)
+    q = rows[every, pivot]
+    q[every, pivot] += 1.0
+    q *= np.copysign(1.0, q[:, :1]) / _length(q)
+    return np.asarray(q.reshape(*R.shape[:-2], 4))
 
 
 def axis_angle_from_quaternion(quat_wxyz: Floats) -> Floats:
     """[...,4] unit (w, x, y, z) -> [...,3] rad with angle in [0, pi]."""
     q = np.asarray(quat_wxyz, dtype=np.float64)
-    q = np.where(q[..., :1] < 0, -q, q)
-    sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
-    angle = 2 * np.arctan2(sine, q[..., :1])
-    return q[..., 1:] * np.where(sine > _TINY, angle / np.maximum(sine, _TINY), 2.0)
+    vector, cosine = q[..., 1:], q[..., :1]
+    sine = _length(vector)
+    # q and -q are one rotation: the sign of the cosine turns the axis
+    half = np.arctan2(np.copysign(sine, cosine), np.abs(cosine))
+    return np.asarray(vector * (2 * half / np.maximum(sine, _SMALLEST)))
 
 
 def matrix_from_quaternion(quat_wxyz: Floats) -> Floats:
-    """[...,4] unit (w, x, y, z) -> [...,3,3]."""
-    return matrix_from_axis_angle(axis_angle_from_quaternion(quat_wxyz))
+    """[...,4] (w, x, y, z), of any length -> [...,3,3]; no turn where it is zero."""
+    q = np.asarray(quat_wxyz, dtype=np.float64)
+    length = _length(q)
+    return matrix_from_unit_quaternion(np.where(length > _TINY, q / np.maximum(length, _TINY), _NO_TURN))
+
+
+def matrix_from_unit_quaternion(q: Floats) -> Floats:
+    """The same of [...,4] that have unit length."""
+    squares = (q[..., :, None] * q[..., None, :]).reshape(*q.shape[:-1], 16)
+    return np.asarray((squares @ _SQUARES).reshape(*q.shape[:-1], 3, 3))
+
+
+def quaternion_from_axis_angle(axis_angle: Floats) -> Floats:
+    """[...,3] rad -> [...,4] unit (w, x, y, z)."""
+    half = 0.5 * np.asarray(axis_angle, dtype=np.float64)
+    angle = _length(half)
+    return np.concatenate([np.cos(angle), half * (np.sin(angle) / np.maximum(angle, _SMALLEST))], -1)
+
+
+def quaternion_product(p: Floats, q: Floats) -> Floats:
+    """[...,4] and [...,4] (w, x, y, z) -> their product [...,4], which turns by q, then by p."""
+    left = (p @ _LEFT).reshape(*p.shape[:-1], 4, 4)
+    return np.asarray((left @ q[..., None])[..., 0])
+
+
+def davenport(M: Floats) -> Floats:
+    """The symmetric K [...,4,4] with q^T K q = trace(R(q)^T M) for matrices M [...,3,3] and unit quaternions q: the
+    eigenvector of its largest eigenvalue is the rotation closest to M (Davenport's q-method)."""
+    return np.asarray((M.reshape(*M.shape[:-2], 9) @ _SQUARES.T).reshape(*M.shape[:-2], 4, 4))
 
 
 def skew(v: Floats) -> Floats:
@@ -163,6 +184,39 @@ def nearest_rotation(M: Floats) -> Floats:
     sign = np.sign(np.linalg.det(U @ Vt))
     U = U * np.stack([np.ones_like(sign), np.ones_like(sign), sign], axis=-1)[..., None, :]
     return U @ Vt
+
+
+def _length(v: Floats) -> Floats:
+    """[...,K] -> [...,1]; np.linalg.norm costs three times as much for few vectors."""
+    return np.asarray(np.sqrt((v * v).sum(-1, keepdims=True)))
+
+
+def _squares() -> Floats:
+    """[16,9]: products of two entries of a unit quaternion (w, x, y, z) -> entries of its matrix."""
+    table = np.zeros((4, 4, 3, 3))
+    for k in range(3):
+        i, j = (k + 1) % 3, (k + 2) % 3
+        table[0, 0, k, k] = table[k + 1, k + 1, k, k] = 1.0
+        table[i + 1, i + 1, k, k] = table[j + 1, j + 1, k, k] = -1.0
+        table[[i + 1, j + 1, i + 1, j + 1], [j + 1, i + 1, j + 1, i + 1], [i, i, j, j], [j, j, i, i]] = 1.0
+        table[[0, k + 1], [k + 1, 0], j, i] = 1.0
+        table[[0, k + 1], [k + 1, 0], i, j] = -1.0
+    return table.reshape(16, 9)
+
+
+def _left() -> Floats:
+    """[4,16]: a quaternion -> the matrix [4,4] that multiplies by it from the left."""
+    table = np.zeros((4, 4, 4))
+    table[0] = np.eye(4)
+    for k in range(3):
+        i, j = (k + 1) % 3 + 1, (k + 2) % 3 + 1
+        table[k + 1, 0, k + 1], table[k + 1, k + 1, 0] = -1.0, 1.0
+        table[k + 1, i, j], table[k + 1, j, i] = -1.0, 1.0
+    return table.reshape(4, 16)
+
+
+_SQUARES, _LEFT = _squares(), _left()
+_NO_TURN = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 def _floats(v: Floats) -> Vector:

@@ -123,19 +123,30 @@ def human_of(person: Observation, estimate: Estimate, body: BodyModel, calibrate
 
     `calibrated`: a depth image moved the person.
     """
-    angles = axis_angle_from_matrix(estimate.rotations)
-    keypoints, camera = person.track.keypoints, person.camera
-    scale = ScaleSource.GUESS if camera.guessed else ScaleSource.INTRINSICS
-    if calibrated:
-        scale = ScaleSource.DEPTH
-    return Human(
-        frame=person.frame, stamp_ns=person.stamp_ns, track_id=person.track.track_id, state=person.track.state,
-        score=keypoints.score, boxes_xyxy=person.track.boxes_xyxy, keypoints_2d=keypoints.keypoints_2d,
-        global_orient=angles[0], body_pose=angles[1:].reshape(-1), betas=estimate.betas, transl=estimate.transl,
-        joints=estimate.joints, joints_2d=distort_points(project(estimate.joints, camera.K), camera),
-        joint_covariance=packed(estimate.joint_covariance), K=camera.K, body_model=body.name,
-        hypotheses=hypotheses_of(body, estimate), scale=scale,
-    )  # fmt: skip
+    return humans_of([person], [estimate], body, [calibrated])[0]
+
+
+def humans_of(
+    people: list[Observation], estimates: list[Estimate], body: BodyModel, calibrated: list[bool]
+) -> list[Human]:
+    """The same of all people of one frame."""
+    if not people:
+        return []
+    camera, joints = people[0].camera, np.array([e.joints for e in estimates])
+    pixels = distort_points(project(joints, camera.K).reshape(-1, 2), camera).reshape(len(people), -1, 2)
+    angles = axis_angle_from_matrix(np.array([e.rotations for e in estimates]))
+    covariances = packed(np.array([e.joint_covariance for e in estimates]))
+    seen = ScaleSource.GUESS if camera.guessed else ScaleSource.INTRINSICS
+    return [
+        Human(
+            frame=p.frame, stamp_ns=p.stamp_ns, track_id=p.track.track_id, state=p.track.state,
+            score=p.track.keypoints.score, boxes_xyxy=p.track.boxes_xyxy, keypoints_2d=p.track.keypoints.keypoints_2d,
+            global_orient=angles[i, 0], body_pose=angles[i, 1:].reshape(-1), betas=e.betas, transl=e.transl,
+            joints=e.joints, joints_2d=pixels[i], joint_covariance=covariances[i], K=camera.K, body_model=body.name,
+            hypotheses=hypotheses_of(body, e), scale=ScaleSource.DEPTH if calibrated[i] else seen,
+        )
+        for i, (p, e) in enumerate(zip(people, estimates, strict=True))
+    ]  # fmt: skip
 
 
 def hypotheses_of(body: BodyModel, estimate: Estimate) -> Hypotheses | None:

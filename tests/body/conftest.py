@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,8 @@ import pytest
 
 from hmr_ros.body.joints import SMPL_PARENTS
 from hmr_ros.body.model import BodyModel
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the plain fit
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from plain_fit import plain_fit, plain_start
 
 from hmr_ros.body.coarse import SPARSE_JOINTS, coarse_of, sparse_points
-from hmr_ros.body.fitting import Leans, Observed, OtherCamera, PointFitter
+from hmr_ros.body.fitting import _DEFAULT_PRIOR_RAD, _PRIOR_RAD, Leans, Observed, OtherCamera, PointFitter
+from hmr_ros.body.joints import SMPL_JOINTS
 from hmr_ros.body.model import forward_kinematics
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.synth.motion import demo_motion
@@ -191,3 +193,54 @@ def test_unknown_leans_change_nothing(sparse):
     seen, points = flattened(sparse)
     unknown = replace(seen, leans=Leans(ARMS, sines(points), np.full(len(ARMS), np.inf)))
     np.testing.assert_allclose(PointFitter(sparse)(unknown).points, PointFitter(sparse)(seen).points, atol=1e-9)
+
+
+SPREAD = np.array([1e3 if name == "pelvis" else _PRIOR_RAD.get(name, _DEFAULT_PRIOR_RAD) for name in SMPL_JOINTS])
+EVERYTHING = {"depths", "leans", "other", "near", "posedirs"}
+
+
+@pytest.mark.parametrize("known", [set(), {"leans"}, {"depths"}, {"other"}, {"near"}, {"posedirs"}, EVERYTHING])
+def test_it_is_the_plain_fit(sparse, known):
+    """Steps of the information form are those of one row a measurement, derived by differences."""
+    seen, points, rotations, _ = observe(sparse, 1, seed=7, noise=0.02)
+    if "depths" in known:
+        seen = replace(seen, depths=(points + PELVIS)[..., 2] + 0.03, sigma_depths=np.full(seen.sigma.shape, 0.02))
+        seen.sigma_depths[:, 5:] = np.inf
+    if "leans" in known:
+        seen = replace(seen, leans=Leans(ARMS, 0.8 * sines(points), np.full(len(ARMS), 0.1)))
+    others = [other_camera(points, 2 * seen.sigma_rays)] if "other" in known else []
+    near = None
+    if "near" in known:
+        near = rotations @ matrix_from_axis_angle(np.random.default_rng(1).normal(0, 0.2, (1, 24, 3)))
+    if "posedirs" in known:
+        offsets = np.random.default_rng(2).normal(0, 0.003, (len(sparse), 3, 207))
+        sparse = replace(sparse, posedirs=offsets * (np.arange(len(sparse)) >= len(SPARSE_JOINTS))[:, None, None])
+    fitter = PointFitter(sparse)
+    start = fitter(seen, 0, near, others=others)
+    R, betas, pelvis, placed = plain_fit(sparse, seen, start, SPREAD, 3, near, others)
+    fitted = fitter(seen, 3, near, others=others)
+    np.testing.assert_allclose(fitted.points[0], placed, atol=1e-5)
+    np.testing.assert_allclose(fitted.betas[0], betas, atol=1e-3)
+    np.testing.assert_allclose(fitted.pelvis[0], pelvis, atol=1e-5)
+    np.testing.assert_allclose(fitted.rotations[0], R, atol=1e-4)
+
+
+def test_the_start_is_the_plain_one(sparse):
+    seen = observe(sparse, 3, seed=3, noise=0.03)[0]
+    fitted = PointFitter(sparse)(seen, 0)
+    for n in range(3):
+        np.testing.assert_allclose(fitted.rotations[n], plain_start(sparse, seen.points[n], seen.betas[n]), atol=1e-8)
+
+
+def test_information_grows_with_what_is_known_and_leaves_the_priors_of_the_shape_out(sparse):
+    seen = observe(sparse, 2, noise=0.01)[0]
+    fitter = PointFitter(sparse)
+    normal = fitter(seen).normal
+    np.testing.assert_allclose(normal, np.swapaxes(normal, 1, 2), rtol=1e-9, atol=1e-6)
+    assert np.linalg.eigvalsh(normal).min() > 0
+    firm = fitter(replace(seen, sigma_betas=np.full(2, 1e-3), betas=fitter(seen).betas)).normal
+    np.testing.assert_allclose(firm[:, 72:82, 72:82], normal[:, 72:82, 72:82], rtol=0.1, atol=1.0)
+    blind = replace(seen, sigma=10 * seen.sigma, sigma_rays=10 * seen.sigma_rays)
+    less = np.linalg.eigvalsh(normal[:, 72:82, 72:82] - 50 * fitter(blind).normal[:, 72:82, 72:82])
+    assert less.min() > 0
+    assert fitter(seen, 0).normal is None

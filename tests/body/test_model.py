@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import SMPL_PARENTS
-from hmr_ros.body.model import BodyModel
+from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.errors import BodyModelError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 
@@ -39,6 +39,20 @@ def test_root_rotation_is_rigid_about_the_root_joint(body, random_person):
         np.testing.assert_allclose(
             method(**person), (method(**still) - root) @ R.T + root + person["transl"], atol=1e-12
         )
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3)])
+def test_kinematics_follow_the_tree_joint_by_joint(shape):
+    rng = np.random.default_rng(0)
+    local, rest = matrix_from_axis_angle(rng.normal(size=(*shape, 24, 3))), rng.normal(size=(24, 3))
+    world, posed = forward_kinematics(local, rest)
+    np.testing.assert_array_equal(world[..., 0, :, :], local[..., 0, :, :])
+    np.testing.assert_array_equal(posed[..., 0, :], np.broadcast_to(rest[0], (*shape, 3)))
+    for joint in range(1, 24):
+        up = SMPL_PARENTS[joint]
+        np.testing.assert_allclose(world[..., joint, :, :], world[..., up, :, :] @ local[..., joint, :, :], atol=1e-13)
+        bone = world[..., up, :, :] @ (rest[joint] - rest[up])
+        np.testing.assert_allclose(posed[..., joint, :], posed[..., up, :] + bone, atol=1e-12)
 
 
 def test_root_joint_ends_at_rest_plus_transl(body, random_person):

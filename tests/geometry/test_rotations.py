@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 from hmr_ros.geometry.rotations import (
     axis_angle_from_matrix,
     axis_angle_from_quaternion,
+    davenport,
     fraction_of_rotation,
     frame_from_two_vectors,
     matrix_from_axis_angle,
     matrix_from_quaternion,
     nearest_rotation,
+    quaternion_from_axis_angle,
     quaternion_from_matrix,
     quaternion_of,
+    quaternion_product,
     rotation_between,
     rotation_vector_of,
     skew,
@@ -117,3 +120,32 @@ def test_one_rotation_at_a_time_is_the_same(v):
     w = rotation_vector_of(R)
     assert np.linalg.norm(w) <= np.pi + 1e-9
     np.testing.assert_allclose(matrix_from_axis_angle(w), R, atol=1e-7)
+
+
+@given(vector, vector)
+def test_products_of_quaternions_are_products_of_matrices(v, w):
+    p, q = quaternion_from_axis_angle(v), quaternion_from_axis_angle(w)
+    assert np.linalg.norm(p) == pytest.approx(1)
+    R = matrix_from_axis_angle(v)
+    np.testing.assert_allclose(matrix_from_quaternion(p), R, atol=1e-12)
+    np.testing.assert_allclose(
+        matrix_from_quaternion(quaternion_product(p, q)), R @ matrix_from_axis_angle(w), atol=1e-12
+    )
+
+
+def test_the_length_of_a_quaternion_does_not_matter_and_zero_is_no_turn():
+    q = quaternion_from_axis_angle(np.array([0.4, -1.0, 0.2]))
+    np.testing.assert_allclose(matrix_from_quaternion(-3 * q), matrix_from_quaternion(q), atol=1e-15)
+    np.testing.assert_array_equal(matrix_from_quaternion(np.zeros((2, 4))), np.tile(np.eye(3), (2, 1, 1)))
+
+
+def test_davenports_matrix_tells_how_well_a_rotation_agrees_and_which_one_does_best():
+    rng = np.random.default_rng(0)
+    M, q = rng.normal(size=(20, 3, 3)), quaternion_from_axis_angle(rng.normal(size=(20, 3)))
+    K = davenport(M)
+    agreement = np.einsum("na,nab,nb->n", q, K, q)
+    np.testing.assert_allclose(agreement, np.einsum("nab,nab->n", matrix_from_quaternion(q), M), atol=1e-12)
+    best = np.linalg.eigh(K)[1][..., -1]
+    np.testing.assert_allclose(matrix_from_quaternion(best), nearest_rotation(M), atol=1e-9)
+    own = 4 * q[:, :, None] * q[:, None] - np.eye(4)  # of a rotation
+    np.testing.assert_allclose(davenport(matrix_from_quaternion(q)), own, atol=1e-12)

@@ -38,6 +38,8 @@ FACE = [
 _NECK_AND_HEAD = [list(JOINT_IDS).index(SMPL[name]) for name in ("neck", "head")]
 # their pixels as mixtures of nose, middle of the ears and middle of the shoulders, from benchmarks/face.py
 FACE_MIXTURE = np.array([[-0.58, 0.88, 0.70], [-0.23, 1.04, 0.19]])
+_FACE_ROWS = np.concatenate(FACE)
+_FACE_WEIGHTS = np.repeat(FACE_MIXTURE / [len(part) for part in FACE], [len(part) for part in FACE], axis=1)  # [2,5]
 _SIGMA_FACE = np.array([0.04, 0.03])  # as _SIGMA_LANDMARK
 # of the networks' spread, so that the 95 % ellipsoids of the joints hold 95 % (benchmarks/uncertainty.py)
 _SIGMA_SCALE = by_joint({
@@ -117,7 +119,7 @@ def leans(seen: Normalised, posture: Posture) -> Leans:
 def _sines(points: Floats, bones: Ints) -> Floats:
     """[N,M] of `points` [N,P,3] and `bones` [M,2]."""
     along = points[:, bones[:, 1]] - points[:, bones[:, 0]]
-    return np.asarray(along[..., 2] / np.maximum(np.linalg.norm(along, axis=-1), 1e-6))
+    return np.asarray(along[..., 2] / np.maximum(np.sqrt((along * along).sum(-1)), 1e-6))
 
 
 def evidence_2d(seen: Normalised, posture: Posture, discount: float = _DISCOUNT_2D) -> tuple[Floats, Floats]:
@@ -131,10 +133,10 @@ def evidence_2d(seen: Normalised, posture: Posture, discount: float = _DISCOUNT_
     landmarks = seen.points[:, BLAZEPOSE_LIMBS]
     points[:, SPARSE_LIMBS] = landmarks[..., :2]
     sigma[:, SPARSE_LIMBS] = _SIGMA_LANDMARK / np.maximum(landmarks[..., 2], _LEAST_CONFIDENCE) ** 1.5
-    face = [seen.points[:, part] for part in FACE]
-    confidence = np.maximum(np.min([part[..., 2].min(1) for part in face], 0), _LEAST_CONFIDENCE)
+    face = seen.points[:, _FACE_ROWS]
+    confidence = np.maximum(face[..., 2].min(1), _LEAST_CONFIDENCE)
     sigma_face = _SIGMA_FACE / confidence[:, None] ** 1.5  # [N,2]
-    placed = np.einsum("kp,pnc->nkc", FACE_MIXTURE, np.array([part[..., :2].mean(1) for part in face]))
+    placed = _FACE_WEIGHTS @ face[..., :2]
     clearer = sigma_face < sigma[:, _NECK_AND_HEAD]
     points[:, _NECK_AND_HEAD] = np.where(clearer[..., None], placed, points[:, _NECK_AND_HEAD])
     sigma[:, _NECK_AND_HEAD] = np.where(clearer, sigma_face, sigma[:, _NECK_AND_HEAD])
@@ -144,9 +146,15 @@ def evidence_2d(seen: Normalised, posture: Posture, discount: float = _DISCOUNT_
 
 def joint_sigma(sparse: Floats) -> Floats:
     """Standard deviation [N,24] m from that of the 81 points; joints that are none of them take their parent's."""
-    sigma = np.full((len(sparse), len(SMPL_PARENTS)), np.nan)
-    sigma[:, JOINT_IDS] = sparse[:, : len(JOINT_IDS)]
-    for joint in range(1, len(SMPL_PARENTS)):
-        missing = np.isnan(sigma[:, joint])
-        sigma[missing, joint] = sigma[missing, SMPL_PARENTS[joint]]
-    return _SIGMA_SCALE * sigma
+    return np.asarray(_SIGMA_SCALE * sparse[:, _SIGMA_OF])
+
+
+def _own_or_parents() -> Ints:
+    """[24] which of the 81 points tells of each joint: its own, or that of the nearest joint above."""
+    place, found = {int(joint): i for i, joint in enumerate(JOINT_IDS)}, [0] * len(SMPL_PARENTS)
+    for joint, parent in enumerate(SMPL_PARENTS):
+        found[joint] = place[joint] if joint in place else found[parent]
+    return np.array(found)
+
+
+_SIGMA_OF = _own_or_parents()

@@ -73,17 +73,19 @@ def _features(evidence: list[Evidence], recovered: list[Estimate], sigma: Floats
         confidence.mean(1), confidence.min(1), np.log(apart.mean(1) + _LEAST_M), np.log(beside.mean(1) + _LEAST_M),
         _twist(limbs, _HIPS), _twist(limbs, _SHOULDERS),
     ]  # fmt: skip
-    columns = [
-        np.log(np.maximum(sigma, _LEAST_M)),
-        _of_limbs(confidence, _ROW), _of_limbs(confidence, _PARENT_ROW),
-        _of_limbs(np.log(apart + _LEAST_DISAGREEMENT_M), _ROW),
-        _of_limbs(np.log(off[..., 2] + _LEAST_DISAGREEMENT_M), _ROW),
-        lean, lean[:, _PARENTS],
-        _of_limbs(np.log(beside + _LEAST_M), _ROW),
-        np.log(moved + _LEAST_M),
-        *(np.broadcast_to(value[:, None], sigma.shape) for value in person),
-    ]  # fmt: skip
-    return np.stack(columns, -1)
+    spread = np.zeros((4, len(at), len(SMPL_LIMBS) + 1))  # row -1 stays zero: of joints that are no limbs
+    spread[0, :, :-1] = confidence
+    spread[1:3, :, :-1] = np.log(np.array([apart, off[..., 2]]) + _LEAST_DISAGREEMENT_M)
+    spread[3, :, :-1] = np.log(beside + _LEAST_M)
+    own = spread[..., _ROW]  # [4,N,24]
+    columns = np.empty((len(FEATURES), *sigma.shape))
+    columns[0] = np.log(np.maximum(sigma, _LEAST_M))
+    columns[1], columns[2] = own[0], spread[0][:, _PARENT_ROW]
+    columns[3:5] = own[1:3]
+    columns[5], columns[6] = lean, lean[:, _PARENTS]
+    columns[7], columns[8] = own[3], np.log(moved + _LEAST_M)
+    columns[9:] = np.array(person)[..., None]
+    return np.asarray(columns.transpose(1, 2, 0))
 
 
 def doubt(evidence: Evidence, recovered: Estimate, refined: Estimate) -> Floats:
@@ -99,11 +101,6 @@ def doubts(evidence: list[Evidence], recovered: list[Estimate], sigma: Floats, j
 
 def _length(x: Floats) -> Floats:
     return np.asarray(np.sqrt((x * x).sum(-1)))
-
-
-def _of_limbs(value: Floats, row: Floats) -> Floats:
-    """[N,24] of [N,12]; zero for joints that are none."""
-    return np.where(row >= 0, value[:, np.maximum(row, 0)], 0.0)
 
 
 def _twist(limbs: Floats, pair: tuple[int, ...]) -> Floats:

@@ -10,7 +10,7 @@ from hmr_ros.evidence.features import Grid
 from hmr_ros.methods.contract import Answer, Estimate, Observation, Parts
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
 from hmr_ros.methods.scorehmr.uncertainty import moved_people
-from hmr_ros.methods.scorehmr.window import TrackWindow, evidence_vectors, refine_inputs
+from hmr_ros.methods.scorehmr.window import TrackWindow, evidence_rows, refine_inputs
 from hmr_ros.runtime.contract import Arrays, Engine, Signature
 from hmr_ros.types import Floats
 
@@ -60,7 +60,7 @@ class ScoreRefinement:
         """See `Refinement`."""
         seconds = stamp_ns * 1e-9
         self.forget(seconds)
-        windows = [self._window(p, f, seconds) for p, f in zip(people, evidence_vectors(people), strict=True)]
+        windows = [self._window(p, f, seconds) for p, f in zip(people, evidence_rows(people), strict=True)]
         return lambda: self._refined(seconds, people, windows)
 
     def adjust(self, config: TemporalConfig) -> None:
@@ -79,11 +79,12 @@ class ScoreRefinement:
 
     def _window(self, person: Observation, features: Floats, seconds: float) -> TrackWindow:
         """The window of the person's track, with the new frame's evidence."""
-        new = TrackWindow(self._network.frames, self._network.grid)
-        window = self.windows.setdefault(person.track.track_id, new)
+        window = self.windows.get(person.track.track_id)
+        if window is None:
+            window = self.windows[person.track.track_id] = TrackWindow(self._network.frames, self._network.grid)
         if not self._guidance.history:
             window.forget()
-        window.add(seconds, person, features)
+        window.add(seconds, features)
         return window
 
     def _refined(self, seconds: float, people: list[Observation], windows: list[TrackWindow]) -> list[Estimate]:

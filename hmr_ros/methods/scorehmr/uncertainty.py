@@ -22,6 +22,7 @@ _SCALE = by_joint({
 })  # fmt: skip
 _LEAST_M = 1e-3
 _ABOVE = subtrees().T - np.eye(NUM_JOINTS)  # [24,24] 1 where the second joint turns the first
+_HANGS = _ABOVE.any(1)
 
 
 def moved(
@@ -76,8 +77,10 @@ def refined_sigma(recovered: Floats, precision: Floats, joints: Floats) -> Float
     by its lever. The geometric mean of both, scaled.
     """
     turn = 1.5 / precision  # variance of a rotation about an axis, rad^2
-    apart = joints[..., :, None, :] - joints[..., None, :, :]
-    levers = (apart * apart).sum(-1) * _ABOVE
-    variance = 2 / 3 * (levers @ turn[..., None])[..., 0]
-    open_m = np.maximum(np.sqrt(variance), _LEAST_M)
-    return np.where(_ABOVE.any(1), _SCALE * np.sqrt(recovered * open_m), recovered)
+    at = joints - joints[..., :1, :]
+    square = (at * at).sum(-1)
+    # the sum of turn_k |p_j - p_k|^2 over the joints k above j
+    sums = _ABOVE @ np.concatenate([turn[..., None], (turn * square)[..., None], turn[..., None] * at], -1)
+    levers = square * sums[..., 0] + sums[..., 1] - 2 * (at * sums[..., 2:]).sum(-1)
+    open_m = np.maximum(np.sqrt(np.maximum(2 / 3 * levers, 0.0)), _LEAST_M)
+    return np.where(_HANGS, _SCALE * np.sqrt(recovered * open_m), recovered)

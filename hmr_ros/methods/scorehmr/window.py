@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.body.model import BodyModel
-from hmr_ros.evidence.features import Grid, evidence_features
+from hmr_ros.evidence.features import Grid, evidence_features, places
 from hmr_ros.evidence.record import keypoints_of, posture_of
 from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.measured import measured_inputs
@@ -17,16 +14,8 @@ from hmr_ros.methods.scorehmr.settings import Guidance
 from hmr_ros.types import Floats
 
 _POSE, _JOINTS = 144, 24
-
-
-@dataclass(frozen=True)
-class Row:
-    """One frame of one person; the pose in 6D, camera axes."""
-
-    seconds: float
-    log_depth: float
-    mean: Floats  # [144] what the evidence speaks for
-    precision: Floats  # [24] of its six numbers a joint
+_MEAN, _PRECISION = slice(0, _POSE), slice(_POSE, _POSE + _JOINTS)
+_SECONDS, _LOG_DEPTH = _POSE + _JOINTS, _POSE + _JOINTS + 1
 
 
 class _Frames:
@@ -34,12 +23,12 @@ class _Frames:
 
     def __init__(self, most: int) -> None:
         self._most, self._end = most, 0
-        self._rows, self._seconds = np.empty((0, 0)), np.empty(2 * most)
+        self._rows, self._seconds = np.empty((0, 0), np.float32), np.empty(2 * most)
 
     def append(self, seconds: float, row: Floats) -> None:
         """One more; the oldest goes."""
         if not len(self._rows):
-            self._rows = np.empty((2 * self._most, len(row)))
+            self._rows = np.empty((2 * self._most, len(row)), np.float32)
         if self._end == len(self._rows):  # seldom: the second half becomes the first
             for array in (self._rows, self._seconds):
                 array[: self._most] = array[self._most :]
@@ -48,7 +37,7 @@ class _Frames:
         self._end += 1
 
     def kept(self) -> tuple[Floats, Floats]:
-        """Rows [F,D] and their times [F], to be read before the next one comes."""
+        """Rows [F,D] float32 and their times [F], to be read before the next one comes."""
         last = slice(max(0, self._end - self._most), self._end)
         return self._rows[last], self._seconds[last]
 
@@ -62,47 +51,32 @@ class TrackWindow:
 
     def __init__(self, frames: int, grid: Grid) -> None:
         self.seconds = -np.inf  # of the newest frame
-        self.rows: deque[Row] = deque(maxlen=frames - 1)
-        self._older, self._grid = frames - 1, grid
-        self._frames = _Frames(4 * grid.past)
+        # of the older frames what their evidence spoke for, newest last; poses in 6D, camera axes: mean [144],
+        # precision [24] of its six numbers a joint, time in seconds, logarithm of the depth
+        self.rows = np.zeros((frames - 1, _POSE + _JOINTS + 2))
+        self.grid = grid
+        self.frames = _Frames(4 * grid.past)
+        self.forget()
 
     def forget(self) -> None:
         """As if the person had never been seen."""
-        self.rows.clear()
-        self._frames.clear()
+        self.known = 0  # of the rows
+        self.rows[:] = 0.0
+        self.rows[:, _PRECISION] = 1.0
+        self.frames.clear()
 
-    def add(self, seconds: float, person: Observation, features: Floats) -> None:
-        """A new frame, with its evidence as `features` [768]."""
+    def add(self, seconds: float, features: Floats) -> None:
+        """A new frame, with the person's row of `evidence_rows`."""
         self.seconds = seconds
-        self._frames.append(seconds, np.concatenate([features, pose_6d(person)]))
-
-    def inputs(self, seconds: float, person: Observation) -> dict[str, Floats]:
-        """Inputs of the network `refine` for one of the frames added, without batch axis; frames after it help."""
-        evidence = person.evidence
-        around, known = self._grid.sampled(*self._frames.kept(), seconds)
-        return self._history(seconds, person) | {
-            "window": around[:, :-_POSE], "poses": around[:, -_POSE:], "known": known,
-            "aim": evidence.R_camera_aimed, "rays": evidence.rays[BLAZEPOSE_LIMBS],
-            "confidence": person.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS, 2],
-            "recovered": person.estimate.joints[0],
-        }  # fmt: skip
+        self.frames.append(seconds, features)
 
     def remember(self, seconds: float, person: Observation, mean: Floats, precision: Floats) -> None:
         """What the evidence of a frame spoke for; frames come in order."""
-        self.rows.append(Row(seconds, _log_depth(person), mean, precision))
-
-    def _history(self, seconds: float, person: Observation) -> dict[str, Floats]:
-        """The older rows, padded at the front with rows that are not there."""
-        rows, missing = list(self.rows), self._older - len(self.rows)
-        now = _log_depth(person)
-        times = np.array([*[r.seconds for r in rows], seconds])
-        return {
-            "means": np.array([*[np.zeros(_POSE)] * missing, *[r.mean for r in rows]]),
-            "precisions": np.array([*[np.ones(_JOINTS)] * missing, *[r.precision for r in rows]]),
-            "present": np.r_[np.zeros(missing), np.ones(len(rows) + 1)],
-            "seconds": np.r_[np.ones(missing), np.diff(times)],
-            "log_depth": np.array([*[now] * missing, *[r.log_depth for r in rows], now]),
-        }
+        self.rows[:-1] = self.rows[1:]
+        newest = self.rows[-1:]  # none where the window is of one frame
+        newest[:, _MEAN], newest[:, _PRECISION] = mean, precision
+        newest[:, _SECONDS], newest[:, _LOG_DEPTH] = seconds, np.log(person.estimate.joints[0, 2])
+        self.known = min(self.known + 1, len(self.rows))
 
 
 def evidence_vectors(people: list[Observation]) -> Floats:
@@ -111,23 +85,67 @@ def evidence_vectors(people: list[Observation]) -> Floats:
     return evidence_features(keypoints_of(evidence), posture_of(evidence)) if evidence else np.zeros((0, 0))
 
 
+def evidence_rows(people: list[Observation]) -> Floats:
+    """What is kept of each of the people of a frame [N,912]: the evidence, and the recovered pose."""
+    return np.concatenate([evidence_vectors(people), poses_6d(people)], 1) if people else np.zeros((0, 0))
+
+
 def refine_inputs(
     windows: list[TrackWindow], people: list[Observation], seconds: float, body: BodyModel, guidance: Guidance
 ) -> dict[str, Floats]:
-    """Inputs of the network `refine` for all people of a frame."""
-    rows = [w.inputs(seconds, p) for w, p in zip(windows, people, strict=True)]
-    count = len(people)
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]} | {
-        "bones": body.bones(np.array([p.estimate.betas for p in people])),
+    """Inputs of the network `refine` for all people of one of the frames added; frames after it help."""
+    count, estimates = len(people), [p.estimate for p in people]
+    around, known = _sampled(windows, seconds)
+    recovered = np.array([e.joints[0] for e in estimates])
+    return _history(windows, seconds, np.log(recovered[:, 2])) | {
+        "window": around[..., :-_POSE], "poses": around[..., -_POSE:], "known": known,
+        "aim": np.array([p.evidence.R_camera_aimed for p in people]),
+        "rays": np.array([p.evidence.rays for p in people])[:, BLAZEPOSE_LIMBS],
+        "confidence": np.array([p.track.keypoints.keypoints_2d[:, 2] for p in people])[:, BLAZEPOSE_LIMBS],
+        "recovered": recovered, "bones": body.bones(np.array([e.betas for e in estimates])),
         "sigma_ray": np.full(count, guidance.sigma_ray), "floor": np.full(count, guidance.floor),
-        "measured": np.array([pose_6d(p) for p in people]),
-    } | measured_inputs([p.estimate for p in people], guidance)  # fmt: skip
+        "measured": poses_6d(people),
+    } | measured_inputs(estimates, guidance)  # fmt: skip
+
+
+def _sampled(windows: list[TrackWindow], seconds: float) -> tuple[Floats, Floats]:
+    """The frames around a time on the grid [N,S,912], float32, and presence [N,S]."""
+    times = windows[0].grid.times(seconds)
+    kept = [w.frames.kept() for w in windows]
+    shape = len(windows), len(times)
+    around, after = np.empty((2, *shape, kept[0][0].shape[1]), np.float32)
+    weights, known = np.empty(shape), np.empty(shape)
+    for i, (rows, at) in enumerate(kept):
+        left, right, weights[i], known[i] = places(at, times)
+        np.take(rows, left, 0, out=around[i], mode="clip")  # they are inside; only so it writes at once
+        np.take(rows, right, 0, out=after[i], mode="clip")
+    after -= around
+    after *= weights[..., None].astype(np.float32)
+    around += after
+    return around, known
+
+
+def _history(windows: list[TrackWindow], seconds: float, log_depth: Floats) -> dict[str, Floats]:
+    """The older rows, with those at the front that are not there, for a newest frame of `log_depth` [N]."""
+    rows = np.array([w.rows for w in windows])
+    older = rows.shape[1]
+    there = np.arange(older) >= older - np.array([w.known for w in windows])[:, None]
+    times = np.concatenate([rows[..., _SECONDS], np.full((len(rows), 1), seconds)], 1)
+    now = log_depth[:, None]
+    return {
+        "means": rows[..., _MEAN], "precisions": rows[..., _PRECISION],
+        "present": np.concatenate([there, np.ones((len(rows), 1))], 1),
+        "seconds": np.where(there, np.diff(times), 1.0),
+        "log_depth": np.concatenate([np.where(there, rows[..., _LOG_DEPTH], now), now], 1),
+    }  # fmt: skip
+
+
+def poses_6d(people: list[Observation]) -> Floats:
+    """The recovered poses [N,144] in camera axes."""
+    rotations = np.array([p.estimate.rotations for p in people])
+    return np.asarray(np.swapaxes(rotations[..., :2], -1, -2).reshape(len(people), -1))
 
 
 def pose_6d(person: Observation) -> Floats:
-    """The recovered pose [144] in camera axes."""
-    return np.asarray(np.swapaxes(person.estimate.rotations[..., :2], -1, -2).reshape(-1))
-
-
-def _log_depth(person: Observation) -> float:
-    return float(np.log(person.estimate.joints[0, 2]))
+    """The same of one [144]."""
+    return poses_6d([person])[0]
