@@ -3,8 +3,8 @@
 `python benchmarks/doubt.py PAIRS`; PAIRS as for benchmarks/uncertainty.py, of people that no network was trained on and
 nothing is reported on. The factor of sigma is log-linear in the features. Errors over sigma are taken to be of
 Student's distribution (four degrees of freedom), so that the tails that are left do not decide; then each joint group
-is scaled so that the 95 % ellipsoids hold 91 %: with more, the 68 % ones hold more than 73 %. Few people tell little, so
-the coefficients are held to the table as it is.
+is scaled so that the 95 % ellipsoids hold 91 %: with more, the 68 % ones hold more than 73 %. Few people tell little,
+so the coefficients are held to the table as it is.
 """
 
 import argparse

@@ -22,8 +22,8 @@ from hmr_ros.train.loop import Losses, Schedule, set_statistics, train
 from hmr_ros.types import Floats
 
 _WEIGHTS = {
-    "noise": 1.0, "pose": 1.0, "joint": 10.0, "likelihood": 0.1, "acceleration": 3.0, "denoised": 3.0, "answer": 10.0,
-    "steadiness": 14.0, "lag": 3.0,
+    "noise": 1.0, "pose": 5.0, "joint": 10.0, "likelihood": 0.1, "acceleration": 3.0, "denoised": 3.0, "answer": 10.0,
+    "steadiness": 10.0, "lag": 3.0,
 }  # fmt: skip
 _NEAR = 400  # below this t the denoised pose is judged by its joints too
 
