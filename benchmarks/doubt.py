@@ -3,7 +3,8 @@
 `python benchmarks/doubt.py PAIRS`; PAIRS as for benchmarks/uncertainty.py, of people that no network was trained on and
 nothing is reported on. The factor of sigma is log-linear in the features. Errors over sigma are taken to be of
 Student's distribution (four degrees of freedom), so that the tails that are left do not decide; then each joint group
-is scaled so that the 95 % ellipsoids hold 92.5 %: with more, the 68 % ones hold more than 73 %.
+is scaled so that the 95 % ellipsoids hold 91 %: with more, the 68 % ones hold more than 73 %. Few people tell little,
+so the coefficients are held to the table as it is.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from hmr_ros.methods.scorehmr.doubt import FEATURES, doubt_features
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.types import Floats
 
-_FREEDOM, _HOLD, _RIDGE = 4.0, 0.925, 1e-4
+_FREEDOM, _HOLD, _RIDGE = 4.0, 0.91, 0.02
 
 
 def main() -> None:
@@ -57,7 +58,8 @@ def fitted(features: Floats, squared: Floats) -> Floats:
     group = np.zeros(features.shape[1], int)
     for k, joints in enumerate(JOINT_GROUPS.values()):
         group[joints] = k
-    w = torch.zeros(F.shape[-1], dtype=F.dtype, requires_grad=True)
+    before = torch.as_tensor(np.array(list(FEATURES.values())) * spread)
+    w = before.clone().requires_grad_(True)
     offset = torch.zeros(len(JOINT_GROUPS), dtype=F.dtype, requires_grad=True)
     optimizer = torch.optim.LBFGS([w, offset], max_iter=300, line_search_fn="strong_wolfe")
 
@@ -65,7 +67,7 @@ def fitted(features: Floats, squared: Floats) -> Floats:
         optimizer.zero_grad()
         log = F @ w + offset[group[1:]]
         tail = torch.log1p(m * torch.exp(-2 * log) / _FREEDOM)
-        value = (3 * log + (_FREEDOM + 3) / 2 * tail).mean() + _RIDGE * w.square().sum()
+        value = (3 * log + (_FREEDOM + 3) / 2 * tail).mean() + _RIDGE * (w - before).square().sum()
         value.backward()
         return value
 

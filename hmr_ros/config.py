@@ -271,7 +271,7 @@ class TemporalConfig:
         0, "frames by which answers are late; steadier; 0: none live, 4 for files", at_least=0, at_most=MAX_LAG
     )
     landmark_sigma_m: float = option(
-        0.022,
+        0.016,
         "standard deviation of a fully confident landmark, metres; larger is steadier and follows fast limbs later",
         at_least=0.001,
         at_most=10,

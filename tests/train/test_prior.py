@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.cli import main
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.scorehmr.prior import PriorSize, load_prior
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.train.data.windows import window_bank
 from hmr_ros.train.loop import Schedule
-from hmr_ros.train.prior import train_prior
+from hmr_ros.train.prior import answered, joints_of, train_prior
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +27,33 @@ def trained(windows, out, steps, every):
 def test_it_learns_the_people_that_it_sees(windows, tmp_path, curve):
     trained(windows, tmp_path, 60, 20)
     rows = curve(tmp_path)
-    for name in ("noise", "pose", "joint", "acceleration", "denoised"):
+    for name in ("noise", "pose", "joint", "acceleration", "denoised", "answer", "steadiness"):
         assert rows[-1][name] < 0.97 * rows[0][name], name
     assert rows[-1]["pa_live"] < rows[0]["pa_live"] and rows[-1]["acc_live"] < rows[0]["acc_live"]
+    assert rows[-1]["acc_live_answered"] < rows[0]["acc_live_answered"]
+
+
+def test_what_training_takes_for_the_answer_follows_the_landmarks(windows):
+    """Guided as live: joints lie nearer to their rays than those that the evidence expects, in every axes."""
+    bank, net = windows[0], load_prior()._network
+    batch = bank.batch(np.repeat(np.arange(len(bank)), 3), np.random.default_rng(0))
+    with torch.inference_mode():
+        said = net.evidence(batch.window, batch.poses, batch.present)
+        joints = answered(net, batch, *said)
+    expected = joints_of(said[1], batch.fitted_rest)
+    now = batch.window[:, bank.size.past - 1].double()
+    landmarks = now[:, : 33 * 6].reshape(-1, 33, 6)[:, BLAZEPOSE_LIMBS]
+    rays, confidence = landmarks[..., :2] * now[:, 33 * 6].exp()[:, None, None], landmarks[..., 2]
+
+    def beside(found):
+        limbs = found.flatten(0, 1)[:, SMPL_LIMBS].double()
+        z = limbs[..., 2:] + batch.depth[:, None, None]
+        plane = limbs[..., :2] / z - rays
+        plane = plane - (confidence[..., None] * plane).sum(1, keepdim=True) / confidence.sum(1)[:, None, None]
+        return float((confidence * plane.norm(dim=-1)).mean())
+
+    assert beside(joints) < 0.8 * beside(expected)
+    torch.testing.assert_close(joints, expected, atol=0.4, rtol=0)
 
 
 def test_a_resumed_training_is_the_unbroken_one(windows, tmp_path, monkeypatch, broken_off):

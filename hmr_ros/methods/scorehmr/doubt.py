@@ -36,13 +36,13 @@ _PARENT_ROW = np.where(np.arange(len(_ROW)) > 0, _ROW[_PARENTS], -1)
 # logarithm of the factor of sigma for one unit of each, and a factor for each joint group; from benchmarks/doubt.py on
 # rendered motion of people that no network was trained on
 FEATURES: dict[str, float] = {
-    "recovered sigma": -0.257, "confidence": -0.164, "confidence of the parent": -0.335, "landmark apart": -0.022,
-    "landmark apart in depth": -0.058, "lean": 0.130, "lean of the parent": 0.080, "landmark beside": 0.009,
-    "moved by refinement": 0.079, "mean confidence": 0.276, "least confidence": -0.125, "mean apart": 0.127,
-    "mean beside": 0.230, "twist of the hips": 0.016, "twist of the shoulders": -0.292,
+    "recovered sigma": -0.276, "confidence": -0.086, "confidence of the parent": -0.418, "landmark apart": -0.080,
+    "landmark apart in depth": -0.078, "lean": 0.075, "lean of the parent": 0.041, "landmark beside": 0.035,
+    "moved by refinement": 0.075, "mean confidence": 0.047, "least confidence": 0.214, "mean apart": 0.079,
+    "mean beside": 0.504, "twist of the hips": 0.104, "twist of the shoulders": 0.530,
 }  # fmt: skip
 _GROUPS: dict[str, float] = {
-    "trunk": 1.197, "head": 1.381, "shoulders": 1.290, "elbows": 1.941, "hands": 1.860, "knees": 1.975, "feet": 2.173,
+    "trunk": 1.902, "head": 1.945, "shoulders": 1.744, "elbows": 3.475, "hands": 3.266, "knees": 3.906, "feet": 4.763,
 }  # fmt: skip
 
 

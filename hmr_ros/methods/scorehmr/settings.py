@@ -28,7 +28,7 @@ class Guidance:
     depth: MotionSpread = field(default_factory=lambda: MotionSpread(math.inf, 0.004))  # of its logarithm (exported)
     sigma_depth: float = 0.03
     sigma_measured: float = 0.005  # the same where depths were measured
-    sigma_ray: float = 0.022  # m, standard deviation of a fully confident landmark
+    sigma_ray: float = 0.016  # m, standard deviation of a fully confident landmark
     outlier: float = (
         0.5  # m, distance beyond which a landmark loses its pull; a fast wrist is far from where it was (exported)
     )
@@ -47,7 +47,7 @@ class Guidance:
 KEYPOINTS = Guidance(sigma_ray=0.0044, floor=128.6, history=False)
 
 OFFLINE = Guidance(
-    steps=10, loops=2, sigma_ray=0.0132, motion=MotionSpread(math.inf, 0.088), depth=MotionSpread(0.05, 0.004)
+    steps=10, loops=2, sigma_ray=0.011, motion=MotionSpread(math.inf, 0.088), depth=MotionSpread(0.05, 0.004)
 )
 
 # several synchronised views of one person

@@ -70,8 +70,8 @@ def still_bank(
             batch.points.numpy().astype(np.float64)[:, None], batch.scale.numpy().astype(np.float64)[:, None],
             np.tile(np.eye(3), (count, 1, 1, 1)), rotations[:, None], betas, np.ones(count), np.array([], np.int64),
         )  # fmt: skip
-        features, poses = recovered(people, network, fitter)
+        found = recovered(people, network, fitter)
         rest = body.rest_joints(betas)
-        row = (features[:, 0], poses[:, 0], rotations, rest, batch.pelvis.numpy())
+        row = (found.features[:, 0], found.poses[:, 0], rotations, rest, batch.pelvis.numpy())
         parts.append(tuple(np.asarray(a, np.float16 if k == 0 else np.float32) for k, a in enumerate(row)))
     return StillBank(*(np.concatenate(column) for column in zip(*parts, strict=True)))

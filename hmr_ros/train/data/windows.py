@@ -6,7 +6,7 @@ fit say about both; and the bank that windows are drawn from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +14,19 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.coarse import coarse_of, sparse_pairs, sparse_points
-from hmr_ros.body.fitting import Observed, PointFitter
+from hmr_ros.body.fitting import Fitted, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
 from hmr_ros.evidence.features import NUM_FEATURES, SLOT_S, evidence_features, mirrored, rolled
 from hmr_ros.evidence.keypoints import Normalised, normalise
+from hmr_ros.evidence.record import Posture
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
-from hmr_ros.methods.posturehmr.recovery import evidence_2d
+from hmr_ros.methods.posturehmr.recovery import directed
 from hmr_ros.methods.posturehmr.sources import PostureNetwork
 from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.synth.people import view_rotation
@@ -39,8 +40,11 @@ TARGETS = 3  # neighbouring frames of one window that are trained together, so t
 _LOST = 0.5
 DECODER_STEPS = 2  # as live
 _CHUNK = 32  # people fitted at once
+_SHAPE_EVERY = 3  # frames from which the shape of a piece of motion is learned
+_SIGMA_BETAS, _SIGMA_SETTLED = 0.5, 0.2  # of a person's shape around what is known: nothing, a track for a while
 _TIME_SCALES = (0.5, 0.3, 0.2)  # shares of the synthetic motions at once, twice, three times the recorded speed
 _TIME_SCALED = 0.6  # share of the people seen at 15 Hz that are taken to be seen at 30 Hz
+_FILLED = 0.4  # share of the people with as many frames before the target as there are: live it is always so
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _MIRRORED_COLUMNS = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0]])
 
@@ -146,6 +150,8 @@ class WindowBatch:
     x0: Tensor  # [B*TARGETS,144]
     rest: Tensor  # [B,24,3] m, joints of the T-pose
     joints: Tensor  # [B,TARGETS,24,3] m, pelvis at the origin, aimed axes
+    fitted_rest: Tensor  # [B,24,3] m, likewise of the shape that was fitted
+    depth: Tensor  # [B*TARGETS] m of the pelvis, as recovered
 
 
 class WindowBank:
@@ -156,8 +162,11 @@ class WindowBank:
         self.size, self._point_pairs = size, point_pairs
         self.seconds = np.concatenate([p.seconds for p in people])
         found = [recovered(p, network, fitter) for p in people]
-        self.features = np.concatenate([f for f, _ in found])  # [Q,T,768]
-        self.poses = np.concatenate([r for _, r in found])  # [Q,T,144] recovered, camera axes
+        self.features = np.concatenate([f.features for f in found])  # [Q,T,768]
+        self.poses = np.concatenate([f.poses for f in found])  # [Q,T,144] recovered, camera axes
+        self.depth = _steadied(np.concatenate([f.depth for f in found])).astype(np.float32)  # [Q,T] m
+        shapes = np.concatenate([f.betas.mean(1) for f in found])
+        self.fitted_rest = body.rest_joints(shapes).astype(np.float32)  # [Q,24,3] m
         self.aim = np.concatenate([p.aim for p in people]).astype(np.float32)
         self.rotations = np.concatenate([p.rotations for p in people]).astype(np.float32)
         self.rest = np.concatenate([body.rest_joints(p.betas) for p in people]).astype(np.float32)
@@ -179,7 +188,10 @@ class WindowBank:
         target are known, how many after it."""
         B, T, S = len(index), self.features.shape[1], self.size.slots
         own = self.size.past - 1
-        begin = np.full(B, first) if first is not None else rng.integers(0, T - TARGETS + 1, B)
+        last = T - TARGETS
+        begin = rng.integers(0, last + 1, B) if first is None else np.full(B, first)
+        if first is None:
+            begin[rng.random(B) < _FILLED] = last
         before = np.full(B, own) if past is None else np.full(B, past)
         after = np.full(B, 0 if future is None else future)
         if past is None and first is None:
@@ -206,16 +218,19 @@ class WindowBank:
             back, rotations[:, :, 0] = roll @ back, roll @ rotations[:, :, 0]
         rows = np.arange(B)[:, None, None]
         window, around = slots[rows, seen], _turned_root(poses[rows, seen], back[:, :, None])
-        rest = self.rest[index]
+        rest, fitted = self.rest[index], self.fitted_rest[index]
         if turn:
             flip = rng.random(B) < 0.5
             window[flip] = mirrored(window[flip], BLAZEPOSE_MIRRORED, self._point_pairs)
             around[flip], rotations[flip] = _mirrored_6d(around[flip]), _mirrored(rotations[flip])
-            rest[flip] = rest[flip][:, MIRRORED] * [-1.0, 1.0, 1.0]
+            for bones in (rest, fitted):
+                bones[flip] = bones[flip][:, MIRRORED] * [-1.0, 1.0, 1.0]
         joints = forward_kinematics(rotations.reshape(-1, 24, 3, 3), np.repeat(rest, TARGETS, 0))[1]
         joints = (joints - joints[:, :1]).reshape(B, TARGETS, 24, 3)
         flat = (a.reshape(B * TARGETS, *a.shape[2:]) for a in (window, around, present, _to_6d(rotations)))
-        return WindowBatch(*(torch.as_tensor(a, dtype=torch.float32) for a in (*flat, rest, joints)))
+        depth = self.depth[index[:, None], frames].reshape(-1)
+        all_of_it = (*flat, rest, joints, fitted, depth)
+        return WindowBatch(*(torch.as_tensor(a, dtype=torch.float32) for a in all_of_it))
 
     def _grid(self, index: Ints, begin: Ints, step: Ints) -> tuple[Floats, Floats, Floats]:
         """Features [B,G,768] and recovered poses [B,G,144] at 1/30 s from the first slot of the first target on, and
@@ -255,23 +270,58 @@ def window_bank(
     return WindowBank(people, network, PointFitter(sparse_points(body, mesh)), body, sparse_pairs(mesh), size)
 
 
-def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> tuple[Floats, Floats]:
-    """What the stages before say: features [Q,T,768] (float16) and fitted poses [Q,T,144], camera axes (float32)."""
+@dataclass(frozen=True)
+class Recovered:
+    """What the stages before say of Q people over T frames."""
+
+    features: Floats  # [Q,T,768] (float16)
+    poses: Floats  # [Q,T,144] fitted, camera axes (float32)
+    depth: Floats  # [Q,T] m of the pelvis, aimed axes
+    betas: Floats  # [Q,T,10]
+
+
+def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> Recovered:
+    """Everybody through the posture networks and the fit."""
     Q, T = people.scale.shape
-    points, scale = people.points.reshape(-1, 33, 6), people.scale.reshape(-1)
-    aim = people.aim.reshape(-1, 3, 3)
-    features, poses = np.empty((Q * T, NUM_FEATURES), np.float16), np.empty((Q * T, 144), np.float32)
-    for i in range(0, len(points), _CHUNK):
-        seen = Normalised(points[i : i + _CHUNK], scale[i : i + _CHUNK], aim[i : i + _CHUNK])
+    features, poses = np.empty((Q, T, NUM_FEATURES), np.float16), np.empty((Q, T, 144), np.float32)
+    depth, betas = np.empty((Q, T)), np.empty((Q, T, NUM_BETAS))
+    count = max(1, _CHUNK // T)
+    for i in range(0, Q, count):
+        own = slice(i, i + count)
+        aim = people.aim[own].reshape(-1, 3, 3)
+        seen = Normalised(people.points[own].reshape(-1, 33, 6), people.scale[own].reshape(-1), aim)
         posture = network(seen.points, np.log(seen.scale))
-        features[i : i + _CHUNK] = evidence_features(seen, posture)
-        rays, sigma = evidence_2d(seen, posture)
-        betas = np.zeros((len(rays), NUM_BETAS))
-        fitted = fitter(Observed(posture.points, posture.sigma, rays, sigma, betas, 0.5 * np.ones(len(rays))))
-        rotations = fitted.rotations.copy()
-        rotations[:, 0] = seen.R_camera_aimed @ rotations[:, 0]
-        poses[i : i + _CHUNK] = _to_6d(rotations)
-    return features.reshape(Q, T, -1), poses.reshape(Q, T, -1)
+        found = _fitted(seen, posture, fitter, T)
+        rotations = found.rotations.copy()
+        rotations[:, 0] = aim @ rotations[:, 0]
+        features[own] = evidence_features(seen, posture).reshape(-1, T, NUM_FEATURES)
+        poses[own] = _to_6d(rotations).reshape(-1, T, 144)
+        depth[own] = found.pelvis[:, 2].reshape(-1, T)
+        betas[own] = found.betas.reshape(-1, T, NUM_BETAS)
+    return Recovered(features, poses, depth, betas)
+
+
+def _fitted(seen: Normalised, posture: Posture, fitter: PointFitter, frames: int) -> Fitted:
+    """As the pipeline fits; pieces of motion with the shape that a track has settled on."""
+    betas, sigma = np.zeros((len(seen.points), NUM_BETAS)), _SIGMA_BETAS
+    if frames > 1:
+        some = np.flatnonzero(np.arange(len(betas)) % frames % _SHAPE_EVERY == 0)
+        part = Normalised(seen.points[some], seen.scale[some], seen.R_camera_aimed[some])
+        found = fitter(directed(part, _rows(posture, some), betas[some], np.ones(len(some)))).betas
+        betas = np.repeat(found.reshape(len(betas) // frames, -1, NUM_BETAS).mean(1), frames, 0)
+        sigma = _SIGMA_SETTLED
+    return fitter(directed(seen, posture, betas, np.full(len(betas), sigma)))
+
+
+def _steadied(depth: Floats) -> Floats:
+    """Depths [Q,T] at a constant speed each, as a window steadies them."""
+    T = depth.shape[1]
+    line = np.stack([np.ones(T), np.arange(T) - (T - 1) / 2], 1)
+    return np.asarray(np.exp(np.log(depth) @ np.linalg.pinv(line).T @ line.T))
+
+
+def _rows(posture: Posture, rows: Ints) -> Posture:
+    return Posture(*(getattr(posture, f.name)[rows] for f in fields(Posture)))
 
 
 def _turned_root(poses: Floats, R: Floats) -> Floats:
