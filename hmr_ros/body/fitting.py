@@ -70,6 +70,9 @@ class Fitted:
     betas: Floats  # [N,10]
     pelvis: Floats  # [N,3] m from the camera
     points: Floats  # [N,P,3] m, pelvis at the origin
+    # [N,85,85] information about turns of the joints in camera axes (72, rad), betas (10) and pelvis (3, m), as of the
+    # last step, without what was known of the betas before; None without steps
+    normal: Floats | None = None
 
 
 class PointFitter:
@@ -97,8 +100,10 @@ class PointFitter:
         rotations = self._start(seen, betas) if start is None else start
         placed = self._pose(rotations, betas)
         pelvis = _moved_to_depths(place(placed.points, seen.rays, seen.sigma_rays, others), placed.points, seen)
+        normal = None
         for _ in range(iterations):
-            step = self._step(seen, others, _deviation(rotations, near, placed.world), betas, pelvis, placed)
+            away = _deviation(rotations, near, placed.world)
+            step, normal = self._step(seen, others, away, betas, pelvis, placed)
             turn = step[:, :_POSE].reshape(-1, NUM_JOINTS, 3)
             angle = np.linalg.norm(turn, axis=-1, keepdims=True)
             turn = turn * np.minimum(1.0, _MAX_STEP_RAD / np.maximum(angle, 1e-9))
@@ -106,7 +111,7 @@ class PointFitter:
             betas = np.clip(betas + step[:, _POSE : _POSE + NUM_BETAS], -_MAX_BETA, _MAX_BETA)
             pelvis = pelvis + step[:, _POSE + NUM_BETAS :]
             placed = self._pose(rotations, betas)
-        return Fitted(rotations, betas, pelvis, placed.points)
+        return Fitted(rotations, betas, pelvis, placed.points, normal)
 
     def _start(self, seen: Observed, betas: Floats) -> Floats:
         """Local rotations [N,24,3,3]: every bone's points laid on the seen ones (Kabsch), parents first; what few
@@ -147,8 +152,9 @@ class PointFitter:
     def _step(
         self, seen: Observed, others: Sequence[OtherCamera], deviation: Floats, betas: Floats, pelvis: Floats,
         at: _Posed,
-    ) -> Floats:  # fmt: skip
-        """Solution [N,85] of the normal equations: turns of the joints in camera axes, betas, pelvis."""
+    ) -> tuple[Floats, Floats]:  # fmt: skip
+        """Solution [N,85] of the normal equations: turns of the joints in camera axes, betas, pelvis; and
+        `Fitted.normal`."""
         J = self._jacobian(at)  # [N,P,3,82]
         N, P = J.shape[:2]
         inverse = 1.0 / seen.sigma[..., None]
@@ -173,7 +179,10 @@ class PointFitter:
         if seen.leans:
             _add_leans(normal, right, J, at.points, seen.leans)
         self._add_priors(normal, right, seen, deviation, betas)
-        return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0])
+        step = np.linalg.solve(normal, right[..., None])[..., 0]
+        shape = np.arange(_POSE, _POSE + NUM_BETAS)
+        normal[:, shape, shape] -= seen.sigma_betas[:, None] ** -2
+        return step, normal
 
     def _add_priors(self, normal: Floats, right: Floats, seen: Observed, deviation: Floats, betas: Floats) -> None:
         diagonal = np.zeros((len(normal), _UNKNOWNS))
