@@ -69,8 +69,7 @@ class TrackShapes:
 
 
 _PRIOR = np.eye(NUM_BETAS)  # information of the population about a new track
-_SIGMA_SIZE = 0.057  # of the population: relative size for one standard deviation of beta 0, which is size
-_SIZE = 0
+_SIZE = 0  # the beta that is size: the others keep the limb joints' spread within 0.1 %
 _SHRUNK = 0.05  # of the size, at which what the points say of it is worth as much as three persons of the population
 _SIZE_TRUST = 3.0
 
