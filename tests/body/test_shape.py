@@ -154,11 +154,10 @@ def test_a_tall_person_seen_by_many_frames_is_recovered(open_body):
         placed = points + np.array([0.0, 0.0, 4.0])
         shape = (1, len(points))
         seen = Observed(
-            (points + rng.normal(0, 0.02, points.shape))[None], np.full(shape, 0.02),
+            (points + rng.normal(0, 0.01, points.shape))[None], np.full(shape, 0.01),
             (placed[:, :2] / placed[:, 2:])[None], np.full(shape, 0.005), tracks.betas([1]), np.ones(1),
         )  # fmt: skip
         found = fitter(seen)
         tracks.learn([1], shape_information(found.normal, found.betas, seen.betas, seen.sigma_betas), float(k))
         errors.append(np.abs(tracks.betas([1])[0] - true)[:2].max())
-    assert errors[-1] < 0.2
-    assert errors[-1] < np.mean(errors[:3])
+    assert max(errors) < 0.2  # of 1.5 and 1 from the population's mean, from the first frame on
