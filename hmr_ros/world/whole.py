@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hmr_ros.body.axes import body_rotation
+from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
 from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
@@ -186,7 +187,24 @@ def contacts_of(walk: Walk) -> Floats:
 
 def _person(humans: list[Human], rows: list[int], R: Floats, eyes: Floats, soles: Soles) -> _Person:
     walk = walk_of([humans[r] for r in rows], R[rows], soles, eyes[rows])
+    if not any(humans[r].scale >= ScaleSource.DEPTH for r in rows):
+        walk = of_one_shape(walk, soles)
     return _Person(rows, walk, contacts_of(walk))
+
+
+def of_one_shape(walk: Walk, soles: Soles) -> Walk:
+    """The walk of a person who has the shape known in its second half, all the time, and is as large in the image: a
+    shape that is still being learned looks like a way along the line of sight."""
+    betas = np.repeat(walk.betas[len(walk) // 2 :].mean(0)[None], len(walk), 0)
+    ratio = [_size(soles.body, b) / _size(soles.body, a) for a, b in zip(walk.betas, betas, strict=True)]
+    pelvis = walk.eyes + np.array(ratio)[:, None] * walk.sight
+    return posed(walk.seconds, walk.rotations, betas, pelvis, soles, walk.eyes)
+
+
+def _size(body: BodyModel, betas: Floats) -> float:
+    """m, root mean square distance of the limb joints from their middle, at rest."""
+    joints = body.rest_joints(betas)[SMPL_LIMBS]
+    return float(np.sqrt(np.square(joints - joints.mean(0)).sum(1).mean()))
 
 
 def _on_floor(person: _Person, humans: list[Human], height_m: float, up_sigma: float, soles: Soles) -> _Person:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from tilted_camera import CAMERA, PITCH, ROLL, humans_of
 
+from hmr_ros.body.joints import SMPL_LIMBS
+from hmr_ros.body.model import forward_kinematics, pose_matrices
 from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.results import ResultRecorder, load_humans
@@ -140,3 +142,38 @@ def test_people_stay_in_their_pixels(walking, open_body, feet):
     found = worlds(walking, open_body, with_values(GIVEN, {"world.feet": "files" if feet else "never"}))
     moved = [np.linalg.norm(a.joints_2d - b.joints_2d, axis=1).max() for a, b in zip(found, walking, strict=True)]
     assert np.median(moved) < (1e-6 if not feet else 6.0)
+
+
+def test_a_shape_that_is_being_learned_is_no_way_along_the_line_of_sight(standing, open_body):
+    """Somebody is seen as smaller and nearer at first; in the world they have one size and stay where they are."""
+    final = np.r_[0.8, np.zeros(9)]
+    learning = []
+    for k, human in enumerate(standing):
+        betas = final * min(1.0, 2 * k / len(standing))
+        ratio = spread(open_body, betas) / spread(open_body, np.zeros(10))
+        learning.append(replace(human, **at_shape(open_body, human, betas, ratio * human.joints[0])))
+    steady = [
+        replace(
+            h, **at_shape(open_body, h, final, h.joints[0] * spread(open_body, final) / spread(open_body, 0 * final))
+        )
+        for h in standing
+    ]
+    config = with_values(GIVEN, {"world.feet": "never"})
+    found, wanted = (worlds(people, open_body, config) for people in (learning, steady))
+    np.testing.assert_allclose([h.joints for h in found], [h.joints for h in wanted], atol=1e-3)
+    np.testing.assert_allclose([h.betas for h in found], [h.betas for h in wanted], atol=1e-9)
+
+
+def spread(body, betas):
+    joints = body.rest_joints(betas)[SMPL_LIMBS]
+    return np.sqrt(np.square(joints - joints.mean(0)).sum(1).mean())
+
+
+def at_shape(body, human, betas, pelvis):
+    rest = body.rest_joints(betas)
+    rotations = pose_matrices(human.global_orient, human.body_pose)
+    return {
+        "betas": betas,
+        "transl": pelvis - rest[0],
+        "joints": forward_kinematics(rotations, rest)[1] - rest[0] + pelvis,
+    }

@@ -10,7 +10,7 @@ from hmr_ros.body.coarse import JOINT_IDS, SPARSE_LIMBS, coarse_of, sparse_point
 from hmr_ros.body.fitting import Fitted, Leans, Observed, PointFitter
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_PARENTS
 from hmr_ros.body.model import BodyModel, forward_kinematics
-from hmr_ros.body.shape import TrackShapes
+from hmr_ros.body.shape import TrackMemories, shape_information, shrinkage, size_doubted
 from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
 from hmr_ros.methods.contract import Estimate, Parts
@@ -22,6 +22,8 @@ _SIGMA_LANDMARK = 0.02  # of a landmark seen for certain, in units of the person
 _LEAST_CONFIDENCE = 0.05
 _DISCOUNT_2D, _DISCOUNT_3D = 1.73, 0.75  # of sigma in the fit: the errors of neighbouring mesh points are one error
 _REPEATED_2D = 5.0  # the same where the landmarks have rays and leans of their own: the mesh repeats what they say
+_SIGMA_BETAS, _SIGMA_SETTLED = 1.0, 0.01  # in the fit that asks what a frame says of the shape, and in the answer
+_FREE_ITERATIONS, _SETTLED_ITERATIONS = 3, 1
 _PAIRS = [
     *[(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in
       (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("hip", "shoulder"))],
@@ -54,7 +56,7 @@ class PostureRecovery:
         """`body` is the open body, on which the networks were trained."""
         self._body = body
         self._fitter = PointFitter(sparse_points(body, coarse_of(body)))
-        self._shapes = TrackShapes()
+        self._shapes = TrackMemories()
 
     def __call__(self, frame: Frame, tracks: list[Track], evidence: list[Evidence]) -> list[Estimate]:
         """See `Recovery`."""
@@ -62,14 +64,19 @@ class PostureRecovery:
             return []
         seen, posture = keypoints_of(evidence), posture_of(evidence)
         ids = [t.track_id for t in tracks]
-        betas, sigma_betas = self._shapes.expected(ids)
-        fitted = self._fitter(directed(seen, posture, betas, sigma_betas))
-        self._shapes.learn(ids, fitted.betas, frame.index)
+        target = directed(seen, posture, self._shapes.betas(ids), np.full(len(ids), _SIGMA_BETAS))
+        free = self._fitter(target, _FREE_ITERATIONS)
+        assert free.normal is not None
+        found = shape_information(free.normal, free.betas, target.betas, target.sigma_betas)
+        found = size_doubted(found, shrinkage(posture.points, posture.sigma))
+        self._shapes.learn(ids, found, frame.stamp_ns * 1e-9)
+        settled = replace(target, betas=self._shapes.betas(ids), sigma_betas=np.full(len(ids), _SIGMA_SETTLED))
+        fitted = self._fitter(settled, _SETTLED_ITERATIONS, start=free.rotations)
         return estimates_of(self._body, seen, fitted, joint_sigma(posture.sigma))
 
     def reset(self) -> None:
         """Forget all shapes."""
-        self._shapes = TrackShapes()
+        self._shapes = TrackMemories()
 
 
 def build(parts: Parts) -> PostureRecovery:
