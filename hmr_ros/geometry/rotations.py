@@ -56,7 +56,7 @@ def matrix_from_quaternion(quat_wxyz: Floats) -> Floats:
     """[...,4] (w, x, y, z), of any length -> [...,3,3]; no turn where it is zero."""
     q = np.asarray(quat_wxyz, dtype=np.float64)
     length = _length(q)
-    return matrix_from_unit_quaternion(np.where(length > _TINY, q / np.maximum(length, _TINY), _NO_TURN))
+    return matrix_from_unit_quaternion(np.where(length <= _TINY, _NO_TURN, q / np.maximum(length, _TINY)))
 
 
 def matrix_from_unit_quaternion(q: Floats) -> Floats:
@@ -240,7 +240,3 @@ def _cross(a: Vector, b: Vector) -> Vector:
 def _perpendicular(v: Vector) -> Vector:
     smallest = min(range(3), key=lambda i: abs(v[i]))
     return _cross(v, (float(smallest == 0), float(smallest == 1), float(smallest == 2)))
-
-
-def _stack(*columns: Floats) -> Floats:
-    return np.stack(columns, axis=-1)

@@ -138,7 +138,8 @@ def _placed(
     gravity, soles, moves = views[0].gravity, Soles(body), views[0].place is not None
     R = np.array([v.R_world_camera for v in views])
     eyes = np.array([v.eye for v in views])
-    people = [_person(humans, rows, R, eyes, soles) for rows in tracks_of(humans)]
+    shapes = _shapes(humans)
+    people = [_person(humans, rows, R, eyes, soles, shapes) for rows in tracks_of(humans)]
     measured = config.camera.height_m or (depths.height(gravity.up) if depths and not moves else None)
     if measured:
         people = [_on_floor(p, humans, measured, gravity.sigma, soles) for p in people]
@@ -185,26 +186,36 @@ def contacts_of(walk: Walk) -> Floats:
     return np.stack([np.interp(walk.seconds, grid, found[:, k]) for k in range(4)], -1)
 
 
-def _person(humans: list[Human], rows: list[int], R: Floats, eyes: Floats, soles: Soles) -> _Person:
+def _person(
+    humans: list[Human], rows: list[int], R: Floats, eyes: Floats, soles: Soles, shapes: dict[int, Floats]
+) -> _Person:
     walk = walk_of([humans[r] for r in rows], R[rows], soles, eyes[rows])
     if not any(humans[r].scale >= ScaleSource.DEPTH for r in rows):
-        walk = of_one_shape(walk, soles)
+        walk = of_one_shape(walk, shapes[humans[rows[0]].track_id], soles)
     return _Person(rows, walk, contacts_of(walk))
 
 
-def of_one_shape(walk: Walk, soles: Soles) -> Walk:
-    """The walk of a person who has the shape known in its second half, all the time, and is as large in the image: a
-    shape that is still being learned looks like a way along the line of sight."""
-    betas = np.repeat(walk.betas[len(walk) // 2 :].mean(0)[None], len(walk), 0)
-    ratio = [_size(soles.body, b) / _size(soles.body, a) for a, b in zip(walk.betas, betas, strict=True)]
-    pelvis = walk.eyes + np.array(ratio)[:, None] * walk.sight
-    return posed(walk.seconds, walk.rotations, betas, pelvis, soles, walk.eyes)
+def _shapes(humans: list[Human]) -> dict[int, Floats]:
+    """Betas [10] of each track: the mean of its second half, out of sight or not in between."""
+    betas: dict[int, list[Floats]] = {}
+    for human in sorted(humans, key=lambda h: h.stamp_ns):
+        betas.setdefault(human.track_id, []).append(human.betas)
+    return {i: np.mean(rows[len(rows) // 2 :], 0) for i, rows in betas.items()}
 
 
-def _size(body: BodyModel, betas: Floats) -> float:
-    """m, root mean square distance of the limb joints from their middle, at rest."""
-    joints = body.rest_joints(betas)[SMPL_LIMBS]
-    return float(np.sqrt(np.square(joints - joints.mean(0)).sum(1).mean()))
+def of_one_shape(walk: Walk, betas: Floats, soles: Soles) -> Walk:
+    """The walk of a person who has the shape `betas` [10] all the time, and is as large in the image: a shape that is
+    still being learned looks like a way along the line of sight."""
+    every = np.repeat(betas[None], len(walk), 0)
+    ratio = _size(soles.body, every) / _size(soles.body, walk.betas)
+    pelvis = walk.eyes + ratio[:, None] * walk.sight
+    return posed(walk.seconds, walk.rotations, every, pelvis, soles, walk.eyes)
+
+
+def _size(body: BodyModel, betas: Floats) -> Floats:
+    """[F] m, root mean square distance of the limb joints from their middle, at rest."""
+    joints = body.rest_joints(betas)[:, SMPL_LIMBS]
+    return np.asarray(np.sqrt(np.square(joints - joints.mean(1, keepdims=True)).sum(2).mean(1)))
 
 
 def _on_floor(person: _Person, humans: list[Human], height_m: float, up_sigma: float, soles: Soles) -> _Person:

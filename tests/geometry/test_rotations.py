@@ -149,3 +149,8 @@ def test_davenports_matrix_tells_how_well_a_rotation_agrees_and_which_one_does_b
     np.testing.assert_allclose(matrix_from_quaternion(best), nearest_rotation(M), atol=1e-9)
     own = 4 * q[:, :, None] * q[:, None] - np.eye(4)  # of a rotation
     np.testing.assert_allclose(davenport(matrix_from_quaternion(q)), own, atol=1e-12)
+
+
+def test_a_quaternion_that_is_no_number_is_no_rotation():
+    q = np.array([[np.nan, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    assert np.isnan(matrix_from_quaternion(q)).any((1, 2)).tolist() == [True, False]

@@ -164,6 +164,16 @@ def test_a_shape_that_is_being_learned_is_no_way_along_the_line_of_sight(standin
     np.testing.assert_allclose([h.betas for h in found], [h.betas for h in wanted], atol=1e-9)
 
 
+def test_out_of_sight_for_a_while_a_person_keeps_one_shape(standing, open_body):
+    half = len(standing) // 2
+    seen = [replace(h, betas=np.r_[0.8 * (k >= half), np.zeros(9)]) for k, h in enumerate(standing)]
+    seen[half:] = [replace(h, stamp_ns=h.stamp_ns + 10**9) for h in seen[half:]]
+    other = [replace(h, track_id=1, betas=np.r_[-1.0, np.zeros(9)]) for h in standing]
+    assert len(tracks_of(seen)) == 2
+    found = worlds([*seen, *other], open_body, with_values(GIVEN, {"world.feet": "never"}))
+    np.testing.assert_allclose([h.betas[0] for h in found], [0.8] * len(seen) + [-1.0] * len(other), atol=1e-9)
+
+
 def spread(body, betas):
     joints = body.rest_joints(betas)[SMPL_LIMBS]
     return np.sqrt(np.square(joints - joints.mean(0)).sum(1).mean())

@@ -173,7 +173,7 @@ def test_memory_does_not_grow(person, open_body):
     for p in people:
         stage.observe(p.stamp_ns, [p])()
     assert len(stage.windows) == 1
-    assert all(len(w.rows) <= 4 for w in stage.windows.values())
+    assert all(w.known == 3 for w in stage.windows.values())
     stage.observe(people[-1].stamp_ns + 10**10, [])
     assert not stage.windows
 
