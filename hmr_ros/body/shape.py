@@ -121,6 +121,8 @@ def shrinkage(points: Floats, sigma: Floats) -> Floats:
 _SAMPLES_PER_S = 1.0  # independent ones; errors of neighbouring frames are the same
 _MOST_SAMPLES = 10.0  # remembered
 _FORGET_S = 10.0
+_OUT_OF_ORDER_S = 0.5  # by which the stamp of an image may be older than the last without a new beginning
+_MOST_TOLD = 1e3  # trace of the information of a frame, ten times that of clear ones: nobody is seen better
 
 
 class ShapeMemory:
@@ -160,12 +162,13 @@ class TrackMemories:
         return np.array(found).reshape(-1, NUM_BETAS)
 
     def learn(self, track_ids: list[int], found: ShapeInformation, seconds: float) -> None:
-        """Take in a frame; forget who was away for long, and all if time goes backwards."""
-        self._known = {i: row for i, row in self._known.items() if 0 <= seconds - row[1] < _FORGET_S}
+        """Take in a frame; forget who was away for long, and all if time goes backwards by more than half a second."""
+        self._known = {i: row for i, row in self._known.items() if -_OUT_OF_ORDER_S <= seconds - row[1] < _FORGET_S}
         for i, matrix, vector in zip(track_ids, found.matrix, found.vector, strict=True):
             memory, last = self._known.get(i, (ShapeMemory(), -np.inf))
-            new = min(1.0, _SAMPLES_PER_S * (seconds - last))
+            new = min(1.0, _SAMPLES_PER_S * max(0.0, seconds - last))
             alone = np.linalg.solve(_PRIOR + matrix, vector)
             odd = np.square(alone - memory.betas).mean()  # in those of the population; heavy tails, for bad frames
-            memory.add(matrix, vector, new / (1.0 + odd), _MOST_SAMPLES)
-            self._known[i] = memory, seconds
+            share = min(1.0, _MOST_TOLD / max(float(np.trace(matrix)), 1.0))
+            memory.add(matrix, vector, share * new / (1.0 + odd), _MOST_SAMPLES)
+            self._known[i] = memory, max(seconds, last)

@@ -24,7 +24,8 @@ _CONFIDENT, _FEWEST_RAYS = 0.3, 4  # landmarks that say where somebody is
 
 class BodyFusion:
     """The most probable body: its joints as every camera's node found them, each by its covariance, and on the rays of
-    every camera's landmarks; so the rays say where it stands and how large it is. Stateless."""
+    every camera's landmarks; so the rays say where it stands and how large it is. Remembers nobody; not safe to call
+    from several threads at once."""
 
     def __init__(self, body: BodyModel) -> None:
         self._body = body

@@ -135,6 +135,25 @@ def test_a_bad_frame_moves_a_known_shape_little_and_absence_ends_it():
     assert (tracks.betas([7]) == 0).all()
 
 
+def test_a_degenerate_frame_that_claims_to_know_everything_is_overcome():
+    rng, true, tracks = np.random.default_rng(5), np.full(10, 0.8), TrackMemories()
+    good = ShapeInformation(*(np.array(x)[None] for x in evidence(rng, true, 40)))
+    tracks.learn([7], ShapeInformation(1e7 * np.eye(10)[None], np.zeros((1, 10))), 0.0)
+    for k in range(1, 30 * 30):
+        tracks.learn([7], good, k / 30)
+    np.testing.assert_allclose(tracks.betas([7])[0], true, atol=0.15)
+
+
+def test_an_image_out_of_order_forgets_nobody_and_a_new_beginning_everybody():
+    rng, tracks = np.random.default_rng(6), TrackMemories()
+    good = ShapeInformation(*(np.array(x)[None] for x in evidence(rng, np.ones(10), 40)))
+    for seconds in (5.0, 5.5, 5.4):
+        tracks.learn([7], good, seconds)
+    assert tracks.betas([7])[0, 0] > 0.5
+    tracks.learn([8], good, 0.0)
+    assert (tracks.betas([7]) == 0).all()
+
+
 def test_the_first_beta_alone_is_size(open_body):
     joints = np.array([open_body.rest_joints(b) for b in np.concatenate([np.zeros((1, 10)), np.eye(10)])])[
         :, SMPL_LIMBS

@@ -14,7 +14,7 @@ from hmr_ros.methods.contract import Observation
 from hmr_ros.methods.scorehmr.guidance import fused_poses, turn_root
 from hmr_ros.methods.scorehmr.measured import depth_inputs
 from hmr_ros.methods.scorehmr.prior import TorchPrior
-from hmr_ros.methods.scorehmr.window import evidence_vectors, pose_6d
+from hmr_ros.methods.scorehmr.window import evidence_vectors, poses_6d
 
 _PIECE = 256  # frames whose neighbours are looked up at once: each has all that the prior sees, 200 kB
 
@@ -41,7 +41,8 @@ def track_batch(run: list[Observation], prior: TorchPrior) -> TrackBatch:
     """Frames of one person (P = 1) with what the evidence of the frames before and after speaks for."""
     grid = Grid(prior.size.past, prior.size.slots)
     seconds = np.array([p.stamp_ns for p in run]) * 1e-9
-    known = np.concatenate([evidence_vectors(run), [pose_6d(p) for p in run]], 1)
+    poses = poses_6d(run)
+    known = np.concatenate([evidence_vectors(run), poses], 1)
     aim = _tensor([p.evidence.R_camera_aimed for p in run])
     parts = []
     for rows in (slice(at, at + _PIECE) for at in range(0, len(run), _PIECE)):
@@ -53,7 +54,7 @@ def track_batch(run: list[Observation], prior: TorchPrior) -> TrackBatch:
     measured = {n: _tensor(a) for n, a in depth_inputs([p.estimate for p in run]).items()}
     expected, precision = fused_poses(
         turn_root(torch.cat([part.pose for part in parts]), aim), torch.cat([part.sigma for part in parts]) ** -2,
-        _tensor([pose_6d(p) for p in run]), measured["trust"],
+        _tensor(poses), measured["trust"],
     )  # fmt: skip
     return TrackBatch(
         expected=expected[None],

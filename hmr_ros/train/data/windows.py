@@ -302,7 +302,8 @@ def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> R
 
 
 def _fitted(seen: Normalised, posture: Posture, fitter: PointFitter, frames: int) -> Fitted:
-    """As the pipeline fits; pieces of motion with the shape that a track has settled on."""
+    """With the bones' directions, as the pipeline fits; pieces of motion with one shape, the mean of some frames', where
+    a track would learn it frame by frame."""
     betas, sigma = np.zeros((len(seen.points), NUM_BETAS)), _SIGMA_BETAS
     if frames > 1:
         some = np.flatnonzero(np.arange(len(betas)) % frames % _SHAPE_EVERY == 0)
