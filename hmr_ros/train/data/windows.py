@@ -302,8 +302,8 @@ def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> R
 
 
 def _fitted(seen: Normalised, posture: Posture, fitter: PointFitter, frames: int) -> Fitted:
-    """With the bones' directions, as the pipeline fits; a piece of motion has one shape, the mean of some frames, where a
-    track would learn it frame by frame."""
+    """With the bones' directions, as the pipeline fits; a piece of motion has one shape, the mean of some frames, where
+    a track would learn it frame by frame."""
     betas, sigma = np.zeros((len(seen.points), NUM_BETAS)), _SIGMA_BETAS
     if frames > 1:
         some = np.flatnonzero(np.arange(len(betas)) % frames % _SHAPE_EVERY == 0)

@@ -26,6 +26,7 @@ def test_key_points_lie_on_the_rendered_people(stills, open_body):
 
 def test_finished_files_are_kept_and_missing_ones_made_again(stills, motion_file, tmp_path):
     argv = ["train", "pairs", "--motion", str(motion_file), "--out", str(tmp_path), "--workers", "1", "--plain"]
+    argv += ["--look", "painted"]  # as the fixture
     file = tmp_path / "pairs_00000.npz"
     original = (stills / file.name).read_bytes()
     file.write_bytes(original)
