@@ -8,7 +8,7 @@ beside it. With `--stills MOTION.npz` single images of people in those poses are
 the same cameras in each of the looks, and both networks see each alone. `--twins RESULTS`, what `hmr multiview` wrote
 of the balance clip, renders the real man's pose before the real camera: how far are both networks off on the real
 image and on its rendered twins, and how far are their answers from that on the real image?
-Appearance that is as in life gives the figures that real people give; compare folders rendered from the same motion.
+Compare folders rendered from the same motion before the same camera: side and pose count more than the look.
 """
 
 import argparse

@@ -46,7 +46,7 @@ class HeldOpinion:
         """What all networks see in `roi` of the BGR image [H,W,3], or nearly that: what the first one sees, with what
         the others changed less than `every` images ago. `painted`: others are painted out of the image."""
         glance = landmarker.glance(image, roi)
-        if every <= 1 or landmarker.answers == 1:
+        if every <= 1 or landmarker.networks == 1:
             return landmarker.settled(glance)[0]
         held, first = self._held, glance.keypoints
         recent = held is not None and self._moment - held.seen < every and held.painted == painted

@@ -46,9 +46,9 @@ class Landmarker:
         self._flip_test = flip_test
 
     @property
-    def answers(self) -> int:
-        """How many make the mean: of networks and mirror images."""
-        return len(self._models) * (2 if self._flip_test else 1)
+    def networks(self) -> int:
+        """How many look."""
+        return len(self._models)
 
     def __call__(self, image: Image, roi: Roi) -> Keypoints:
         """Landmarks of the person in `roi` of the BGR image [H,W,3]; check `score` before trusting them."""

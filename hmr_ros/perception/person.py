@@ -95,6 +95,7 @@ class Person:
         """Seen again after so long that nothing was expected."""
         self.motion = RoiMotion(keypoints.next_roi)
         self._sides = SideMemory(keypoints)
+        self.opinion = HeldOpinion()
         self.was_seen = False
         self.observe(keypoints)
         self.nearness = float(np.log(px_per_metre(keypoints)))

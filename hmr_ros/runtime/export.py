@@ -23,7 +23,7 @@ from hmr_ros.runtime.weight_types import fold_halves, load_onnx, store_halves
 
 OPSET = 17  # the first with LayerNormalization, which TensorRT must recognise to keep it in float32
 _BATCHES = (1, 3, 8)
-_JUDGED = 16  # people by whom layers are chosen for float16
+_JUDGED = 48  # people by whom layers are chosen for float16
 
 
 def export(graph: Graph, target: Path, make_inputs: MakeInputs, precision: str = FLOAT32) -> ModelCard:

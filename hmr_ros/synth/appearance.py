@@ -38,7 +38,7 @@ class Occluder:
 
 @dataclass(frozen=True)
 class Painted:
-    """The body's own surface in colours, one a face, under one lamp: the former look."""
+    """The body's own surface in colours, one a face, under one lamp."""
 
     colors: Floats  # [F,3] BGR
     light: Floats | None  # [3]

@@ -10,6 +10,7 @@ from hmr_ros.errors import AssetError
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.model_store import landmark_models
 from hmr_ros.perception.held import HeldOpinion
+from hmr_ros.perception.person import Person
 from hmr_ros.types import Camera, Frame, Keypoints, Roi
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
@@ -25,10 +26,8 @@ class Glance:
 class Networks:
     """Two networks of which the first says `first`, and both together `every_one`."""
 
-    answers = 2
-
-    def __init__(self, first, every_one, agreed=True):
-        self.first, self.every_one, self.agreed = first, every_one, agreed
+    def __init__(self, first, every_one, agreed=True, networks=2):
+        self.first, self.every_one, self.agreed, self.networks = first, every_one, agreed, networks
         self.asked = 0
 
     def glance(self, image, roi):
@@ -111,6 +110,21 @@ def test_who_moves_an_arm_is_looked_at_again():
     points[15, :2] += 0.05 * ROI.size_px  # the left wrist
     networks.first = replace(first, keypoints_2d=points)
     assert looks(held, networks, 1, 30)[0] is networks.every_one and networks.asked == 2
+
+
+def test_a_mirror_image_of_one_network_is_looked_at_every_time():
+    networks = Networks(body(8), body(9, body(8), 4.0), networks=1)
+    looks(HeldOpinion(), networks, 4, 3)
+    assert networks.asked == 4
+
+
+def test_of_who_comes_back_after_long_nothing_is_held():
+    networks = Networks(body(10), body(11, body(10), 4.0))
+    person = Person(0, networks.first)
+    looks(person.opinion, networks, 1, 30)
+    person.comes_back(networks.every_one)
+    looks(person.opinion, networks, 1, 30)
+    assert networks.asked == 2
 
 
 def test_a_painted_image_is_another_and_doubtful_opinions_are_not_held():

@@ -58,7 +58,7 @@ def test_a_plan_that_says_something_else_is_refused(exported, name, allowed):
     reference = OnnxRuntimeEngine(exported(2, "fp16"), "posture", 1)
     assert check_plan(Shifted(reference, name, 0.5 * allowed), reference, make_inputs)[name] < allowed
     for error in (1.5 * allowed, np.nan):
-        with pytest.raises(AssetError, match=f"in {name} for .* --precision fp32"):
+        with pytest.raises(AssetError, match=rf"in {name} \(allowed .*--precision fp32"):
             check_plan(Shifted(reference, name, error), reference, make_inputs)
     reference = OnnxRuntimeEngine(exported(2), "posture", 1)
     with pytest.raises(AssetError, match="use engine 'auto'"):
