@@ -14,7 +14,7 @@ from torch.nn import functional
 
 _LARGEST = 65504.0  # that float16 holds
 _LEAST_WEIGHTS = 1 << 16  # smaller layers are as fast in float32, and there are many of them
-_SHARE = 0.35  # of the error that is allowed
+_SHARE = 0.5  # of the error that is allowed
 
 
 class HalfLinear(nn.Linear):
@@ -39,9 +39,8 @@ def halved(module: nn.Module, error: Callable[[nn.Module], float]) -> nn.Module:
 
     `error`: how far a module's answers are from those of `module`, 1 where they are as far as they may be. Each layer
     is tried by itself; those that matter least are taken as long as all together, as if their errors were independent,
-    stay at about a third of that, for single people are far off. Small layers cost no time and stay float32, and so do
-    LayerNorm, activations, sums, softmax, exponentials, solvers, whatever is no layer with weights, and layers with a
-    weight that float16 does not hold.
+    stay at half of that. Small layers cost no time and stay float32, and so do LayerNorm, activations, sums, softmax,
+    exponentials, solvers, whatever is no layer with weights, and layers with a weight that float16 does not hold.
     """
     made = copy.deepcopy(module).eval()
     candidates = [m for m in made.modules() if type(m) in _HALVES and _worth(m)]

@@ -23,7 +23,7 @@ from hmr_ros.runtime.weight_types import fold_halves, load_onnx, store_halves
 
 OPSET = 17  # the first with LayerNormalization, which TensorRT must recognise to keep it in float32
 _BATCHES = (1, 3, 8)
-_JUDGED = 48  # people by whom layers are chosen for float16
+_JUDGED, _JUDGED_WINDOWS = 16, 96  # people by whom layers are chosen for float16; windows differ more
 
 
 def export(graph: Graph, target: Path, make_inputs: MakeInputs, precision: str = FLOAT32) -> ModelCard:
@@ -82,7 +82,8 @@ def _save(onnx: Any, model: Any, card: ModelCard, path: Path) -> None:
 
 def _judge(graph: Graph, make_inputs: MakeInputs) -> Callable[[nn.Module], float]:
     """How far a module is from that of the graph, 1 where an output is as far as float16 may be."""
-    given = make_inputs(graph.signature, _JUDGED, 100)
+    people = _JUDGED_WINDOWS if "present" in graph.signature.inputs else _JUDGED
+    given = make_inputs(graph.signature, people, 100)
     expected = TorchEngine(graph)(given)
 
     def error(module: nn.Module) -> float:
