@@ -1,5 +1,6 @@
 """The library's front door: what `hmr run` answers, in three lines of Python and without ROS."""
 
+import os
 import subprocess
 import sys
 
@@ -20,6 +21,17 @@ from hmr_ros.types import Frame
 @pytest.fixture(scope="module")
 def hmr():
     return HumanMeshRecovery(threads=1)
+
+
+def test_linear_algebra_is_held_to_one_thread_before_numpy_is_loaded():
+    """Afterwards it would be too late: its threads would take turns with the networks'."""
+    code = "import sys, os, hmr_ros; print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])"
+    free = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    for given, kept in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=False, env=free | given, capture_output=True, text=True
+        )
+        assert done.stdout.split() == ["False", kept], done.stderr
 
 
 def text(K):

