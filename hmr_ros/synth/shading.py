@@ -20,6 +20,7 @@ from hmr_ros.view.raster import fragments
 _FINER = 2  # samples a pixel and axis
 _NEAR_M = 0.05
 _LIMIT_PX = 20_000.0
+_AT_ONCE = 1 << 16  # samples; a close person has millions
 _CREASE_M = 0.09  # surfaces so near to each other keep light away
 _FACE_Z_M = 0.03  # the face lies before this plane of the resting body
 
@@ -36,12 +37,20 @@ class Dressed:
 
 @dataclass(frozen=True)
 class _Surface:
-    """What the M samples of an image show."""
+    """What the M samples of an image show of a person; one or more."""
 
     sample: Ints  # [M] index into the flat image
     face: Ints  # [M]
     weights: Floats  # [M,3]
     depth: Floats  # [M] m
+    open: Floats  # [M] share of the light from all around that nearer surfaces beside them let through
+    px_per_m: float
+
+    def part(self, at: Ints) -> _Surface:
+        """Those with these indices."""
+        return _Surface(
+            self.sample[at], self.face[at], self.weights[at], self.depth[at], self.open[at], self.px_per_m
+        )  # fmt: skip
 
 
 def dressed(outfit: Outfit, vertices: Floats, pose: Floats, betas: Floats, transl: Floats) -> Dressed:
@@ -71,10 +80,10 @@ def draw_dressed(image: Image, people: Sequence[Dressed], K: Floats, lamps: Lamp
     depth = np.full(height * width, np.inf, np.float32)
     for person, view in zip(people, views, strict=True):
         surface = _surface(person, fine @ K, width, height)
-        if not len(surface.sample):
+        if surface is None:
             continue
         nearer = surface.depth < depth[surface.sample]
-        color = _shaded(person, surface, fine @ K, lamps, view, width, height)
+        color = _shaded(person, surface, lamps, view)
         shades[surface.sample[nearer]] = color[nearer]
         covered[surface.sample[nearer]] = 1
         depth[surface.sample[nearer]] = surface.depth[nearer]
@@ -98,7 +107,7 @@ def _box(people: Sequence[Dressed], K: Floats, width: int, height: int) -> tuple
     return None if (high <= low).any() else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
-def _surface(person: Dressed, K: Floats, width: int, height: int) -> _Surface:
+def _surface(person: Dressed, K: Floats, width: int, height: int) -> _Surface | None:
     outfit = person.outfit
     z = person.vertices[:, 2]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -110,43 +119,47 @@ def _surface(person: Dressed, K: Floats, width: int, height: int) -> _Surface:
     shown = np.flatnonzero((outside | outfit.both_sides) & usable[i] & usable[j] & usable[k])
     near = 1 / np.maximum(z, _NEAR_M)
     sample, row, weights, inverse = fragments(px, near, outfit.faces[shown], width, height)
-    face = shown[row]
+    if not len(sample):
+        return None
+    face, depth = shown[row], 1 / inverse
     weights *= near.astype(np.float32)[outfit.faces[face]] / inverse[:, None]
-    return _Surface(sample, face, weights, 1 / inverse)
+    px_per_m = float(K[0, 0] / np.median(depth))
+    return _Surface(sample, face, weights, depth, _open(sample, depth, px_per_m, height, width), px_per_m)
 
 
-def _shaded(
-    person: Dressed, surface: _Surface, K: Floats, lamps: Lamps, view: LampView, width: int, height: int
-) -> Floats:
+def _shaded(person: Dressed, surface: _Surface, lamps: Lamps, view: LampView) -> Floats:
     """Colours [M,3] BGR 0..255 of the samples."""
+    outfit = person.outfit
+    table = np.concatenate([outfit.rest, person.normals, person.vertices], 1).astype(np.float32)
+    material = outfit.material[surface.face]
+    color = np.empty((len(material), 3), np.float32)
+    for k, made_of in enumerate(outfit.materials):
+        every = np.flatnonzero(material == k)
+        for first in range(0, len(every), _AT_ONCE):
+            at = every[first : first + _AT_ONCE]
+            color[at] = _shaded_cloth(person, made_of, surface.part(at), table, lamps, view)
+    return color
+
+
+def _shaded_cloth(
+    person: Dressed, made_of: Material, surface: _Surface, table: Floats, lamps: Lamps, view: LampView
+) -> Floats:
+    """The same of samples of one material; `table` [N,9] are the vertices at rest, their normals and places."""
     outfit, corners = person.outfit, person.outfit.faces[surface.face]
     wa, wb, wc = surface.weights.T[..., None]
-    table = np.concatenate([outfit.rest, person.normals, person.vertices], 1).astype(np.float32)
     mixed = table[corners[:, 0]] * wa + table[corners[:, 1]] * wb + table[corners[:, 2]] * wc
     rest, normal, place = mixed[:, :3], mixed[:, 3:6], mixed[:, 6:]
-    albedo = np.empty((len(corners), 3), np.float32)
-    gloss = np.zeros(len(corners), np.float32)
-    material = outfit.material[surface.face]
-    px_per_m = float(K[0, 0] / np.median(surface.depth))
-    bump = np.zeros_like(normal)
-    for k, made_of in enumerate(outfit.materials):
-        at = np.flatnonzero(material == k)
-        if not len(at):
-            continue
-        albedo[at] = _albedo(outfit, made_of, rest[at], surface, at, px_per_m)
-        gloss[at] = made_of.gloss
-        if made_of.folds is not None:
-            bump[at] = made_of.folds.slope(rest[at])
-    normal = normal - _bent(person, surface.face, bump)
-    normal /= np.maximum(np.sqrt(_dot(normal, normal)), 1e-6)[:, None]
+    albedo = _albedo(outfit, made_of, rest, surface).astype(np.float32)
+    if made_of.folds is not None:
+        normal = normal - _bent(person, surface.face, made_of.folds.slope(rest).astype(np.float32))
+    normal = normal / np.maximum(np.sqrt(_dot(normal, normal)), 1e-6)[:, None]
     back = -place / np.sqrt(_dot(place, place))[:, None]  # to the camera
     normal *= np.where(_dot(normal, back) < -0.25, np.float32(-1), np.float32(1))[:, None]  # seen from inside
-    light = _light(normal, place, surface, lamps, view, px_per_m, (height, width))
-    linear = np.square(albedo / np.float32(255)) * light
+    linear = np.square(albedo / np.float32(255)) * _light(normal, place, surface.open, lamps, view)
     middle = back + lamps.key.astype(np.float32)
     middle /= np.sqrt(_dot(middle, middle))[:, None]
     shine = np.square(np.clip(_dot(normal, middle), 0, 1))
-    shine = np.square(np.square(np.square(shine * shine))) * gloss
+    shine = np.square(np.square(np.square(shine * shine))) * np.float32(made_of.gloss)
     linear += shine[:, None] * lamps.key_color.astype(np.float32)
     return 255 * np.sqrt(np.clip(linear, 0, 1))
 
@@ -156,11 +169,11 @@ def _dot(a: Floats, b: Floats) -> Floats:
     return np.asarray(a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2])
 
 
-def _albedo(outfit: Outfit, made_of: Material, rest: Floats, surface: _Surface, at: Ints, px_per_m: float) -> Floats:
+def _albedo(outfit: Outfit, made_of: Material, rest: Floats, surface: _Surface) -> Floats:
     color = made_of.color.astype(np.float32)
     if made_of.fabric is not None:
-        uv = np.einsum("mkc,mk->mc", outfit.cloth_uv[surface.face[at]], surface.weights[at])
-        return made_of.fabric.at(uv, px_per_m)
+        uv = np.einsum("mkc,mk->mc", outfit.cloth_uv[surface.face], surface.weights)
+        return made_of.fabric.at(uv, surface.px_per_m)
     if made_of.kind == "hair":
         strand = np.sin(rest[:, 0] * 900 + rest[:, 2] * 700 + np.sin(rest[:, 1] * 60) * 2)
         return color * (1 + 0.25 * strand[:, None])
@@ -201,15 +214,12 @@ def _bent(person: Dressed, face: Ints, slope: Floats) -> Floats:
     return np.clip(np.einsum("mab,mb->ma", turn.astype(np.float32)[row], slope), -0.8, 0.8)
 
 
-def _light(
-    normal: Floats, place: Floats, surface: _Surface, lamps: Lamps, view: LampView, px_per_m: float,
-    shape: tuple[int, int],
-) -> Floats:  # fmt: skip
-    """Light [M,3] that reaches the samples."""
+def _light(normal: Floats, place: Floats, opened: Floats, lamps: Lamps, view: LampView) -> Floats:
+    """Light [M,3] that reaches the samples; `opened` [M] as `_Surface.open`."""
     sky, ground = lamps.sky.astype(np.float32), lamps.ground.astype(np.float32)
     upwards = 0.5 + 0.5 * (normal @ lamps.up.astype(np.float32))
     ambient = ground + upwards[:, None] * (sky - ground)
-    ambient *= _open(surface, px_per_m, *shape)[:, None]
+    ambient *= opened[:, None]
     key = np.clip(normal @ lamps.key.astype(np.float32), 0, 1)
     if lamps.shadow > 0:
         key *= 1 - lamps.shadow * view.shadowed(place)
@@ -221,10 +231,10 @@ def _light(
     )
 
 
-def _open(surface: _Surface, px_per_m: float, height: int, width: int) -> Floats:
-    """Share [M] of the light from all around that reaches samples beside nearer surfaces."""
-    depth = np.full(width * height, float(surface.depth.max()) + _CREASE_M, np.float32)
-    depth[surface.sample] = surface.depth
+def _open(sample: Ints, away: Floats, px_per_m: float, height: int, width: int) -> Floats:
+    """`_Surface.open` [M] of samples `away` [M] m."""
+    depth = np.full(width * height, float(away.max()) + _CREASE_M, np.float32)
+    depth[sample] = away
     side = int(max(3, _CREASE_M * px_per_m)) | 1
     around = cv2.blur(depth.reshape(height, width), (side, side), borderType=cv2.BORDER_REPLICATE).reshape(-1)
-    return 1 - 0.65 * np.clip((surface.depth - around[surface.sample]) / _CREASE_M, 0, 1)
+    return 1 - 0.65 * np.clip((away - around[sample]) / _CREASE_M, 0, 1)

@@ -5,6 +5,8 @@ Depth images are exact and come from a z-buffer.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,7 @@ _NEAR_M = 0.05
 _SHIFT = 4  # sub-pixel bits of OpenCV's fixed-point coordinates
 _LIMIT_PX = 20_000  # fixed-point coordinates stay far from overflow
 _AMBIENT = 0.35
+_AT_ONCE = 1 << 18  # pixels of faces' boxes; a close person has tens of millions in all
 
 
 def draw_mesh(
@@ -78,32 +81,55 @@ def fragments(points: Floats, near: Floats, faces: Ints, width: int, height: int
     top, tall = _span(ay, by, cy, height)
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     kept = np.flatnonzero((wide > 0) & (tall > 0) & (np.abs(area) > 1e-6))
-    left, wide, top, area = left[kept], wide[kept], top[kept], area[kept]
+    left, wide, top, tall, area = left[kept], wide[kept], top[kept], tall[kept], area[kept]
     # the weights of two corners, and so `near`, are planes over the image; here at a face's first pixel
     b_x, b_y, c_x, c_y = (cy - ay)[kept] / area, (ax - cx)[kept] / area, (ay - by)[kept] / area, (bx - ax)[kept] / area
     to_x, to_y = left.astype(np.float32) - ax[kept], top.astype(np.float32) - ay[kept]
-    b_0, c_0 = b_x * to_x + b_y * to_y, c_x * to_x + c_y * to_y
-    counts = wide * tall[kept]
-    row = np.repeat(np.arange(len(kept), dtype=np.int32), counts)
-    start = (np.cumsum(counts) - counts).astype(np.int32)
-    place = np.arange(len(row), dtype=np.int32) - start[row]
-    down, across = np.divmod(place, wide[row])
-    dx, dy = across.astype(np.float32), down.astype(np.float32)
-    wb = b_0[row] + b_x[row] * dx + b_y[row] * dy
-    wc = c_0[row] + c_x[row] * dx + c_y[row] * dy
-    inside = np.flatnonzero((wb > -1e-4) & (wc > -1e-4) & (wb + wc < 1 + 1e-4))
-    row, wb, wc = row[inside], wb[inside], wc[inside]
-    pixel = (top[row] + down[inside]) * np.int64(width) + left[row] + across[inside]
+    planes = ((b_x * to_x + b_y * to_y, b_x, b_y), (c_x * to_x + c_y * to_y, c_x, c_y))
     near = near.astype(np.float32)
     na, nb, nc = near[i[kept]], near[j[kept]], near[k[kept]]
-    total = na[row] + wb * (nb - na)[row] + wc * (nc - na)[row]
-    # positive floats are ordered as their bits are; the bits below say who it was
-    key = total.view(np.int32).astype(np.int64) << 32 | np.arange(len(row))
     nearest = np.zeros(width * height, np.int64)
-    np.maximum.at(nearest, pixel, key)
+    for first, last in _portions(wide * tall):
+        row, across, down = _boxed(first, wide[first:last], tall[first:last])
+        wb, wc = _on_planes(planes, row, across, down)
+        inside = np.flatnonzero((wb > -1e-4) & (wc > -1e-4) & (wb + wc < 1 + 1e-4))
+        row, wb, wc = row[inside], wb[inside], wc[inside]
+        pixel = (top[row] + down[inside]) * np.int64(width) + left[row] + across[inside]
+        total = na[row] + wb * (nb - na)[row] + wc * (nc - na)[row]
+        # positive floats are ordered as their bits are; the bits below say whose it is
+        np.maximum.at(nearest, pixel, total.view(np.int32).astype(np.int64) << 32 | row)
     filled = np.flatnonzero(nearest)
-    won = nearest[filled] & 0xFFFFFFFF
-    return filled, kept[row[won]], np.stack([1 - wb[won] - wc[won], wb[won], wc[won]], 1), total[won]
+    nearest = nearest[filled]
+    won, total = nearest.astype(np.int32), (nearest >> 32).astype(np.int32).view(np.float32)  # the bits below and above
+    down, across = np.divmod(filled.astype(np.int32), np.int32(width))
+    wb, wc = _on_planes(planes, won, across - left[won], down - top[won])
+    return filled, kept[won], np.stack([1 - wb - wc, wb, wc], 1), total
+
+
+def _portions(counts: Ints) -> Iterator[tuple[int, int]]:
+    """First and last row of portions whose counts [N] add up to no more than `_AT_ONCE`, or that are one row."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    first = 0
+    while first < len(ends):
+        before = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, before + _AT_ONCE, "right")))
+        yield first, last
+        first = last
+
+
+def _boxed(first: int, wide: Ints, tall: Ints) -> tuple[Ints, Ints, Ints]:
+    """Every pixel [P] of the boxes of faces `first` and on: its face, and how far it lies from the box's first."""
+    counts = wide * tall
+    row = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    start = (np.cumsum(counts) - counts).astype(np.int32)
+    down, across = np.divmod(np.arange(len(row), dtype=np.int32) - start[row], wide[row])
+    return row + np.int32(first), across, down
+
+
+def _on_planes(planes: Sequence[tuple[Floats, Floats, Floats]], row: Ints, across: Ints, down: Ints) -> list[Floats]:
+    """Values [P] of planes (at the first pixel of a face [F], a step to the right, a step down) of the faces `row`."""
+    dx, dy = across.astype(np.float32), down.astype(np.float32)
+    return [at[row] + to_right[row] * dx + below[row] * dy for at, to_right, below in planes]
 
 
 def _span(a: Floats, b: Floats, c: Floats, size: int) -> tuple[Ints, Ints]:

@@ -1,8 +1,12 @@
 """The rasteriser fills the right pixels, hides what is behind, and survives odd views."""
 
+import tracemalloc
+
 import numpy as np
+import pytest
 
 from hmr_ros.body.loading import load_body
+from hmr_ros.view import raster
 from hmr_ros.view.overlay import draw_humans
 from hmr_ros.view.raster import draw_mesh, fragments, mesh_depth, mesh_mask
 from hmr_ros.view.skeleton import track_color
@@ -127,6 +131,34 @@ def test_fragments_are_the_nearest_faces_with_the_depth_of_the_z_buffer():
     where = (weights[..., None] * px[faces[face]]).sum(1)
     np.testing.assert_allclose(where, np.stack([columns, rows], 1), atol=1e-2)
     assert (face[columns < 45] < 2).all() and (face[columns > 55] >= 2).all()  # of two crossing planes, the nearer
+
+
+@pytest.mark.parametrize("at_once", [1, 500, 7000])
+def test_fragments_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch, at_once):
+    """To the bit; faces of equal distance too, of which the last counts."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-20, 120, (60, 2)).astype(np.float32)
+    near, faces = rng.uniform(0.5, 1, 60), rng.integers(0, 60, (40, 3))
+    faces = np.concatenate([faces, faces[::3]])
+    whole = fragments(points, near, faces, 100, 90)
+    monkeypatch.setattr(raster, "_AT_ONCE", at_once)
+    for before, after in zip(whole, fragments(points, near, faces, 100, 90), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert len(np.unique(whole[1])) > 15 and (whole[1] < 40).any() and (whole[1] >= 40).any()
+
+
+def test_many_large_faces_take_no_more_memory_than_few():
+    """A close body has thousands of faces that each fill much of the image."""
+    corners = np.array([[0, 0], [255, 0], [0, 255]], np.float32)
+    peaks = []
+    for count in (2, 80):
+        points, near = np.tile(corners, (count, 1)), np.repeat(np.linspace(1, 2, count), 3)
+        tracemalloc.start()
+        _, face, _, _ = fragments(points, near, np.arange(3 * count).reshape(-1, 3), 256, 256)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (face == count - 1).all() and len(face) == 256 * 257 / 2
+    assert peaks[1] < 3 * peaks[0]
 
 
 def test_overlay_covers_the_person_and_leaves_the_rest(human):
