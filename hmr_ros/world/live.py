@@ -18,7 +18,7 @@ from hmr_ros.world.floor import height_over_floor, scale_of_floor, scaled_betas,
 from hmr_ros.world.gravity import CameraPose, Gravity
 from hmr_ros.world.stand import STANDS, with_legs
 from hmr_ros.world.upright import UpEstimate
-from hmr_ros.world.walk import Walk, human_at, posed, walk_of
+from hmr_ros.world.walk import Walk, changed, human_at, walk_of
 from hmr_ros.world.whole import given_gravity, warn_of_nothing_heard
 
 _HISTORY_S = 1.0  # of which the ground is taken
@@ -120,13 +120,13 @@ class LiveWorld:
         scale = 1.0 if height is None or measured else person.scale(height, gravity.sigma)
         if scale != 1.0:
             betas = scaled_betas(self._soles.body, walk.betas[0], scale)[None]
-            walk = posed(walk.seconds, walk.rotations, betas, scale * walk.pelvis, self._soles, walk.eyes)
-        changed = person.observe(walk, t, scale)
+            walk = changed(walk, self._soles, betas=betas, pelvis=scale * walk.pelvis)
+        other = person.observe(walk, t, scale)
         if self.config.world.feet == "always":
             held = person.held(walk, t, self._soles)
-            changed, walk = changed or held is not walk, held
+            other, walk = other or held is not walk, held
         person.moved_to(walk, t)
-        if not changed:
+        if not other:
             return human, person
         human = human_at(human, walk, 0, R, self._soles.body, camera)
         return replace(human, scale=ScaleSource.FLOOR) if scale != 1.0 else human, person

@@ -11,7 +11,7 @@ from scipy.linalg import solveh_banded
 from hmr_ros.types import Bools, Floats
 from hmr_ros.world.feet import Soles
 from hmr_ros.world.legs import LEGS, reached
-from hmr_ros.world.walk import Walk, posed
+from hmr_ros.world.walk import Walk, changed
 
 # one standard deviation of the pelvis as it was recovered: across and along the line of sight, as shares of distance
 _ACROSS, _ALONG = 0.01, 0.006
@@ -28,7 +28,7 @@ def settled(walk: Walk, contacts: Floats, soles: Soles) -> Walk:
     if len(walk) < 2:
         return walk
     way = pelvis_way(walk, contacts)
-    walk = posed(walk.seconds, walk.rotations, walk.betas, way, soles, walk.eyes)
+    walk = changed(walk, soles, pelvis=way)
     return with_legs(walk, held_offsets(walk, contacts), soles)
 
 
@@ -100,7 +100,7 @@ def with_legs(walk: Walk, offsets: Floats, soles: Soles) -> Walk:
         for side, leg in enumerate(LEGS):
             target = walk.joints[f, leg[2]] + offsets[f, side]
             rotations[f] = reached(rotations[f], walk.axes[f], walk.joints[f], leg, target)
-    return posed(walk.seconds, rotations, walk.betas, walk.pelvis, soles, walk.eyes)
+    return changed(walk, soles, rotations=rotations)
 
 
 def runs(flags: Bools) -> list[slice]:

@@ -86,7 +86,8 @@ def _from(human: Human, settled: Human, there: CameraPose | None, here: CameraPo
     body = moved(settled, here.place.inverse @ there.place)
     shown = replace(
         human, betas=body.betas, body_pose=body.body_pose, global_orient=body.global_orient, joints=body.joints,
-        transl=body.transl, scale=body.scale, joints_2d=distort_points(project(body.joints, camera.K), camera),
+        transl=body.transl, joint_covariance=body.joint_covariance, hypotheses=body.hypotheses, scale=body.scale,
+        joints_2d=distort_points(project(body.joints, camera.K), camera),
     )  # fmt: skip
     R, root = here.place.rotation, settled.world.root
     world = replace(

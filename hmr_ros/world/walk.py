@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.model import BodyModel, forward_kinematics, pose_matrices
 from hmr_ros.geometry.camera import distort_points, project
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
-from hmr_ros.types import Camera, Floats, Human
+from hmr_ros.types import Camera, Floats, Human, Hypotheses
 from hmr_ros.world.feet import Soles
 from hmr_ros.world.legs import LEGS
 
@@ -47,11 +48,22 @@ def walk_of(humans: list[Human], R: Floats, soles: Soles, eyes: Floats | None = 
     rotations[:, 0] = R @ rotations[:, 0]
     pelvis = np.einsum("fab,fb->fa", R, np.array([h.joints[0] for h in humans])) + eyes
     seconds = np.array([h.stamp_ns for h in humans]) * 1e-9
-    return posed(seconds, rotations, np.array([h.betas for h in humans]), pelvis, soles, eyes)
+    return _posed(soles, seconds, rotations, np.array([h.betas for h in humans]), pelvis, eyes)
 
 
-def posed(seconds: Floats, rotations: Floats, betas: Floats, pelvis: Floats, soles: Soles, eyes: Floats) -> Walk:
-    """The walk with these local rotations, shapes and pelvis."""
+def changed(
+    walk: Walk, soles: Soles, *, rotations: Floats | None = None, betas: Floats | None = None,
+    pelvis: Floats | None = None,
+) -> Walk:  # fmt: skip
+    """The walk with other local rotations [F,24,3,3], shapes [F,10] or pelvis [F,3] m, and all that follows from them;
+    what is not given stays."""
+    return _posed(
+        soles, walk.seconds, walk.rotations if rotations is None else rotations, walk.betas if betas is None else betas,
+        walk.pelvis if pelvis is None else pelvis, walk.eyes,
+    )  # fmt: skip
+
+
+def _posed(soles: Soles, seconds: Floats, rotations: Floats, betas: Floats, pelvis: Floats, eyes: Floats) -> Walk:
     rest = soles.body.rest_joints(betas)
     axes, joints = forward_kinematics(rotations, rest)
     joints = joints - joints[:, :1] + pelvis[:, None]
@@ -60,16 +72,29 @@ def posed(seconds: Floats, rotations: Floats, betas: Floats, pelvis: Floats, sol
 
 def human_at(human: Human, walk: Walk, row: int, R: Floats, body: BodyModel, camera: Camera) -> Human:
     """`human` as it is in frame `row` of the walk, whose legs, place and shape may be others; R [3,3] as in `walk_of`,
-    `camera` that of the image."""
-    joints = (walk.joints[row] - walk.eyes[row]) @ R
+    `camera` that of the image. What is said about the joints grows with the body."""
+    joints, betas = (walk.joints[row] - walk.eyes[row]) @ R, walk.betas[row]
     body_pose = human.body_pose.reshape(-1, 3).copy()
     body_pose[_LEG_JOINTS - 1] = axis_angle_from_matrix(walk.rotations[row, _LEG_JOINTS])
-    moved = replace(
-        human, betas=walk.betas[row], body_pose=body_pose.reshape(-1), joints=joints,
-        transl=joints[0] - body.rest_joints(walk.betas[row])[0],
+    before, now = size_of(body, np.array([human.betas, betas]))
+    rest = body.rest_joints(betas)
+    return replace(
+        human, betas=betas, body_pose=body_pose.reshape(-1), joints=joints, transl=joints[0] - rest[0],
         joints_2d=distort_points(project(joints, camera.K), camera),
+        joint_covariance=(now / before) ** 2 * human.joint_covariance,
+        hypotheses=_of_body(human.hypotheses, rest, joints[0]),
     )  # fmt: skip
-    if human.hypotheses is None:
-        return moved
-    shift = joints[0] - human.joints[0]
-    return replace(moved, hypotheses=replace(human.hypotheses, joints=human.hypotheses.joints + shift))
+
+
+def size_of(body: BodyModel, betas: Floats) -> Floats:
+    """[F] m, root mean square distance of the limb joints from their middle, at rest."""
+    joints = body.rest_joints(betas)[:, SMPL_LIMBS]
+    return np.asarray(np.sqrt(np.square(joints - joints.mean(1, keepdims=True)).sum(2).mean(1)))
+
+
+def _of_body(found: Hypotheses | None, rest: Floats, pelvis: Floats) -> Hypotheses | None:
+    """The same poses of a body that has the joints `rest` [24,3] m at rest, its pelvis at `pelvis` [3] m."""
+    if found is None:
+        return None
+    joints = forward_kinematics(found.rotations, np.broadcast_to(rest, found.joints.shape))[1]
+    return replace(found, joints=joints - joints[:, :1] + pelvis)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hmr_ros.body.axes import body_rotation
-from hmr_ros.body.joints import SMPL_LIMBS
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmrConfig
 from hmr_ros.types import Camera, Floats, Frame, Human, ScaleSource, WorldState
@@ -25,7 +24,7 @@ from hmr_ros.world.floor import (
 from hmr_ros.world.gravity import CameraPose, Gravity, gravity_of_level, gravity_of_orientation, gravity_of_tilt
 from hmr_ros.world.stand import settled
 from hmr_ros.world.upright import UpEstimate
-from hmr_ros.world.walk import Walk, human_at, posed, walk_of
+from hmr_ros.world.walk import Walk, changed, human_at, size_of, walk_of
 
 Poses = dict[int, CameraPose | None]  # by frame; None: nobody says where the camera is
 
@@ -207,15 +206,8 @@ def of_one_shape(walk: Walk, betas: Floats, soles: Soles) -> Walk:
     """The walk of a person who has the shape `betas` [10] all the time, and is as large in the image: a shape that is
     still being learned looks like a way along the line of sight."""
     every = np.repeat(betas[None], len(walk), 0)
-    ratio = _size(soles.body, every) / _size(soles.body, walk.betas)
-    pelvis = walk.eyes + ratio[:, None] * walk.sight
-    return posed(walk.seconds, walk.rotations, every, pelvis, soles, walk.eyes)
-
-
-def _size(body: BodyModel, betas: Floats) -> Floats:
-    """[F] m, root mean square distance of the limb joints from their middle, at rest."""
-    joints = body.rest_joints(betas)[:, SMPL_LIMBS]
-    return np.asarray(np.sqrt(np.square(joints - joints.mean(1, keepdims=True)).sum(2).mean(1)))
+    ratio = size_of(soles.body, every) / size_of(soles.body, walk.betas)
+    return changed(walk, soles, betas=every, pelvis=walk.eyes + ratio[:, None] * walk.sight)
 
 
 def _on_floor(person: _Person, humans: list[Human], height_m: float, up_sigma: float, soles: Soles) -> _Person:
@@ -228,7 +220,7 @@ def _on_floor(person: _Person, humans: list[Human], height_m: float, up_sigma: f
     if scale is None:
         return person
     betas = np.stack([scaled_betas(soles.body, b, scale) for b in walk.betas])
-    larger = posed(walk.seconds, walk.rotations, betas, walk.eyes + scale * walk.sight, soles, walk.eyes)
+    larger = changed(walk, soles, betas=betas, pelvis=walk.eyes + scale * walk.sight)
     return _Person(person.rows, larger, contacts_of(larger), scaled=True)
 
 

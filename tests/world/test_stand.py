@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from tilted_camera import CAMERA, PITCH, ROLL
 
+from hmr_ros.body.model import forward_kinematics, pose_matrices
+from hmr_ros.geometry.rotations import matrix_from_axis_angle
+from hmr_ros.types import Hypotheses
 from hmr_ros.world.contact import true_contacts
 from hmr_ros.world.feet import Soles
+from hmr_ros.world.floor import scaled_betas
 from hmr_ros.world.gravity import rotation_of_tilt
 from hmr_ros.world.stand import pelvis_way, runs, settled
-from hmr_ros.world.walk import human_at, posed, walk_of
+from hmr_ros.world.walk import changed, human_at, walk_of
 
 R = rotation_of_tilt(PITCH, ROLL)
 
@@ -24,15 +28,7 @@ def noisy(walk, soles):
     rng = np.random.default_rng(0)
     ray = walk.pelvis / np.linalg.norm(walk.pelvis, axis=1, keepdims=True)
     wander = np.cumsum(rng.normal(0, 0.01, len(walk)))[:, None] * ray
-    rotations = walk.rotations.copy()
-    return posed(
-        walk.seconds,
-        rotations,
-        walk.betas,
-        walk.pelvis + wander + rng.normal(0, 0.002, (len(walk), 3)),
-        soles,
-        walk.eyes,
-    )
+    return changed(walk, soles, pelvis=walk.pelvis + wander + rng.normal(0, 0.002, (len(walk), 3)))
 
 
 def slides(walk, contacts):
@@ -83,7 +79,7 @@ def test_a_foothold_on_a_step_stays_at_its_height(walking, open_body):
     walk = walk_in_world(walking, soles)
     contacts = true_contacts(walk.points, 30.0).astype(float)
     higher = walk.pelvis + np.array([0, 0, 0.4])
-    raised = posed(walk.seconds, walk.rotations, walk.betas, higher, soles, walk.eyes)
+    raised = changed(walk, soles, pelvis=higher)
     held = settled(raised, contacts, soles)
     assert np.abs(held.points[..., 2] - walk.points[..., 2] - 0.4).max() < 0.05
 
@@ -108,6 +104,30 @@ def test_people_go_there_and_back(walking, open_body):
         np.testing.assert_allclose(back.joints_2d, walking[row].joints_2d, atol=1e-6)
         again = open_body.joints(back.global_orient, back.body_pose, back.betas, back.transl)
         np.testing.assert_allclose(again, back.joints, atol=1e-6)
+
+
+def test_what_is_said_of_the_joints_grows_with_the_body(walking, open_body):
+    soles = Soles(open_body)
+    rotations = np.tile(pose_matrices(walking[5].global_orient, walking[5].body_pose), (3, 1, 1, 1))
+    rotations[1:, 18] = matrix_from_axis_angle(np.array([[0, 0.7, 0], [0, 0, -0.7]]))  # an elbow that nobody sees
+    told = replace(walking[5], hypotheses=hypotheses_at(open_body, rotations, walking[5].betas, walking[5].joints[0]))
+    walk = walk_in_world([told], soles)
+    same = human_at(told, walk, 0, R, open_body, CAMERA)
+    np.testing.assert_allclose(same.hypotheses.joints, told.hypotheses.joints, atol=1e-6)
+    np.testing.assert_array_equal(same.joint_covariance, told.joint_covariance)
+    betas = scaled_betas(open_body, walk.betas[0], 1.1)
+    larger = changed(walk, soles, betas=betas[None], pelvis=1.1 * walk.pelvis)
+    found = human_at(told, larger, 0, R, open_body, CAMERA)
+    expected = hypotheses_at(open_body, rotations, betas, found.joints[0])
+    np.testing.assert_allclose(found.hypotheses.joints, expected.joints, atol=1e-9)
+    np.testing.assert_allclose(found.hypotheses.joints[0], found.joints, atol=1e-6)  # the answer's own pose
+    np.testing.assert_allclose(found.joint_covariance, 1.1**2 * told.joint_covariance, rtol=0.05)  # bones, not joints
+
+
+def hypotheses_at(body, rotations, betas, pelvis):
+    rest = np.broadcast_to(body.rest_joints(betas), (len(rotations), 24, 3))
+    joints = forward_kinematics(rotations, rest)[1]
+    return Hypotheses(joints - joints[:, :1] + pelvis, rotations, np.full(len(rotations), 1 / len(rotations)))
 
 
 @pytest.mark.parametrize("count", [1, 2])

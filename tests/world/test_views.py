@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from tilted_camera import CAMERA, PITCH, ROLL
 
+from hmr_ros.body.model import pose_matrices
 from hmr_ros.config import HmrConfig, with_values
+from hmr_ros.geometry.covariance import turned
 from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
-from hmr_ros.types import GravitySource
+from hmr_ros.types import GravitySource, Hypotheses
 from hmr_ros.world.gravity import rotation_of_tilt
 from hmr_ros.world.views import UPRIGHT, SeenFrom, in_one_world
 
+UPPER = [3, 6, 9, 12, 15, 16, 17, 18, 19, 20, 21]  # joints that no standing foot moves
 ASIDE = Rigid(matrix_from_axis_angle(np.array([0.1, -0.7, 0.2])), np.array([1.5, 0.2, 0.8]))  # second camera <- first
 
 
@@ -21,6 +24,12 @@ def seen_again(human, move, body):
     orient = axis_angle_from_matrix(move.rotation @ matrix_from_axis_angle(human.global_orient))
     joints = move(human.joints)
     return replace(human, global_orient=orient, joints=joints, transl=joints[0] - body.rest_joints(human.betas)[0])
+
+
+def with_hypothesis(human):
+    rotations = pose_matrices(human.global_orient, human.body_pose)
+    found = Hypotheses(human.joints[None], rotations[None], np.ones(1))
+    return replace(human, hypotheses=found, joint_covariance=np.tile([1e-4, 0, 0, 1e-4, 0, 9e-4], (24, 1)))
 
 
 @pytest.fixture
@@ -55,6 +64,18 @@ def test_both_views_say_the_same_of_the_world(views, open_body, up, given):
         np.testing.assert_allclose(ASIDE(a.joints), b.joints, atol=1e-6)
     np.testing.assert_allclose(first[0].world.R_world_camera, rotation_of_tilt(PITCH, ROLL), atol=1e-6)
     assert abs(first[0].world.t_world_camera[2] - 2.2) < (1e-9 if up else 0.05)
+
+
+def test_hypotheses_and_covariance_go_with_the_body(views, open_body):
+    """Here each view shows the body's own pose as its only hypothesis, and depth is what it does not know."""
+    told = [replace(v, humans=[with_hypothesis(h) for h in v.humans]) for v in views]
+    first, second = in_one_world(told, open_body, HmrConfig(), "-y")
+    for a, b in zip(first[5:], second, strict=True):
+        for human in (a, b):
+            np.testing.assert_allclose(human.hypotheses.joints[0, 0], human.joints[0], atol=1e-6)
+            np.testing.assert_allclose(human.hypotheses.joints[0, UPPER], human.joints[UPPER], atol=1e-3)
+        np.testing.assert_allclose(ASIDE(a.hypotheses.joints), b.hypotheses.joints, atol=1e-6)
+        np.testing.assert_allclose(turned(a.joint_covariance, ASIDE.rotation), b.joint_covariance, atol=1e-9)
 
 
 def test_views_without_calibration_have_a_world_each(views, open_body):
