@@ -53,8 +53,8 @@ def doubted(keypoints: Keypoints, behind: Bools) -> Keypoints:
     return replace(keypoints, keypoints_2d=points)
 
 
-def shown_share(keypoints: Keypoints, behind: Bools) -> float:
-    """Share of the limb joints that nobody stands before."""
+def shown_share(behind: Bools) -> float:
+    """Share of the limb joints that nobody stands before; `behind` [33] as `hidden` gives it."""
     return float(1.0 - behind[BLAZEPOSE_LIMBS].mean())
 
 

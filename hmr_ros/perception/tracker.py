@@ -199,7 +199,7 @@ class PersonTracker:
             return None
         if before:
             covered = hidden(keypoints, before)
-            if shown_share(keypoints, covered) < _LEAST_SHOWN:
+            if shown_share(covered) < _LEAST_SHOWN:
                 return None
             keypoints = doubted(keypoints, covered)
         beside = any(p is not person and meet(keypoints, p.last, p.motion.roi) for p in self._people)
@@ -313,7 +313,7 @@ class PersonTracker:
         if again is None or is_explained(again, known, frame):
             return None
         covered = hidden(again, before)
-        return doubted(again, covered) if shown_share(again, covered) >= _LEAST_NEW else None
+        return doubted(again, covered) if shown_share(covered) >= _LEAST_NEW else None
 
     def _confirmed(self, frame: Frame, proposal: Detection) -> Keypoints | None:
         """Landmarks of a proposal in the crop that they give themselves, or None for a false alarm."""

@@ -54,9 +54,9 @@ def test_nobody_is_painted_out_where_nobody_is_nor_where_the_own_body_should_be(
 def test_joints_behind_a_body_are_doubted():
     front, back = standing(300.0), standing(315.0, 80.0)
     covered = hidden(back, [front])
-    assert covered[BLAZEPOSE["left_hip"]] and 0.2 < shown_share(back, covered) < 0.8
+    assert covered[BLAZEPOSE["left_hip"]] and 0.2 < shown_share(covered) < 0.8
     said = doubted(back, covered).keypoints_2d
     assert (said[covered, 2] < 0.5).all() and (said[~covered, 2] == 1.0).all()
     assert (said[:, :2] == back.keypoints_2d[:, :2]).all()
     away = hidden(standing(500.0), [front])
-    assert not away.any() and shown_share(back, away) == 1.0
+    assert not away.any() and shown_share(away) == 1.0
