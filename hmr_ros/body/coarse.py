@@ -122,7 +122,7 @@ def build_coarse(body: BodyModel, seed: int = 0) -> CoarseMesh:
 def save_coarse(mesh: CoarseMesh, path: Path) -> None:
     """Write the choice as small arrays."""
     np.savez_compressed(
-        path, allow_pickle=False,
+        path,
         vertex_ids=mesh.vertex_ids.astype(np.uint16), mirrored=mesh.mirrored.astype(np.uint16),
         neighbours=np.packbits(mesh.adjacency > 0), upsample_index=mesh.upsample_index.astype(np.uint16),
         upsample_weight=mesh.upsample_weight.astype(np.float16),

@@ -51,7 +51,7 @@ def unpack(arrays: Mapping[str, Floats | Ints]) -> BodyModel:
 
 def save(body: BodyModel, path: Path) -> None:
     """Write the compact file; the same body always gives the same bytes."""
-    np.savez_compressed(path, allow_pickle=False, **pack(body))
+    np.savez_compressed(path, **pack(body))
 
 
 def _sparse(dense: Floats, threshold: float) -> tuple[Ints, Floats]:

@@ -20,6 +20,7 @@ from hmr_ros.body.coarse import (
 from hmr_ros.body.model import pose_matrices
 from hmr_ros.body.points import points_of
 from hmr_ros.errors import AssetError
+from hmr_ros.io.model_store import asset
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,8 @@ def test_the_shipped_choice_is_what_the_builder_gives(mesh, open_body):
 
 def test_file_round_trip(mesh, tmp_path):
     save_coarse(mesh, tmp_path / "mesh.npz")
+    with np.load(tmp_path / "mesh.npz") as ours, np.load(asset("open_coarse.npz")) as shipped:
+        assert ours.files == shipped.files
     again = load_coarse(tmp_path / "mesh.npz")
     np.testing.assert_array_equal(again.upsample_index, mesh.upsample_index)
     np.testing.assert_allclose(again.adjacency, mesh.adjacency)

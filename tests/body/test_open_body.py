@@ -97,8 +97,11 @@ def test_moderate_poses_do_not_tear(open_body, name):
     assert np.percentile(posed / rest, 99) < 1.5
 
 
-def test_compact_file_round_trip(open_body):
-    again = compact.unpack(compact.pack(open_body))
+def test_compact_file_round_trip(open_body, tmp_path):
+    compact.save(open_body, tmp_path / "body.npz")
+    with np.load(tmp_path / "body.npz") as file:
+        assert set(file.files) == set(compact.KEYS)
+        again = compact.unpack(dict(file))
     np.testing.assert_allclose(again.v_template, open_body.v_template, atol=1e-7)
     np.testing.assert_allclose(again.weights, open_body.weights, atol=1e-3)
     np.testing.assert_allclose(again.J_regressor, open_body.J_regressor, atol=1e-5)

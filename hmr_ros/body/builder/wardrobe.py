@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _write(wheel: Path, out: Path) -> str:
-    np.savez_compressed(out, allow_pickle=False, **wardrobe_arrays(wheel))
+    np.savez_compressed(out, **wardrobe_arrays(wheel))
     return ", ".join(PARTS)
 
 
