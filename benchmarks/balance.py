@@ -25,7 +25,7 @@ from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, build_stages, offline
 from hmr_ros.geometry.camera import project
 from hmr_ros.io.video import open_source
-from hmr_ros.methods.contract import Estimate, Observation, estimate_at, human_of
+from hmr_ros.methods.contract import Estimate, Observation, estimate_at, humans_of
 from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.methods.scorehmr.multiview import View, refine_views
 from hmr_ros.methods.scorehmr.offline import refine_tracks
@@ -141,7 +141,8 @@ def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool,
 
 def report_bodies(name: str, seen: Seen, people: list[Observation], estimates: list[Estimate]) -> None:
     """One line of `estimates`, one a person."""
-    humans = [human_of(p, e, load_body(None)) for p, e in zip(people, estimates, strict=True)]
+    body = load_body(None)
+    humans = [humans_of([p], [e], body, [False])[0] for p, e in zip(people, estimates, strict=True)]
     limbs = [h.joints[SMPL_LIMBS] for h in humans], [h.joints_2d[SMPL_LIMBS] for h in humans]
     report(name, seen, [p.frame for p in people], *limbs)
 

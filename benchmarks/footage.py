@@ -17,7 +17,7 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.video import open_source
-from hmr_ros.methods.contract import Estimate, Observation, human_of
+from hmr_ros.methods.contract import Estimate, Observation, humans_of
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
 from hmr_ros.methods.scorehmr.streaming import ScoreRefinement
 
@@ -55,7 +55,8 @@ def report(name: str, people: list[Observation], estimates: list[Estimate]) -> N
     """Means of all limb joints and of the fast ones, and what 95 % of all stay below."""
     seen = np.array([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS] for p in people])
     rows = zip(people, estimates, strict=True)
-    ours = np.array([human_of(p, e, load_body(None)).joints_2d[SMPL_LIMBS] for p, e in rows])
+    body = load_body(None)
+    ours = np.array([humans_of([p], [e], body, [False])[0].joints_2d[SMPL_LIMBS] for p, e in rows])
     height = np.median(np.ptp(seen[..., 1], axis=1))
     error = 100 * np.linalg.norm(ours - seen[..., :2], axis=-1) / height
     sure = seen[..., 2] > CERTAIN

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_PARENTS
-from hmr_ros.body.points import subtrees
+from hmr_ros.body.model import SUBTREES
 from hmr_ros.diffusion.sampler import Denoiser, noised, predicted_x0
 from hmr_ros.diffusion.schedule import ALPHAS
 from hmr_ros.diffusion.skeleton import Posed
@@ -62,7 +62,7 @@ def temporal_loss(x: Tensor, seconds: Tensor, period_s: float = 1 / 30) -> tuple
 
 def kinematics_gradient(posed: Posed, gradient: Tensor) -> Tensor:
     """Pull d loss / d joints [N,24,3] back to the local rotations [N,24,3,3] of `Skeleton.pose`."""
-    moved = torch.as_tensor(subtrees() - np.eye(len(_PARENTS)), dtype=gradient.dtype)
+    moved = torch.as_tensor(SUBTREES - np.eye(len(_PARENTS)), dtype=gradient.dtype)
     lever = posed.joints[:, None] - posed.joints[:, :, None]  # [N,24,24,3] from the turned joint to every other
     moment = torch.einsum("jk,nka,njkb->njab", moved, gradient, lever)
     # joint k = joint j + above R_j (world^T lever), so d loss / d R_j = above^T (sum of gradient lever^T) world

@@ -25,7 +25,7 @@ from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, engine_request, offline
 from hmr_ros.io.results import HumansTable, load_humans
 from hmr_ros.io.video import open_source
-from hmr_ros.methods.contract import Answer, Estimate, Observation, human_of
+from hmr_ros.methods.contract import Answer, Estimate, Observation, humans_of
 from hmr_ros.methods.scorehmr.offline import refine_tracks
 from hmr_ros.methods.scorehmr.prior import load_prior
 from hmr_ros.methods.scorehmr.settings import KEYPOINTS, Guidance
@@ -116,7 +116,8 @@ def measured(
         acceleration = acceleration_errors(joints - joints[:, :1], true - true[:, :1], FPS).mean()
         limbs = procrustes_errors(joints[:, SMPL_LIMBS], true[:, SMPL_LIMBS]).mean()
         seen = np.array([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS] for p in people])
-        placed = np.array([human_of(p, e, body).joints_2d[SMPL_LIMBS] for p, e in zip(people, out, strict=True)])
+        shown = [humans_of([p], [e], body, [False])[0] for p, e in zip(people, out, strict=True)]
+        placed = np.array([h.joints_2d[SMPL_LIMBS] for h in shown])
         pixels = np.linalg.norm(placed - seen[..., :2], axis=-1)
         late = lag_ms((joints - joints[:, :1])[:, SMPL_LIMBS], (true - true[:, :1])[:, SMPL_LIMBS])
         figures.append((acceleration, limbs, (pixels * seen[..., 2]).sum() / seen[..., 2].sum(), ms, late))

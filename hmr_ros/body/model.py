@@ -125,3 +125,4 @@ def _subtrees() -> Floats:
 _PARENTS = np.maximum(SMPL_PARENTS, 0)
 _ROUNDS = _rounds()
 SUBTREES = _subtrees()  # [24,24], 1 where the second joint is the first or hangs on it
+SUBTREES.setflags(write=False)  # everybody's

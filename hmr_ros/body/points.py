@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hmr_ros.body.model import NUM_JOINTS, SUBTREES, BodyModel, forward_kinematics
+from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics
 from hmr_ros.types import Floats, Ints
 
 
@@ -53,8 +53,3 @@ def points_of(body: BodyModel, joints: Ints, vertices: Ints) -> BodyPoints:
         J_template=J_template,
         J_shapedirs=J_shapedirs,
     )
-
-
-def subtrees() -> Floats:
-    """[24,24], 1 where the second joint is the first or hangs on it."""
-    return SUBTREES.copy()

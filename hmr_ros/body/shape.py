@@ -136,11 +136,6 @@ class ShapeMemory:
         """[10], the most probable ones of the population and of all that was said."""
         return np.asarray(np.linalg.solve(_PRIOR + self._matrix, self._vector))
 
-    @property
-    def sigma(self) -> Floats:
-        """[10], one standard deviation of each."""
-        return np.asarray(np.sqrt(np.diag(np.linalg.inv(_PRIOR + self._matrix))))
-
     def add(self, matrix: Floats, vector: Floats, weight: float, samples: float = np.inf) -> None:
         """A frame's information [10,10] and [10], as so much of an independent one; with `samples` at most so many are
         remembered. What says nothing makes nothing forgotten."""

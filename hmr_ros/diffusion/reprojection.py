@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_LEVELS, SMPL_PARENTS
-from hmr_ros.body.points import subtrees
+from hmr_ros.body.model import SUBTREES
 from hmr_ros.diffusion.constants import constant
 from hmr_ros.diffusion.elimination import solved
 from hmr_ros.diffusion.skeleton import Posed, to_6d
@@ -139,7 +139,7 @@ class _Tables:
 
 @cache
 def _tables(joints: tuple[int, ...], device: str, dtype: torch.dtype) -> _Tables:
-    moves = (subtrees() - np.eye(len(_PARENTS)))[:, list(joints)]  # turning the first moves the second
+    moves = (SUBTREES - np.eye(len(_PARENTS)))[:, list(joints)]  # turning the first moves the second
     levels = [[j for j in level if moves[j].any()] for level in SMPL_LEVELS[::-1]]
     turners = [j for level in levels for j in level]
     ends, starts = np.eye(len(moves))[list(joints)][:, None], np.eye(len(moves))[turners]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hmr_ros.body.joints import SMPL_LEVELS, SMPL_PARENTS
-from hmr_ros.body.points import subtrees
+from hmr_ros.body.model import SUBTREES
 from hmr_ros.diffusion.constants import constant
 
 _TINY = 1e-8
@@ -65,7 +65,7 @@ def _tables(device: str, dtype: torch.dtype) -> _Tables:
     up, steps = [_PARENTS], 1
     while 2 * steps <= len(SMPL_LEVELS):
         up, steps = [*up, [up[-1][j] for j in up[-1]]], 2 * steps
-    paths = subtrees().T
+    paths = SUBTREES.T.copy()
     paths[:, 0] = 0.0
     return _Tables(
         constant(np.eye(3), device, dtype), [constant(row, device) for row in up],

@@ -118,18 +118,13 @@ def estimate_at(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Float
     return Estimate(rotations, betas, pelvis - rest[0], joints - joints[:1] + pelvis, covariance)
 
 
-def human_of(person: Observation, estimate: Estimate, body: BodyModel, calibrated: bool = False) -> Human:
-    """The answer as it leaves the pipeline: axis-angle, and joints in pixels of the image.
-
-    `calibrated`: a depth image moved the person.
-    """
-    return humans_of([person], [estimate], body, [calibrated])[0]
-
-
 def humans_of(
     people: list[Observation], estimates: list[Estimate], body: BodyModel, calibrated: list[bool]
 ) -> list[Human]:
-    """The same of all people of one frame."""
+    """The answers of one frame as they leave the pipeline: axis-angle, and joints in pixels of the image.
+
+    `calibrated`: whether a depth image moved the person.
+    """
     if not people:
         return []
     camera, joints = people[0].camera, np.array([e.joints for e in estimates])

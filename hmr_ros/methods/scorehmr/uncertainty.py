@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hmr_ros.body.model import NUM_JOINTS, BodyModel, forward_kinematics
-from hmr_ros.body.points import subtrees
+from hmr_ros.body.model import NUM_JOINTS, SUBTREES, BodyModel, forward_kinematics
 from hmr_ros.evidence.record import Evidence
 from hmr_ros.geometry.covariance import mean_sigma
 from hmr_ros.methods.contract import Estimate
@@ -21,7 +20,7 @@ _SCALE = by_joint({
     "trunk": 1.44, "head": 1.15, "shoulders": 1.18, "elbows": 1.35, "hands": 1.18, "knees": 1.35, "feet": 1.10,
 })  # fmt: skip
 _LEAST_M = 1e-3
-_ABOVE = subtrees().T - np.eye(NUM_JOINTS)  # [24,24] 1 where the second joint turns the first
+_ABOVE = SUBTREES.T - np.eye(NUM_JOINTS)  # [24,24] 1 where the second joint turns the first
 _HANGS = _ABOVE.any(1)
 
 

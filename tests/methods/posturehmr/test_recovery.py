@@ -14,7 +14,7 @@ from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.evidence.record import EvidenceMaker, Posture
 from hmr_ros.factory import build_pipeline, build_stages, offline
 from hmr_ros.geometry.camera import project
-from hmr_ros.methods.contract import Observation, human_of
+from hmr_ros.methods.contract import Observation, humans_of
 from hmr_ros.methods.posturehmr.recovery import PostureRecovery, leans
 from hmr_ros.types import Frame
 
@@ -53,7 +53,8 @@ def test_parameters_joints_and_pixels_agree(seen, open_body):
     _, rows = seen
     for frame, tracks, _, people in rows:
         for track, estimate in zip(tracks, people["posture"], strict=True):
-            human = human_of(Observation(frame.index, 0, frame.camera, track, None, estimate), estimate, open_body)
+            person = Observation(frame.index, 0, frame.camera, track, None, estimate)
+            (human,) = humans_of([person], [estimate], open_body, [False])
             joints = open_body.joints(human.global_orient, human.body_pose, human.betas, human.transl)
             np.testing.assert_allclose(joints, human.joints, atol=1e-6)
             np.testing.assert_allclose(project(joints, frame.camera.K), human.joints_2d, atol=1e-4)

@@ -13,7 +13,7 @@ from hmr_ros.evaluate.metrics import acceleration_errors, procrustes_errors
 from hmr_ros.factory import build_pipeline, build_stages, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera, project
 from hmr_ros.io.results import Motion
-from hmr_ros.methods.contract import human_of
+from hmr_ros.methods.contract import humans_of
 from hmr_ros.methods.scorehmr.guided_frame import refine_graph
 from hmr_ros.methods.scorehmr.offline import refine_tracks
 from hmr_ros.methods.scorehmr.prior import load_prior
@@ -105,7 +105,7 @@ def test_the_evidence_has_its_say(person, network, open_body):
 def test_parameters_joints_and_pixels_agree(person, network, open_body):
     people, _ = person
     for p, estimate in zip(people[:6], refined(people[:6], network, open_body), strict=True):
-        human = human_of(p, estimate, open_body)
+        (human,) = humans_of([p], [estimate], open_body, [False])
         joints = open_body.joints(human.global_orient, human.body_pose, human.betas, human.transl)
         np.testing.assert_allclose(joints, human.joints, atol=1e-5)
         np.testing.assert_allclose(project(joints, p.camera.K), human.joints_2d, atol=1e-2)
