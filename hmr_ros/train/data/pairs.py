@@ -59,7 +59,13 @@ def make_pairs(
     load_recorded(motion)  # fail here, not in a worker
     for network in networks:
         landmark_models(network)
-    make_shards(out, "pairs", count, workers, _shard, motion, seed, plain, frames, tuple(networks), body, look)
+    settings = {
+        "motion": motion, "seed": seed, "plain": plain, "frames": frames, "networks": list(networks), "look": look,
+        "body": body,
+    }  # fmt: skip
+    make_shards(
+        out, "pairs", count, workers, _shard, settings, motion, seed, plain, frames, tuple(networks), body, look
+    )
     return 0
 
 

@@ -21,10 +21,13 @@ def test_people_stand_in_the_middle_of_their_crops(crops):
     assert 0.3 < np.median(np.ptp(crops.points[..., 1], axis=1)) < 1.0
 
 
+MADE = ["--plain", "--look", "painted", "--side", "96"]  # as the fixture
+
+
 def test_finished_files_are_kept(crops, motion_file):
     file = next(crops.glob("*.npz"))
     before = file.stat().st_mtime_ns
-    argv = ["train", "crops", "--motion", str(motion_file), "--out", str(crops)]
+    argv = ["train", "crops", "--motion", str(motion_file), "--out", str(crops), *MADE]
     assert main([*argv, "--count", "10", "--workers", "1"]) == 0
     assert file.stat().st_mtime_ns == before
 
