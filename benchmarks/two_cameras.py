@@ -32,6 +32,7 @@ from hmr_ros.geometry.rigid import Rigid
 from hmr_ros.io.encodings import stamp_ns
 from hmr_ros.ros.cameras import camera_nodes
 from hmr_ros.ros.environment import prepare_environment
+from hmr_ros.runtime.cores import usable_cores
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import render_motion
 from hmr_ros.synth.scene import View, look_at
@@ -123,7 +124,7 @@ def _measure(folder: Path, file: Path, views: list[View], truth: np.ndarray, arg
 
 
 def _nodes(file: Path) -> list[dict]:
-    return camera_nodes(file, {}, os.cpu_count() or 1, os.environ, "")
+    return camera_nodes(file, {}, usable_cores(), os.environ, "")
 
 
 def _live(given: dict) -> list[str]:

@@ -1,7 +1,5 @@
 """A node for each camera of a file: `ros2 launch hmr_ros multi_camera.launch.py cameras:=config/cameras.yaml`."""
 
-import os
-
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
@@ -9,6 +7,7 @@ from launch_ros.actions import Node
 
 from hmr_ros.ros.cameras import camera_nodes
 from hmr_ros.ros.start_arguments import RVIZ_ONLY, START_ARGUMENTS
+from hmr_ros.runtime.cores import usable_cores
 from launch import LaunchDescription
 
 SHARE = get_package_share_directory("hmr_ros")
@@ -27,5 +26,5 @@ def generate_launch_description():
 def _start(context):
     common = {a.name: LaunchConfiguration(a.name).perform(context) for a in COMMON}
     file, profile = LaunchConfiguration("cameras").perform(context), f"{SHARE}/config/fastdds_profile.xml"
-    nodes = camera_nodes(file, common, os.cpu_count() or 1, context.environment, profile)
+    nodes = camera_nodes(file, common, usable_cores(), context.environment, profile)
     return [Node(package="hmr_ros", executable="live", name="hmr", output="screen", **n) for n in nodes]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import platform
 import resource
 import time
@@ -23,6 +22,7 @@ from hmr_ros.factory import build_pipeline, build_stages, choose_engine, offline
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.pipeline import Pipeline
+from hmr_ros.runtime.cores import usable_cores
 from hmr_ros.synth.motion import demo_motion
 from hmr_ros.synth.render import parse_size, render_motion
 from hmr_ros.synth.scene import look_at
@@ -57,7 +57,7 @@ def bench(
     rows += _crowds(pipeline, frame, tracks[0], people, repeats)
     kind = choose_engine(config).engine.kind if RECOVERIES[config.recover].needs_posture else "none"
     report: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "threads": config.threads,
+        "machine": f"{platform.machine()}, {usable_cores()} cores", "threads": config.threads,
         "steps": config.posture.steps,
         "engine": kind, "recover": config.recover, "refine": config.refine,
         "peak_memory_mb": peak_memory_mb(), "stages": rows,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -28,6 +27,7 @@ from hmr_ros.io.results import ResultRecorder, made_folder, save_text
 from hmr_ros.io.video import FrameSource, open_source, without_password
 from hmr_ros.methods.contract import Observation
 from hmr_ros.pipeline import Pipeline
+from hmr_ros.runtime.cores import usable_cores
 from hmr_ros.types import Frame, Human, Result, Track
 from hmr_ros.world.whole import DepthSamples, in_world
 
@@ -60,11 +60,11 @@ def run(
     whole, pipeline = built if isinstance(built, WholeTracks) else None, pipeline_of(built)
     if frames.camera.guessed:
         print(f"no --camera given: focal length guessed as {frames.camera.K[0, 0]:.0f} px (60 degree field of view)")
-    overlap = overlap and not frames.is_image and _cores() > 1
+    overlap = overlap and not frames.is_image and usable_cores() > 1
     style = Style(out, frames.fps, 3 * frames.width * frames.height, frames.is_image, config.body, uncertainty)
     session = _Session(pipeline, frames, max_frames, config, overlap=overlap)
     try:
-        with session.interruptible("writing what is done"):
+        with _sharing(overlap), session.interruptible("writing what is done"):
             if whole:
                 session.observe()
             else:
@@ -80,7 +80,11 @@ def run(
         tracks.frames = session.count
         tracks.add(session.recorder.humans)
     if whole and overlay:
-        with session.interruptible("the overlay breaks off"), closing(open_drawing(style, overlap=overlap)) as second:
+        with (
+            _sharing(overlap),
+            session.interruptible("the overlay breaks off"),
+            closing(open_drawing(style, overlap=overlap)) as second,
+        ):
             session.draw(open_source(source, camera, config.input.max_pixels), second)
         if session.interrupted:
             session.save(out, source)
@@ -259,7 +263,7 @@ class _Session:
     def _run(self, line: Line, items: Iterator[None], total: int | None, name: str, then: str) -> None:
         """Until the last item is out, with a progress bar that names the stage that the others wait for; Ctrl-C and
         SIGTERM stop the source, and what is under way comes out."""
-        with closing(line), _sharing(self._overlap), tqdm(total=total, unit="frame", desc=name) as bar:
+        with closing(line), tqdm(total=total, unit="frame", desc=name) as bar:
             with self.interruptible(then):
                 _shown(items, line, bar)
             if self.interrupted:
@@ -289,7 +293,7 @@ class _Session:
 @contextmanager
 def _sharing(overlap: bool) -> Iterator[None]:
     """Stages hand over fast (a network's answer waits until another stage gives up Python's lock), and OpenCV's threads
-    keep out of the others' way."""
+    keep out of the others' way; entered before a stage begins, for it does when its line is made."""
     interval, threads = sys.getswitchinterval(), cv2.getNumThreads()
     if overlap:
         sys.setswitchinterval(_HAND_OVER_S)
@@ -299,11 +303,6 @@ def _sharing(overlap: bool) -> Iterator[None]:
     finally:
         sys.setswitchinterval(interval)
         cv2.setNumThreads(threads)
-
-
-def _cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _shown(items: Iterator[None], line: Line, bar: tqdm[NoReturn]) -> None:

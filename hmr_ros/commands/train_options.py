@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmr_ros.config import LANDMARK_NETWORKS
+from hmr_ros.runtime.cores import usable_cores
 from hmr_ros.synth import LOOKS
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _calibrate_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--rounds", type=int, default=1, metavar="N", help="how often each pair is drawn, with variation")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights and curve.csv")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--threads", type=int, default=usable_cores())
     p.set_defaults(command=_calibrate)
 
 
@@ -159,7 +159,7 @@ def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
     )
     p.add_argument("--count", type=int, default=count)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--workers", type=int, default=usable_cores())
     p.add_argument("--plain", action="store_true", help="recorded poses and upright cameras only, as for validation")
     p.add_argument(
         "--look", choices=LOOKS, default=LOOKS[0], help="of the people; painted: bare and flat, three times as fast"
@@ -174,7 +174,7 @@ def _schedule_options(p: argparse.ArgumentParser, steps: int, batch: int) -> Non
     p.add_argument("--learning-rate", type=float, default=1e-3)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="cpu", help="cpu or cuda")
-    p.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--threads", type=int, default=usable_cores())
     p.add_argument("--init", type=Path, metavar="FILE", help="weights to go on from")
 
 

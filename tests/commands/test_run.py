@@ -43,18 +43,40 @@ def test_the_summary_says_how_busy_each_stage_was(clip, tmp_path):
     assert list(busy) == ["decode", "people", "recovery", "overlay"] and all(0 <= share <= 1 for share in busy.values())
 
 
-def test_a_run_leaves_the_process_as_it_was(clip, tmp_path):
-    """While stages overlap, threads hand over fast and OpenCV has one; afterwards both are the caller's again."""
-    before, threads = sys.getswitchinterval(), cv2.getNumThreads()
+def setting():
+    """How often Python's threads hand over, s, and how many threads OpenCV has."""
+    return round(sys.getswitchinterval(), 6), cv2.getNumThreads()
+
+
+@pytest.mark.parametrize(
+    ("how", "breaks"), [([], False), ([], True), (["--in-turn"], False)], ids=["overlapping", "broken off", "in turn"]
+)
+def test_a_run_shares_the_process_with_its_stages_and_leaves_it_as_it_was(clip, tmp_path, monkeypatch, how, breaks):
+    """While stages overlap, threads hand over fast and OpenCV has one; afterwards and in turn both are the caller's."""
+    during, track = [], Pipeline.track
+
+    def watched(*args):
+        during.append(setting())
+        if breaks:
+            raise InputError("it broke")
+        return track(*args)
+
+    monkeypatch.setattr(Pipeline, "track", watched)
+    monkeypatch.setattr(command, "usable_cores", lambda: 2)  # on one core nothing overlaps
+    before = sys.getswitchinterval(), cv2.getNumThreads()
     sys.setswitchinterval(0.004)
     cv2.setNumThreads(2)
     try:
         options = ["--recover", "kinematic", "--max-frames", "2", "--no-overlay"]
-        assert main(["run", clip, "--out", str(tmp_path), *options]) == 0
-        assert sys.getswitchinterval() == pytest.approx(0.004) and cv2.getNumThreads() == 2
+        assert main(["run", clip, "--out", str(tmp_path), *how, *options]) == breaks
+        assert setting() == (0.004, 2)
     finally:
-        sys.setswitchinterval(before)
-        cv2.setNumThreads(threads)
+        sys.setswitchinterval(before[0])
+        cv2.setNumThreads(before[1])
+    if how:
+        assert set(during) == {(0.004, 2)}
+    else:
+        assert {threads for _, threads in during} == {1} and max(interval for interval, _ in during) < 0.002
 
 
 def failing(at, method):

@@ -11,6 +11,7 @@ import yaml
 from hmr_ros.io.model_store import share_file
 from hmr_ros.ros.environment import PROFILE_VARIABLES
 from hmr_ros.ros.start_arguments import FUSION_ARGUMENTS, START_ARGUMENTS
+from hmr_ros.runtime.cores import usable_cores
 
 pytest.importorskip("launch_ros")
 
@@ -118,7 +119,7 @@ def test_two_cameras_are_two_nodes_with_their_share_of_the_cores(tmp_path, no_pr
         for path in parameter_files(events[f"__ns:=/{side}"])[1:]:
             given |= yaml.safe_load(path.read_text())[f"/{side}/hmr"]["ros__parameters"]
         assert own.items() <= given.items() and given["autostart"] is False
-        assert given["threads"] == max(1, (os.cpu_count() or 1) // 2)
+        assert given["threads"] == max(1, usable_cores() // 2)
 
 
 def test_a_node_that_was_killed_is_started_again():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from hmr_ros.commands.batch.pools import died, open_pool, worked_off
 from hmr_ros.commands.batch.work import Outcome, read_outcome
 from hmr_ros.errors import InputError
 from hmr_ros.io.results import made_folder
+from hmr_ros.runtime.cores import usable_cores
 
 _SHOWN = 5  # failures that are named at the end
 
@@ -31,8 +31,8 @@ def batch(
     """
     items = items_of(inputs)
     made_folder(out)
-    workers = min(workers or (os.cpu_count() or 1), len(items))
-    config, cores = options.config, max(1, (os.cpu_count() or 1) // workers)
+    workers = min(workers or usable_cores(), len(items))
+    config, cores = options.config, max(1, usable_cores() // workers)
     options = replace(options, config=replace(config, threads=min(config.threads, cores)), overlap=cores > 1)
     outcomes, todo = _looked_up(items, options, out)
     kept = len(outcomes)

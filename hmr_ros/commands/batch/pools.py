@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from hmr_ros.commands.batch.items import Item, Options
 from hmr_ros.commands.batch.work import Outcome, Worker
 from hmr_ros.errors import AssetError, ConfigError
+from hmr_ros.runtime.cores import usable_cores
 
 LOCAL, NONE = "local", "none"
 _QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
@@ -130,7 +131,7 @@ class RayPool:
         self.size = size
         self._ray = _ray()
         try:
-            where: dict[str, Any] = {"num_cpus": max(size, os.cpu_count() or 1), "include_dashboard": False}
+            where: dict[str, Any] = {"num_cpus": max(size, usable_cores()), "include_dashboard": False}
             self._ray.init(
                 **(where if address == LOCAL else {"address": address}), log_to_driver=False, logging_level="ERROR",
                 runtime_env={"env_vars": _QUIET},

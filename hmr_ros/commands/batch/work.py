@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from hmr_ros.commands.bag import bag
 from hmr_ros.commands.batch.items import Item, Options
 from hmr_ros.commands.run import run
@@ -62,6 +64,7 @@ class Worker:
 
     def __init__(self, options: Options, out: str) -> None:
         self._options, self._out = options, Path(out)
+        cv2.setNumThreads(options.config.threads)  # by default one for each core of the machine, in every worker
         self._built: Built | None = None  # with the first item, so that its errors are that item's
 
     def process(self, item: Item, key: str) -> Outcome:
