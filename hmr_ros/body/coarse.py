@@ -14,6 +14,7 @@ from hmr_ros.body.model import BodyModel
 from hmr_ros.body.points import BodyPoints, points_of
 from hmr_ros.errors import AssetError
 from hmr_ros.io.model_store import asset
+from hmr_ros.io.results import save_arrays
 from hmr_ros.types import Floats, Ints
 
 NUM_VERTICES = 431
@@ -121,7 +122,7 @@ def build_coarse(body: BodyModel, seed: int = 0) -> CoarseMesh:
 
 def save_coarse(mesh: CoarseMesh, path: Path) -> None:
     """Write the choice as small arrays."""
-    np.savez_compressed(
+    save_arrays(
         path,
         vertex_ids=mesh.vertex_ids.astype(np.uint16), mirrored=mesh.mirrored.astype(np.uint16),
         neighbours=np.packbits(mesh.adjacency > 0), upsample_index=mesh.upsample_index.astype(np.uint16),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hmr_ros.body.model import NUM_JOINTS, BodyModel
+from hmr_ros.io.results import save_arrays
 from hmr_ros.types import Floats, Ints
 
 NAME = "open"
@@ -51,7 +52,7 @@ def unpack(arrays: Mapping[str, Floats | Ints]) -> BodyModel:
 
 def save(body: BodyModel, path: Path) -> None:
     """Write the compact file; the same body always gives the same bytes."""
-    np.savez_compressed(path, **pack(body))
+    save_arrays(path, **pack(body))
 
 
 def _sparse(dense: Floats, threshold: float) -> tuple[Ints, Floats]:

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from hmr_ros.body.builder import makehuman
 from hmr_ros.body.builder.build import NUM_PEOPLE, SEED, build_file, to_tpose
 from hmr_ros.body.loading import load_body
+from hmr_ros.io.results import save_arrays
 from hmr_ros.types import Floats, Ints
 
 PARTS = {"hair": "helper-hair", "skirt": "helper-skirt"}
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _write(wheel: Path, out: Path) -> str:
-    np.savez_compressed(out, **wardrobe_arrays(wheel))
+    save_arrays(out, **wardrobe_arrays(wheel))
     return ", ".join(PARTS)
 
 
