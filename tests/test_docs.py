@@ -34,6 +34,20 @@ def test_links_lead_somewhere(path):
     assert not [link for link in links if not (path.parent / link).exists()]
 
 
+def headings(path):
+    """Anchors of a page, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S)
+    titles = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for title in re.findall(r"^#+ (.*)$", text, re.M))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_into_pages_lead_to_a_heading(path):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", path.read_text(encoding="utf-8"))
+    pages = [(path.parent / name if name else path, anchor) for name, anchor in links]
+    assert not [f"{page.name}#{a}" for page, a in pages if page.suffix == ".md" and a not in headings(page)]
+
+
 def test_the_fields_words_everywhere():
     folders = ("hmr_ros", "tests", "benchmarks", "examples", "docs", "config", "launch", "msg", "scripts")
     files = [
@@ -72,6 +86,22 @@ def test_our_commands_of_the_stack_page_are_taken(words):
             assert flag != "-r" or name in ("image", "camera_info", "depth", "detections", "__ns")
     else:
         _parser().parse_args(words[1:])
+
+
+def typed(page):
+    """Command lines of `hmr` in the blocks of a page, whole ones, without their comments."""
+    for block in re.findall(r"```(?:bash)?\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S):
+        for line in block.replace("\\\n", " ").splitlines():
+            if re.match(r"hmr (?!live |fuse )", line) and "..." not in line:
+                yield shlex.split(line, comments=True)[1:]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/usage.md", "docs/scale.md", "docs/models.md"])
+def test_our_commands_of_other_pages_are_taken(page):
+    lines = list(typed(page))
+    assert lines
+    for words in lines:
+        _parser().parse_args(words)
 
 
 def test_parameters_and_scripts_of_the_stack_page_exist():
