@@ -48,6 +48,17 @@ def test_left_and_right_joints_mirror(open_body):
     assert joints[SMPL["left_hip"], 0] > 0
 
 
+def test_thighs_are_as_long_as_shins_as_peoples_are(open_body):
+    rng = np.random.default_rng(0)
+    joints = open_body.rest_joints(np.concatenate([np.zeros((1, 10)), rng.normal(size=(200, 10))]))
+    thigh, shin = (
+        np.linalg.norm(joints[:, SMPL[f"left_{a}"]] - joints[:, SMPL[f"left_{b}"]], axis=-1)
+        for a, b in (("hip", "knee"), ("knee", "ankle"))
+    )
+    assert thigh[0] / shin[0] == pytest.approx(0.245 / 0.246, abs=0.02)  # Winter's shares of the height
+    assert np.mean(thigh / shin) == pytest.approx(0.245 / 0.246, abs=0.03)
+
+
 def test_rest_pose_is_smpls_tpose(open_body):
     joints = open_body.rest_joints(np.zeros(10))
     np.testing.assert_allclose(joints[0], 0, atol=1e-3)
