@@ -153,7 +153,7 @@ def trained(crops, open_body):
 
 
 def test_it_learns_the_crops_that_it_sees(trained, tmp_path, curve):
-    trained(tmp_path, 45, 15, augment=False)
+    trained(tmp_path, 120, 30, augment=False)
     rows = curve(tmp_path)
     for name in ("points", "heat", "mesh", "sigma"):
         assert rows[-1][name] < (0.95 * rows[0][name] if rows[0][name] > 0 else rows[0][name]), name
