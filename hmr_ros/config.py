@@ -220,6 +220,10 @@ class TrackerConfig:
         False,
         "test-time augmentation with the mirror image; steadier, one more landmark inference a person and network",
     )
+    limbs: bool = option(
+        True,
+        "whether the limb network says of the image how each bone leans; only where full is the first to look",
+    )
     max_people: int = option(
         8,
         "people tracked at once, the most certain first; each costs one landmark inference",

@@ -33,6 +33,7 @@ from hmr_ros.methods.registry import (
 from hmr_ros.perception.external import ExternalFinder, FedTracker
 from hmr_ros.perception.finders import Shrinking, build_finder, settled
 from hmr_ros.perception.landmarks import Landmarker
+from hmr_ros.perception.limbs import LimbReader
 from hmr_ros.perception.tracker import PersonTracker
 from hmr_ros.pipeline import Pipeline, Stages
 from hmr_ros.runtime.contract import Engine
@@ -55,7 +56,7 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     search = settled(config.detector)
     detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
-    landmarker = Landmarker(models, config.threads, config.tracker.flip_test)
+    landmarker = Landmarker(models, config.threads, config.tracker.flip_test, _limbs(config))
     given = detector if isinstance(detector, ExternalFinder) else None
     tracker = PersonTracker(given or Shrinking(detector), landmarker, config.tracker, search)
     fed = FedTracker(tracker, given) if given else tracker
@@ -109,6 +110,12 @@ def _posture_source(config: HmrConfig) -> PostureSource:
     if config.posture.mesh2d == "keypoints":
         return KeypointPosture(_warm(choose_engine(config).engine))
     return ImagePosture(_warm(_image_engine(config)), _warm(choose_engine(config, "decoder").engine))
+
+
+def _limbs(config: HmrConfig) -> LimbReader | None:
+    """Where somebody reads what it says, and the first landmark network is the one that it belongs to."""
+    read = RECOVERIES[config.recover].needs_posture and config.tracker.landmark_network != "heavy"
+    return LimbReader(_warm(choose_engine(config, "limbs").engine)) if config.tracker.limbs and read else None
 
 
 def _image_engine(config: HmrConfig) -> Engine:

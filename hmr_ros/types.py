@@ -71,6 +71,15 @@ class Detection:
 
 
 @dataclass(frozen=True)
+class LimbsSeen:
+    """What the limb network says of one person; rows of `DIRECTED_BONES`."""
+
+    points_2d: Float[Array, "12 2"]  # px, of the limb joints
+    sines: Float[Array, " 12"]  # of each bone's angle to the plane across its line of sight; 1: straight away
+    sigma: Float[Array, " 12"]  # of the sine, one standard deviation
+
+
+@dataclass(frozen=True)
 class Keypoints:
     """BlazePose's answer for one person in one frame."""
 
@@ -82,6 +91,8 @@ class Keypoints:
     heat: Float[Array, "33 6"] | None = field(default=None, kw_only=True)
     # how far apart several networks see the limbs, median, in sides of the crop; 0 where one network looks
     disagreement: float = field(default=0.0, kw_only=True)
+    # None where no limb network looked, or where the landmarks were not seen in this frame
+    limbs: LimbsSeen | None = field(default=None, kw_only=True)
 
 
 class TrackingState(IntEnum):

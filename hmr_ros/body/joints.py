@@ -71,3 +71,13 @@ MEASURED_BONES = (
 )  # fmt: skip
 MEASURED_BONES_SMPL = np.array([[SMPL[a], SMPL[b]] for a, b in MEASURED_BONES])
 MEASURED_BONES_BLAZEPOSE = np.array([[BLAZEPOSE[a], BLAZEPOSE[b]] for a, b in MEASURED_BONES])
+
+# Bones whose directions are observed, first the left side's, then the right's, then those across.
+DIRECTED_BONES = (
+    *[(f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in
+      (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("hip", "shoulder"))],
+    *[(f"left_{joint}", f"right_{joint}") for joint in ("shoulder", "hip")],
+)  # fmt: skip
+DIRECTED_BONES_SMPL = np.array([[SMPL[a], SMPL[b]] for a, b in DIRECTED_BONES])
+DIRECTED_BONES_BLAZEPOSE = np.array([[BLAZEPOSE[a], BLAZEPOSE[b]] for a, b in DIRECTED_BONES])
+SMPL_MIRRORED = np.array([SMPL[_other_side(name)] for name in SMPL_JOINTS])

@@ -95,6 +95,7 @@ def _weights() -> list[Check]:
         "open_coarse.npz",
         "prior.safetensors",
         "image.safetensors",
+        "limbs.safetensors",
         "calibrate.safetensors",
     )
     return [

@@ -20,7 +20,7 @@ def export_networks(
 ) -> int:
     """Write the named networks (none: all whose weights are there) and print how far each is from torch.
 
-    `weights`: files to take instead of the shipped ones, by name (mesh2d, m2p, prior, image).
+    `weights`: files to take instead of the shipped ones, by name (mesh2d, m2p, prior, limbs, image).
     """
     try:
         from hmr_ros.runtime.export import OPSET, export

@@ -15,7 +15,7 @@ from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.fitting import PointFitter
 from hmr_ros.body.loading import load_body
 from hmr_ros.errors import ConfigError
-from hmr_ros.io.model_store import asset
+from hmr_ros.io.model_store import FULL, asset, model_file
 from hmr_ros.io.results import made_folder
 from hmr_ros.methods.diffhmr.network import DiffHmrSize
 from hmr_ros.methods.diffhmr.network import load_network as load_diffhmr
@@ -26,11 +26,13 @@ from hmr_ros.methods.posturehmr.heatmaps import image_size, load_image
 from hmr_ros.methods.posturehmr.m2p import M2PSize, load_m2p
 from hmr_ros.methods.posturehmr.mesh2d import CHANNELS, NUM_LANDMARKS, Mesh2D, Mesh2DSize, load_mesh2d
 from hmr_ros.methods.scorehmr.prior import PriorSize, load_network
+from hmr_ros.networks.limbs import load_limbs
 from hmr_ros.networks.weights import save_weights
 from hmr_ros.synth.poses import Recorded, load_recorded
 from hmr_ros.train.calibrate import examples, fit_blend, mesh_error
 from hmr_ros.train.data.batches import Mix, PairBank
 from hmr_ros.train.data.crops import CropBank, load_crops
+from hmr_ros.train.data.features import load_features
 from hmr_ros.train.data.landmark_errors import load_errors
 from hmr_ros.train.data.pairs import load_pairs
 from hmr_ros.train.data.stills import still_bank
@@ -39,6 +41,7 @@ from hmr_ros.train.diffhmr import calibrate as calibrate_diffhmr
 from hmr_ros.train.diffhmr import train_diffhmr
 from hmr_ros.train.hmdiff import train_hmdiff
 from hmr_ros.train.image import train_image
+from hmr_ros.train.limbs import train_limbs
 from hmr_ros.train.loop import Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
 from hmr_ros.train.mesh2d import train_mesh2d
@@ -202,6 +205,17 @@ def image(
     bank, val = (CropBank(load_crops(*folders), mesh, chosen.crop_px) for folders in (crops, [held_back]))
     network = train_image(bank, val, body, mesh, chosen, schedule, with_render=with_render, start=start)
     return _saved("image", network, chosen, schedule, {"crops": len(bank)})
+
+
+def limbs(
+    features: list[Path], held_back: Path, schedule: Schedule, *, init: Path | None, threads: int
+) -> int:  # fmt: skip
+    """`hmr train limbs`: writes limbs.safetensors into the schedule's folder; `init` = weights to go on from."""
+    start = None if init is None else load_limbs(init)
+    _prepare(schedule, threads)
+    people, val = load_features(*features), load_features(held_back)
+    network = train_limbs(people, val, model_file(FULL), schedule, start)
+    return _saved("limbs", network, network.size, schedule, {"crops": len(people)})
 
 
 def m2p_size(name: str, bare: bool = False) -> M2PSize:

@@ -18,9 +18,9 @@ from hmr_ros.yaml_files import load_yaml
 Job = Callable[[], int]
 Parse = Callable[[list[str]], Job]  # words of a command line -> what they ask for; ConfigError
 
-_NAMED_SETS = ("pairs", "crops", "val", "calibration")  # options that name sets
-_SETS = ("pairs", "crops")  # sections of named sets, each made by one command
-_NETWORKS = ("mesh2d", "m2p", "hmdiff", "prior", "diffhmr", "image", "calibrate")
+_NAMED_SETS = ("pairs", "crops", "features", "val", "calibration")  # options that name sets
+_SETS = ("pairs", "crops", "features")  # sections of named sets, each made by one command
+_NETWORKS = ("mesh2d", "m2p", "hmdiff", "prior", "diffhmr", "image", "limbs", "calibrate")
 _NO_GRAPH = ("calibrate",)  # run as they are
 _SECTIONS = ("out", "motion", "common", *_SETS, *_NETWORKS, "export")
 _COMMON = ("workers", "threads", "device")  # how fast, not what

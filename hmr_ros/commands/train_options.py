@@ -54,6 +54,18 @@ def add_stages(parser: argparse.ArgumentParser, run_all: Callable[[argparse.Name
     p.add_argument("--size", default="small", help="small (CPU) or paper (HRNet-W48, GPU)")
     p.add_argument("--no-trimap", action="store_true", help="ablation: no render loss")
     p.set_defaults(command=_image)
+    _limb_stages(stages)
+
+
+def _limb_stages(stages: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    p = stages.add_parser("features", help="render people and note what BlazePose's network holds of them half-way")
+    _people_options(p, "features", 50000, several=True)
+    p.set_defaults(command=_features)
+    p = stages.add_parser("limbs", help="train the limb network on features; continues from the checkpoint in --out")
+    p.add_argument("--features", type=Path, nargs="+", required=True, metavar="DIR", help="folders of features")
+    p.add_argument("--val", type=Path, required=True, metavar="DIR", help="features of people not trained on")
+    _schedule_options(p, 12000, 32, 6e-4)
+    p.set_defaults(command=_limbs)
 
 
 def _on_pairs(p: argparse.ArgumentParser, steps: int) -> argparse.ArgumentParser:
@@ -151,9 +163,12 @@ def _calibrate_options(p: argparse.ArgumentParser) -> None:
     p.set_defaults(command=_calibrate)
 
 
-def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
-    """Options of what renders people to train on."""
-    p.add_argument("--motion", type=Path, required=True, metavar="NPZ", help="motion file: poses [F,72] in SMPL form")
+def _people_options(p: argparse.ArgumentParser, what: str, count: int, several: bool = False) -> None:
+    """Options of what renders people to train on; `several` motion files, or one."""
+    p.add_argument(
+        "--motion", type=Path, nargs="+" if several else None, required=True, metavar="NPZ",
+        help="motion file: poses [F,72] in SMPL form",
+    )  # fmt: skip
     p.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help=f"folder of the {what}; finished files are kept"
     )
@@ -166,12 +181,12 @@ def _people_options(p: argparse.ArgumentParser, what: str, count: int) -> None:
     )
 
 
-def _schedule_options(p: argparse.ArgumentParser, steps: int, batch: int) -> None:
+def _schedule_options(p: argparse.ArgumentParser, steps: int, batch: int, rate: float = 1e-3) -> None:
     """Options that every training has."""
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="weights, curve.csv and checkpoint")
     p.add_argument("--steps", type=int, default=steps)
     p.add_argument("--batch", type=int, default=batch)
-    p.add_argument("--learning-rate", type=float, default=1e-3)
+    p.add_argument("--learning-rate", type=float, default=rate)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--threads", type=int, default=usable_cores())
@@ -275,6 +290,20 @@ def _image(args: argparse.Namespace) -> int:
         args.crops, args.val, _schedule(args), init=args.init, size=args.size, with_render=not args.no_trimap,
         threads=args.threads,
     )  # fmt: skip
+
+
+def _features(args: argparse.Namespace) -> int:
+    from hmr_ros.train.data.features import make_features
+
+    return make_features(
+        args.motion, args.out, count=args.count, seed=args.seed, workers=args.workers, plain=args.plain, look=args.look
+    )
+
+
+def _limbs(args: argparse.Namespace) -> int:
+    from hmr_ros.commands import train
+
+    return train.limbs(args.features, args.val, _schedule(args), init=args.init, threads=args.threads)
 
 
 def _schedule(args: argparse.Namespace) -> Schedule:

@@ -20,6 +20,9 @@ class Normalised:
     points: Floats  # [N,33,6] u, v in units of `scale`; confidence; world landmarks m (camera axes)
     scale: Floats  # [N] size of the person on the plane z = 1 of the aimed camera
     R_camera_aimed: Floats  # [N,3,3]
+    # [N,12,2] what the image says of how directed bones lean: sine of the angle to the aimed camera's plane (positive:
+    # away), and sigma, infinite where it says nothing; None where it does of nobody
+    leans: Floats | None = None
 
 
 def normalise(rays: Floats, confidence: Floats, world: Floats) -> Normalised:

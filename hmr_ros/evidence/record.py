@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE_LIMBS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, DIRECTED_BONES
 from hmr_ros.evidence.depth import PATCH_M, SurfaceDepths, surface_depths
 from hmr_ros.evidence.keypoints import Normalised, aimed_heat, normalise, rays_of
+from hmr_ros.evidence.leans import aimed_leans
 from hmr_ros.types import Array, Floats, Frame, Track
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Evidence:
     depth: SurfaceDepths | None = None  # at the limb landmarks; None without a depth image
     # of the heat around each landmark, as `Keypoints.heat` but in units of `keypoints`; None where no heat map tells
     heat: Float[Array, "33 6"] | None = None
+    leans: Float[Array, "12 2"] | None = None  # as in `Normalised`; None where the image says nothing
 
 
 class EvidenceMaker:
@@ -71,6 +73,7 @@ class EvidenceMaker:
                 rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i),
                 depths_of(frame, keypoints[i], float(seen.scale[i])),
                 heat_of(frame, tracks[i], seen, i) if self.heat else None,
+                aimed_leans(tracks[i].keypoints.limbs, keypoints[i], seen.points[i, :, :2] * seen.scale[i]),
             )
             for i in range(len(tracks))
         ]  # fmt: skip
@@ -82,7 +85,15 @@ def keypoints_of(evidence: list[Evidence]) -> Normalised:
         np.array([e.keypoints for e in evidence]),
         np.array([e.scale for e in evidence]),
         np.array([e.R_camera_aimed for e in evidence]),
+        _leans_of(evidence),
     )
+
+
+def _leans_of(evidence: list[Evidence]) -> Floats | None:
+    if all(e.leans is None for e in evidence):
+        return None
+    unknown = np.tile([0.0, np.inf], (len(DIRECTED_BONES), 1))
+    return np.array([unknown if e.leans is None else e.leans for e in evidence])
 
 
 def posture_of(evidence: list[Evidence]) -> Posture:

@@ -105,6 +105,13 @@ def _images(signature: Signature, count: int, rng: np.random.Generator) -> dict[
     return {"images": rng.uniform(0, 1, (count, *signature.inputs["images"])).astype(np.float32)}
 
 
+def _features(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
+    """Inputs of `limbs`: smooth maps, for BlazePose's are."""
+    rows, columns, channels = signature.inputs["features"]
+    coarse = rng.normal(0, 6, (count, rows // 4, columns // 4, channels))
+    return {"features": np.kron(coarse, np.ones((1, 4, 4, 1))).astype(np.float32)}
+
+
 def _sampled(signature: Signature, count: int, rng: np.random.Generator) -> dict[str, Floats]:
     """Inputs of `hypotheses`: poses near the T-pose, features as the encoder has standardised them, noise."""
     rotations = matrix_from_axis_angle(rng.normal(0, 0.3, (count, 24, 3)))
@@ -121,5 +128,5 @@ def _sampled(signature: Signature, count: int, rng: np.random.Generator) -> dict
 
 _MAKERS = {
     "posture": _people, "decoder": _meshes, "refine": _windows, "hypotheses": _sampled, "hmdiff": _noisy,
-    "image": _images,
+    "image": _images, "limbs": _features,
 }  # fmt: skip

@@ -83,6 +83,7 @@ NETWORKS = {
     "hmdiff": Network(
         f"{_HMDIFF}.graphs:hmdiff_graph", "samples", ("mesh2d", "hmdiff"), "hmdiff.samples", option="--samples"
     ),
+    "limbs": Network("hmr_ros.perception.limb_graph:limb_graph", "cells", ("limbs",), default=32),
     "image": Network(f"{_POSTURE}.graphs:image_graph", "crop_px", ("image",), default=128),
     "decoder": Network(f"{_POSTURE}.graphs:decoder_graph", "steps", _M2P, "posture.steps", option="--steps"),
 }

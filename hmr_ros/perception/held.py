@@ -51,7 +51,7 @@ class HeldOpinion:
         held, first = self._held, glance.keypoints
         recent = held is not None and self._moment - held.seen < every and held.painted == painted
         if held is not None and recent and _moved(_limbs(first, roi), held.limbs) < _MOVED:
-            return _with(held, first, roi)
+            return landmarker.with_limbs(_with(held, first, roi), glance)
         every_one, agreed = landmarker.settled(glance)
         self._held = _opinion(first, every_one, roi, painted, self._moment) if agreed else None
         return every_one

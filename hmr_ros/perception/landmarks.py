@@ -14,6 +14,7 @@ from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED
 from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.perception.detector import BODY_SCALE
 from hmr_ros.perception.heatmaps import HEATMAP_PX, moments, moved, refine, sigmoid
+from hmr_ros.perception.limbs import LIMBS, LimbReader
 from hmr_ros.perception.sides import SIDES, side_distances
 from hmr_ros.runtime.litert import LiteRtModel
 from hmr_ros.types import Floats, Image, Ints, Keypoints, Roi
@@ -21,6 +22,8 @@ from hmr_ros.types import Floats, Image, Ints, Keypoints, Roi
 INPUT_PX = 256
 NUM_LANDMARKS = 33
 _CELLS_PER_PX = HEATMAP_PX / INPUT_PX
+FEATURE_MAP = "model_1/model/add_1/add"  # the map [32,32,32] of `full` that the limb network goes on from
+_FEATURES = int(np.prod(LIMBS.inputs["features"]))  # heavy has a map of that name too, of another size
 _SEGMENTATION = "Identity_2"  # a third of the network's time, and nothing here reads it
 _NOISE, _MORE_LOOKS = 0.04, 2  # disagreement of networks that see the same body, and looks spent on a larger one
 _SAME_PERSON, _MAX_GROWTH = 0.3, 2.0  # how far, and how much larger, another crop of the same person may be
@@ -41,9 +44,15 @@ class Landmarker:
     Should they disagree there too, the one that changes its mind less is believed, and confidences fall.
     """
 
-    def __init__(self, models: Sequence[Path], threads: int, flip_test: bool = False) -> None:
-        self._models = [LiteRtModel(model, threads, frozenset({_SEGMENTATION})) for model in models]
-        self._flip_test = flip_test
+    def __init__(
+        self, models: Sequence[Path], threads: int, flip_test: bool = False, limbs: LimbReader | None = None
+    ) -> None:
+        """`limbs` reads the features of the first network, where that is `full`."""
+        first, *others = models
+        cut = frozenset({_SEGMENTATION})
+        self._models = [feature_network(first, threads) if limbs else LiteRtModel(first, threads, cut)]
+        self._models += [LiteRtModel(model, threads, cut) for model in others]
+        self._flip_test, self._limbs = flip_test, limbs
 
     @property
     def networks(self) -> int:
@@ -60,8 +69,12 @@ class Landmarker:
 
     def glance(self, image: Image, roi: Roi) -> Glance:
         """What the first network sees; `settled` lets the others look too."""
-        rgb = cv2.LUT(cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB), _LEVELS)[None]
+        rgb = network_input(image, roi)
         return Glance(image, roi, rgb, _answer(self._models[0](rgb)))
+
+    def with_limbs(self, keypoints: Keypoints, glance: Glance) -> Keypoints:
+        """The same with what the limb network sees in the glance."""
+        return self._with_limbs(keypoints, glance.roi, glance.answer)
 
     def settled(self, glance: Glance) -> tuple[Keypoints, bool]:
         """What all networks see, and whether they agreed at once."""
@@ -75,9 +88,16 @@ class Landmarker:
             look = self._look(self.glance(image, own))
             looks.append(look)
         best = min(looks, key=lambda k: k.disagreement)
-        if best.disagreement <= _NOISE:
-            return _keypoints(image, best.roi, best.mean), len(looks) == 1
-        return _doubted(_keypoints(image, best.roi, best.steadiest(looks)), _NOISE / best.disagreement), False
+        agreed = best.disagreement <= _NOISE
+        keypoints = _keypoints(image, best.roi, best.mean if agreed else best.steadiest(looks))
+        if not agreed:
+            keypoints = _doubted(keypoints, _NOISE / best.disagreement)
+        return self._with_limbs(keypoints, best.roi, best.answers[0]), agreed and len(looks) == 1
+
+    def _with_limbs(self, keypoints: Keypoints, roi: Roi, first: _Answer) -> Keypoints:
+        if self._limbs is None or first.features is None:
+            return keypoints
+        return replace(keypoints, limbs=self._limbs(first.features, roi))
 
     def _look(self, glance: Glance) -> _Look:
         answers = [glance.answer, *(_answer(model(glance.rgb)) for model in self._models[1:])]
@@ -85,6 +105,16 @@ class Landmarker:
             answers += [_mirrored(_answer(model(glance.rgb[:, :, ::-1]))) for model in self._models]
         mean = _averaged(answers, len(self._models)) if len(answers) > 1 else answers[0]
         return _Look(glance.roi, answers, mean)
+
+
+def network_input(image: Image, roi: Roi) -> Floats:
+    """The crop of the BGR image [H,W,3] as the networks take it: RGB [1,256,256,3], 0..1."""
+    return np.asarray(cv2.LUT(cv2.cvtColor(crop(image, roi, INPUT_PX), cv2.COLOR_BGR2RGB), _LEVELS)[None])
+
+
+def feature_network(model: Path, threads: int) -> LiteRtModel:
+    """A landmark network that also gives its `FEATURE_MAP`, where it is `full`."""
+    return LiteRtModel(model, threads, frozenset({_SEGMENTATION}), inner=frozenset({FEATURE_MAP}))
 
 
 def looked(look: Callable[[Image, Roi], Keypoints], image: Image, roi: Roi) -> Keypoints | None:
@@ -124,6 +154,7 @@ class _Answer:
     heatmaps: Floats  # [64,64,39] logits
     world: Floats  # [39,3] m
     disagreement: float = 0.0  # of several networks, see `Keypoints`
+    features: Floats | None = None  # [32,32,32] of `full`, where the limb network reads them
 
 
 @dataclass(frozen=True)
@@ -191,6 +222,7 @@ def _answer(outputs: dict[str, Floats]) -> _Answer:
         score=float(by_size[1].item()),
         heatmaps=by_size[HEATMAP_PX * HEATMAP_PX * 39].reshape(HEATMAP_PX, HEATMAP_PX, 39),
         world=by_size[39 * 3].reshape(39, 3).astype(np.float64),
+        features=by_size[_FEATURES].reshape(LIMBS.inputs["features"]) if _FEATURES in by_size else None,
     )
 
 

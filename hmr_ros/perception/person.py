@@ -76,7 +76,7 @@ class Person:
         """The last landmarks where they should be by now."""
         points = self.last.keypoints_2d.copy()
         points[:, :2] += self.expected_roi().center_px - self.last.next_roi.center_px
-        return replace(self.last, keypoints_2d=points)
+        return replace(self.last, keypoints_2d=points, limbs=None)
 
     def observe(self, keypoints: Keypoints, certain: bool = True) -> None:
         """Seen in this frame; not `certain` among others, whose limbs may have been taken for this person's."""

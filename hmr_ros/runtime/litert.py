@@ -15,20 +15,22 @@ from hmr_ros.types import Floats
 class LiteRtModel:
     """One .tflite model with a single input; outputs by name. Not safe to call from several threads at once.
 
-    Outputs named in `without` are cut off, and what only they need is not computed. `content`: the model itself where
-    it was made from `path` and is not in a file of its own (`runtime.tfjs`).
+    Outputs named in `without` are cut off, and what only they need is not computed. Tensors inside the model named in
+    `inner` are given out too, where there are such. `content`: the model itself where it was made from `path` and is
+    not in a file of its own (`runtime.tfjs`).
     """
 
     def __init__(
-        self, path: Path, threads: int, without: frozenset[str] = frozenset(), content: bytes | None = None
-    ) -> None:
+        self, path: Path, threads: int, without: frozenset[str] = frozenset(), content: bytes | None = None,
+        inner: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the delegate announces itself on every start
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise AssetError("package ai-edge-litert is missing; run: pip install ai-edge-litert") from error
         try:
-            model = _without_outputs(path.read_bytes() if content is None else content, without)
+            model = _with_outputs(path.read_bytes() if content is None else content, without, inner)
             self._interpreter = Interpreter(model_content=model, num_threads=max(1, threads))
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError, struct.error) as error:
@@ -44,18 +46,22 @@ class LiteRtModel:
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
 
-def _without_outputs(model: bytes, names: frozenset[str]) -> bytes:
-    """The model without these outputs; operators that nothing else needs are dropped by the delegate."""
-    if not names:
+def _with_outputs(model: bytes, without: frozenset[str], inner: frozenset[str]) -> bytes:
+    """The model with other outputs; operators that nothing else needs are dropped by the delegate."""
+    if not without | inner:
         return model
     try:
         import flatbuffers
         from ai_edge_litert import schema_py_generated as schema
-    except ImportError:  # a build of LiteRT without its schema: the outputs are computed for nothing
+    except ImportError:  # a build of LiteRT without its schema: all outputs, and nothing from inside
         return model
     parsed = schema.ModelT.InitFromPackedBuf(model)
     graph = parsed.subgraphs[0]
-    graph.outputs = [k for k in graph.outputs if graph.tensors[k].name.decode() not in names]
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    given = [k for k in graph.outputs if names[k] not in without]
+    graph.outputs = given + [k for k, name in enumerate(names) if name in inner and k not in given]
+    if inner:
+        parsed.signatureDefs = []  # they name the old outputs
     builder = flatbuffers.Builder(len(model))
     builder.Finish(parsed.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -13,15 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hmr_ros.body.joints import SMPL, SMPL_JOINTS
+from hmr_ros.body.joints import SMPL, SMPL_JOINTS, SMPL_MIRRORED
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.results import load_arrays, smpl_motion
 from hmr_ros.types import Bools, Floats, Ints
 
-MIRRORED = np.array(
-    [SMPL[n.replace("left", "right") if n.startswith("left") else n.replace("right", "left")] for n in SMPL_JOINTS]
-)
 # limbs that may come from another frame; recorded motion has far fewer combinations of them than people do
 _LIMBS = {
     "left_arm": [SMPL[f"left_{part}"] for part in ("collar", "shoulder", "elbow", "wrist", "hand")],
@@ -147,18 +144,20 @@ def _joint_noise(count: int, rng: np.random.Generator) -> Floats:
 
 def mirror(poses: Floats) -> Floats:
     """Poses [...,24,3] reflected at the body's x = 0 plane: left and right change places."""
-    return poses[..., MIRRORED, :] * np.array([1.0, -1.0, -1.0])
+    return poses[..., SMPL_MIRRORED, :] * np.array([1.0, -1.0, -1.0])
 
 
 class PoseSampler:
     """Draws poses of the whole body, pelvis included (turned in the y-up world)."""
 
-    def __init__(self, recorded: Recorded, rng: np.random.Generator) -> None:
-        self._recorded, self._rng = recorded, rng
+    def __init__(self, recorded: Recorded, rng: np.random.Generator, rare_share: float = 0.0) -> None:
+        """`rare_share` of the single poses are drawn with rare ones ten times as often."""
+        self._recorded, self._rng, self._rare_share = recorded, rng, rare_share
 
     def plain(self) -> Floats:
         """One recorded pose [24,3]."""
-        pose = self._recorded.poses[self._recorded.draw(1, self._rng)[0]].copy()
+        widely = bool(self._rare_share) and bool(self._rng.random() < self._rare_share)
+        pose = self._recorded.poses[self._recorded.draw(1, self._rng, widely=widely)[0]].copy()
         return mirror(pose) if self._rng.random() < 0.5 else pose
 
     def _recombined(self, poses: Floats, draw: Callable[[], Floats]) -> None:

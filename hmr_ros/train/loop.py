@@ -6,7 +6,7 @@ import copy
 import csv
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ from hmr_ros.types import Floats
 _EMA = 0.998
 _WARM_UP = 100
 _CLIP = 1.0
+_DECAY = 0.01
+_EPS = 1e-12  # with rates of their own tensors may have gradients of any size
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,14 @@ StepLoss = Callable[[nn.Module, Any], Losses]
 Validate = Callable[[nn.Module], dict[str, float]]
 
 
-def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Validate, schedule: Schedule) -> nn.Module:
+def train(
+    model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Validate, schedule: Schedule,
+    rates: Mapping[str, float] | None = None,
+) -> nn.Module:  # fmt: skip
     """Minimise the sum of `step_loss`; returns the moving average of the weights.
+
+    `rates`: what the learning rate is multiplied with, by the names of the parameters; those without one do not learn.
+    None: one rate for all.
 
     A resumed run is the unbroken one: the random numbers of step n follow from (seed, n), and the state that dropout
     draws from is in the checkpoint.
@@ -57,7 +65,7 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
     made_folder(schedule.out)
     model.to(schedule.device)
     average = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=0.01)
+    optimizer = _optimizer(model, schedule, rates)
     checkpoint = schedule.out / "checkpoint.pt"
     start = _resume(checkpoint, model, average, optimizer)
     began = time.perf_counter()
@@ -69,7 +77,7 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
     )
     for step, prepared in bar:
         for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * _cosine(step, schedule.steps)
+            group["lr"] = schedule.learning_rate * group.get("rate", 1.0) * _cosine(step, schedule.steps)
         model.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
             losses = step_loss(model, prepared)
@@ -90,6 +98,16 @@ def train(model: nn.Module, prepare: Prepare, step_loss: StepLoss, validate: Val
             _append(schedule.out / "curve.csv", {"step": step + 1, "seconds": seconds} | row)
             _save(checkpoint, step + 1, model, average, optimizer)
     return average.eval()
+
+
+def _optimizer(model: nn.Module, schedule: Schedule, rates: Mapping[str, float] | None) -> torch.optim.Optimizer:
+    if rates is None:
+        return torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=_DECAY)
+    named = dict(model.named_parameters())
+    for name, parameter in named.items():
+        parameter.requires_grad_(name in rates)
+    groups = [{"params": [named[name]], "rate": rate, "weight_decay": 0.0} for name, rate in rates.items()]
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, eps=_EPS)
 
 
 def set_statistics(module: nn.Module, mean: Floats, std: Floats) -> None:

@@ -43,8 +43,10 @@ def tiny(folder, motion_file, **sections):
 IMAGE = {
     "crops": {"crops": {"motion": "train", "count": 4, "side": 96, "plain": True}},
     "image": {"crops": "crops", "val": "crops", "steps": 2, "batch": 4},
+    "features": {"features": {"motion": ["train"], "count": 2, "plain": True, "look": "painted"}},
+    "limbs": {"features": "features", "val": "features", "steps": 2, "batch": 4},
     "hmdiff": {"pairs": "stills", "val": "stills", "steps": 2, "batch": 4},
-    "export": {"networks": ["posture", "refine", "image", "decoder", "hmdiff"]},
+    "export": {"networks": ["posture", "refine", "image", "decoder", "hmdiff", "limbs"]},
 }
 
 
@@ -65,8 +67,8 @@ def weights(config, *names):
 def test_every_stage_leaves_what_it_makes(finished):
     run = finished.parent / "run"
     models = {path.name for path in (run / "models").iterdir()}
-    networks = {"mesh2d", "m2p", "hmdiff", "prior", "image"}
-    graphs = {"posture_2.onnx", "refine_16.onnx", "image_128.onnx", "decoder_2.onnx", "hmdiff_8.onnx"}
+    networks = {"mesh2d", "m2p", "hmdiff", "prior", "image", "limbs"}
+    graphs = {"posture_2.onnx", "refine_16.onnx", "image_128.onnx", "decoder_2.onnx", "hmdiff_8.onnx", "limbs_32.onnx"}
     assert models == {f"{name}.safetensors" for name in networks} | graphs | {"stage.json"}
     for name in networks:
         assert (run / "models" / f"{name}.safetensors").read_bytes() == (
@@ -104,7 +106,7 @@ def test_a_finished_run_is_kept(finished, capsys):
     before |= {path: path.stat().st_mtime_ns for path in run.rglob("*.npz")}
     assert main(["train", "all", str(finished)]) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert capsys.readouterr().out.count("finished before") == 5
+    assert capsys.readouterr().out.count("finished before") == 6
 
 
 def test_a_stopped_run_goes_on_where_it_was(finished, motion_file, tmp_path, monkeypatch):

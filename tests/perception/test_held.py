@@ -11,7 +11,7 @@ from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.model_store import landmark_models
 from hmr_ros.perception.held import HeldOpinion
 from hmr_ros.perception.person import Person
-from hmr_ros.types import Camera, Frame, Keypoints, Roi
+from hmr_ros.types import Camera, Frame, Keypoints, LimbsSeen, Roi
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 ROI = Roi(np.array([300.0, 200.0]), 200.0, 0.3)
@@ -36,6 +36,9 @@ class Networks:
     def settled(self, glance):
         self.asked += 1
         return glance.every_one, self.agreed
+
+    def with_limbs(self, keypoints, glance):
+        return replace(keypoints, limbs=LimbsSeen(glance.keypoints.keypoints_2d[:12, :2], np.zeros(12), np.ones(12)))
 
 
 def body(seed, near=None, off=0.0):
@@ -100,6 +103,16 @@ def test_an_opinion_goes_with_the_crop(scale, angle, shift):
     roi = Roi(ROI.center_px + shift, scale * ROI.size_px, ROI.angle_rad + angle)
     same(held.look(networks, IMAGE, roi, 3), expected)
     assert networks.asked == 1
+
+
+def test_limbs_are_those_of_the_image_itself():
+    """What the others change is held, not what the image shows of the limbs."""
+    networks, held = Networks(body(6), body(7, body(6), 4.0)), HeldOpinion()
+    looks(held, networks, 1, 3)
+    networks.first = moved(networks.first, 1.0, 0.0, (1.0, 0.0))
+    seen = looks(held, networks, 1, 3)[0]
+    assert networks.asked == 1
+    np.testing.assert_array_equal(seen.limbs.points_2d, networks.first.keypoints_2d[:12, :2])
 
 
 def test_who_moves_an_arm_is_looked_at_again():

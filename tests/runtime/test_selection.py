@@ -138,14 +138,15 @@ def test_export_command(tmp_path, capsys, prior_file):
         "refine_16.onnx",
         "hypotheses_10.onnx",
         "hmdiff_8.onnx",
+        "limbs_32.onnx",
         "image_128.onnx",
         "decoder_1.onnx",
     }
-    assert capsys.readouterr().out.count("largest error against torch") == 6
+    assert capsys.readouterr().out.count("largest error against torch") == 7
     for options, said in (
         (["--steps", "0"], "'posture.steps' is 0; give 1 to 100"),
         (["--window", "1"], "'temporal.window' is 1; give 2 to 256"),
-        (["magic"], "choose from posture, refine, hypotheses, hmdiff, image, decoder"),
+        (["magic"], "choose from posture, refine, hypotheses, hmdiff, limbs, image, decoder"),
         (["--prior", "no.safetensors"], "no weights at"),
         (["--out", str(prior_file)], "cannot write"),
     ):

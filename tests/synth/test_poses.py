@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from hmr_ros.body.joints import SMPL_MIRRORED
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
-from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded, limb, load_recorded, mirror, rare, sit, widened
+from hmr_ros.synth.poses import PoseSampler, Recorded, limb, load_recorded, mirror, rare, sit, widened
 
 
 def test_mirroring_twice_changes_nothing():
@@ -18,7 +19,7 @@ def test_mirrored_people_are_mirror_images(open_body):
     other = mirror(pose)
     at = open_body.joints(pose[0], pose[1:].reshape(-1), np.zeros(10), np.zeros(3))
     mirrored = open_body.joints(other[0], other[1:].reshape(-1), np.zeros(10), np.zeros(3))
-    np.testing.assert_allclose(mirrored[MIRRORED] * [-1, 1, 1], at, atol=0.01)  # the body is not quite symmetric
+    np.testing.assert_allclose(mirrored[SMPL_MIRRORED] * [-1, 1, 1], at, atol=0.01)  # the body is not quite symmetric
 
 
 def test_bad_frames_are_left_out(motion_file):

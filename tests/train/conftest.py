@@ -45,6 +45,12 @@ def crops(motion_file, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def features(motion_file, tmp_path_factory):
+    """Folder of features."""
+    return _made("features", motion_file, tmp_path_factory, "--count", CROPS)
+
+
+@pytest.fixture(scope="session")
 def landmarks():
     """Which mixture of body points each landmark is, by the shipped 2D mesh network."""
     return load_mesh2d(asset("mesh2d.safetensors")).landmarks.double().numpy()

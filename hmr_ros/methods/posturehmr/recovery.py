@@ -8,7 +8,14 @@ import numpy as np
 
 from hmr_ros.body.coarse import JOINT_IDS, SPARSE_LIMBS, coarse_of, sparse_points
 from hmr_ros.body.fitting import Fitted, Leans, Observed, PointFitter
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, SMPL, SMPL_PARENTS
+from hmr_ros.body.joints import (
+    BLAZEPOSE,
+    BLAZEPOSE_LIMBS,
+    DIRECTED_BONES_BLAZEPOSE,
+    DIRECTED_BONES_SMPL,
+    SMPL,
+    SMPL_PARENTS,
+)
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.shape import TrackMemories, shape_information, shrinkage, size_doubted
 from hmr_ros.evidence.keypoints import Normalised
@@ -24,14 +31,11 @@ _DISCOUNT_2D, _DISCOUNT_3D = 1.73, 0.75  # of sigma in the fit: the errors of ne
 _REPEATED_2D = 5.0  # the same where the landmarks have rays and leans of their own: the mesh repeats what they say
 _SIGMA_BETAS, _SIGMA_SETTLED = 1.0, 0.01  # in the fit that asks what a frame says of the shape, and in the answer
 _FREE_ITERATIONS, _SETTLED_ITERATIONS = 3, 1
-_PAIRS = [
-    *[(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in
-      (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("hip", "shoulder"))],
-    *[(f"left_{joint}", f"right_{joint}") for joint in ("shoulder", "hip")],
-]  # fmt: skip
-_BONES = np.array([[list(JOINT_IDS).index(SMPL[name]) for name in pair] for pair in _PAIRS])  # of the 81 points
-_BONES_SEEN = np.array([[BLAZEPOSE[name] for name in pair] for pair in _PAIRS])
+_BONES = np.array(
+    [[list(JOINT_IDS).index(joint) for joint in pair] for pair in DIRECTED_BONES_SMPL]
+)  # of the 81 points
 _SIGMA_LEAN = 0.12  # of the sine, by the answers in real views of two people; its own errors there are larger
+_SIGMA_BOTH = 0.2  # of the mean of decoded points and world landmarks beside what the limb network says
 FACE = [
     [BLAZEPOSE["nose"]],
     [BLAZEPOSE[f"{s}_ear"] for s in ("left", "right")],
@@ -114,13 +118,18 @@ def directed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Flo
 
 
 def leans(seen: Normalised, posture: Posture) -> Leans:
-    """How the bones lean: mean of decoded points and world landmarks, whose errors are of one size in real views.
+    """How the bones lean: mean of decoded points and world landmarks, whose errors are of one size in real views, and
+    of what the limb network sees, by inverse variance.
 
     A direction holds for any length of the bone; points of an average person alone bend the arms of others.
     """
     decoded = _sines(posture.points, _BONES)
-    landmarks = _sines(seen.points[..., 3:], _BONES_SEEN)
-    return Leans(_BONES, (decoded + landmarks) / 2, np.full(len(_BONES), _SIGMA_LEAN))
+    landmarks = _sines(seen.points[..., 3:], DIRECTED_BONES_BLAZEPOSE)
+    sines = (decoded + landmarks) / 2
+    if seen.leans is not None:
+        trust = _SIGMA_BOTH**2 / (_SIGMA_BOTH**2 + seen.leans[..., 1] ** 2)
+        sines += trust * (seen.leans[..., 0] - sines)
+    return Leans(_BONES, sines, np.full(len(_BONES), _SIGMA_LEAN))
 
 
 def _sines(points: Floats, bones: Ints) -> Floats:

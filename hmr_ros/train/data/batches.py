@@ -14,13 +14,13 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from hmr_ros.body.coarse import CoarseMesh
-from hmr_ros.body.joints import BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED, SMPL, SMPL_JOINTS
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED, SMPL, SMPL_JOINTS, SMPL_MIRRORED
 from hmr_ros.body.model import BodyModel
 from hmr_ros.evidence.keypoints import normalise
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.networks.kinematics import PosedPoints
-from hmr_ros.synth.poses import MIRRORED, Recorded, widened
+from hmr_ros.synth.poses import Recorded, widened
 from hmr_ros.train.data.landmark_errors import RealErrors
 from hmr_ros.train.data.pairs import PairSet
 from hmr_ros.types import Floats, Ints
@@ -239,7 +239,7 @@ def _turned(
     flip = rng.random(count) < 0.5
     points, pose, root, pelvis = points.copy(), pose.copy(), root.copy(), pelvis.copy()
     points[flip] = points[flip][:, BLAZEPOSE_MIRRORED] * np.array([-1.0, 1, 1, -1, 1, 1])
-    pose[flip] = pose[flip][:, MIRRORED] * np.array([1.0, -1.0, -1.0])
+    pose[flip] = pose[flip][:, SMPL_MIRRORED] * np.array([1.0, -1.0, -1.0])
     M = np.diag([-1.0, 1.0, 1.0])
     root[flip] = M @ root[flip] @ M
     pelvis[flip] *= [-1.0, 1.0, 1.0]

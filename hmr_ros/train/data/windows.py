@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hmr_ros.body.coarse import coarse_of, sparse_pairs, sparse_points
 from hmr_ros.body.fitting import Fitted, PointFitter
-from hmr_ros.body.joints import BLAZEPOSE_MIRRORED
+from hmr_ros.body.joints import BLAZEPOSE_MIRRORED, SMPL_MIRRORED
 from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
@@ -30,7 +30,7 @@ from hmr_ros.methods.posturehmr.recovery import directed
 from hmr_ros.methods.posturehmr.sources import PostureNetwork
 from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.synth.people import view_rotation
-from hmr_ros.synth.poses import MIRRORED, PoseSampler, Recorded
+from hmr_ros.synth.poses import PoseSampler, Recorded
 from hmr_ros.train.data.batches import PairBank
 from hmr_ros.train.data.landmark_errors import RealErrors
 from hmr_ros.train.data.pairs import PairSet, taken
@@ -224,7 +224,7 @@ class WindowBank:
             window[flip] = mirrored(window[flip], BLAZEPOSE_MIRRORED, self._point_pairs)
             around[flip], rotations[flip] = _mirrored_6d(around[flip]), _mirrored(rotations[flip])
             for bones in (rest, fitted):
-                bones[flip] = bones[flip][:, MIRRORED] * [-1.0, 1.0, 1.0]
+                bones[flip] = bones[flip][:, SMPL_MIRRORED] * [-1.0, 1.0, 1.0]
         joints = forward_kinematics(rotations.reshape(-1, 24, 3, 3), np.repeat(rest, TARGETS, 0))[1]
         joints = (joints - joints[:, :1]).reshape(B, TARGETS, 24, 3)
         flat = (a.reshape(B * TARGETS, *a.shape[2:]) for a in (window, around, present, _to_6d(rotations)))
@@ -333,12 +333,12 @@ def _turned_root(poses: Floats, R: Floats) -> Floats:
 
 def _mirrored(rotations: Floats) -> Floats:
     """[...,24,3,3] with left and right in each other's place."""
-    return np.asarray(_MIRROR @ rotations[..., MIRRORED, :, :] @ _MIRROR, rotations.dtype)
+    return np.asarray(_MIRROR @ rotations[..., SMPL_MIRRORED, :, :] @ _MIRROR, rotations.dtype)
 
 
 def _mirrored_6d(poses: Floats) -> Floats:
     """[...,144] likewise: columns one and two of the mirrored rotations."""
-    columns = poses.reshape(*poses.shape[:-1], 24, 2, 3)[..., MIRRORED, :, :] * _MIRRORED_COLUMNS
+    columns = poses.reshape(*poses.shape[:-1], 24, 2, 3)[..., SMPL_MIRRORED, :, :] * _MIRRORED_COLUMNS
     return np.asarray(columns.reshape(poses.shape), poses.dtype)
 
 
