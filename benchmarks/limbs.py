@@ -21,15 +21,15 @@ from hmr_ros.config import HmrConfig
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.evidence.keypoints import aim, rays_of
 from hmr_ros.factory import build_pipeline, offline
+from hmr_ros.geometry.crops import crop_axes
 from hmr_ros.io.model_store import FULL, asset, model_file
 from hmr_ros.io.video import open_source
 from hmr_ros.networks.limbs import load_limbs
-from hmr_ros.perception.landmarks import FEATURE_MAP, feature_network, network_input
+from hmr_ros.perception.landmarks import FEATURE_MAP, Landmarker, feature_network, network_input
 from hmr_ros.train.data.features import sines_of
+from hmr_ros.train.limbs import LEAST_SINE, LIMB_BONES
 from hmr_ros.types import Camera, Floats, Frame, Roi, Track
 
-LIMBS = [i for i, (_, end) in enumerate(DIRECTED_BONES) if not end.endswith(("hip", "shoulder"))]
-LEAST_SINE = np.sin(np.radians(17))
 MIN_RELIABLE = 5
 OF_LIMB_JOINTS = np.array([[LIMB_JOINTS.index(joint) for joint in bone] for bone in DIRECTED_BONES])
 
@@ -41,7 +41,7 @@ class Seen:
     features: Floats  # [32,32,32]
     roi: Roi
     frame: Frame
-    track: Track
+    world: Floats  # [12,3] m, world landmarks
     true: Floats  # [12,3] m, camera axes
     reliable: Floats  # [12]
 
@@ -56,7 +56,7 @@ def main() -> None:
     for folder in args.folders:
         for view, video in enumerate(sorted(folder.glob("*.mp4"))):
             seen = list(crops_of(folder, view, video))
-            world = np.array([s.track.keypoints.keypoints_3d[BLAZEPOSE_LIMBS] for s in seen])
+            world = np.array([s.world for s in seen])
             report(f"{folder.name} {view} world landmarks", seen, world, axial(world), None)
             with torch.inference_mode():
                 said = network(torch.from_numpy(np.array([s.features for s in seen])).permute(0, 3, 1, 2))
@@ -66,12 +66,12 @@ def main() -> None:
 
 
 def crops_of(folder: Path, view: int, video: Path) -> Iterator[Seen]:
-    """Of every frame with a reference the crop that the tracker cuts next, so that both see the same one."""
+    """Of every frame with a reference the crop that the tracker cuts next, seen anew by both."""
     reference = np.load(folder / "reference.npz")
     names = [str(n) for n in reference["joint_names"]]
     columns = [names.index(short(j)) if short(j) in names else -1 for j in LIMB_JOINTS]
     tracker = build_pipeline(offline(HmrConfig(refine="none"), True)).tracker
-    look = feature_network(model_file(FULL), 1)
+    look, landmarker = feature_network(model_file(FULL), 1), Landmarker([model_file(FULL)], 1)
     source = open_source(
         str(video), Camera(reference["K"][view], 0, 0, reference["dist"][view] if "dist" in reference else None)
     )
@@ -83,7 +83,8 @@ def crops_of(folder: Path, view: int, video: Path) -> Iterator[Seen]:
         if best is not None:
             roi = best.keypoints.next_roi
             features = look(network_input(frame.image, roi))[FEATURE_MAP][0]
-            yield Seen(features, roi, frame, best, true, reliable)
+            world = landmarker(frame.image, roi).keypoints_3d[BLAZEPOSE_LIMBS]
+            yield Seen(features, roi, frame, world, true, reliable)
 
 
 def nearest(tracks: list[Track], frame: Frame, true: Floats, reliable: Floats) -> Track | None:
@@ -98,10 +99,7 @@ def upright(seen: list[Seen], joints: Floats) -> Floats:
     """From the axes of the crops [N,12,3] to those of the camera."""
     rays = np.array([rays_of(s.roi.center_px[None, None], s.frame.camera)[0, 0] for s in seen])
     angles = np.array([s.roi.angle_rad for s in seen])
-    back = np.zeros((len(seen), 3, 3))
-    c, s = np.cos(angles), np.sin(angles)
-    back[:, 0, 0], back[:, 0, 1], back[:, 1, 0], back[:, 1, 1], back[:, 2, 2] = c, s, -s, c, 1.0
-    return np.asarray(joints @ back @ np.swapaxes(aim(rays), 1, 2))
+    return np.asarray(joints @ crop_axes(angles) @ np.swapaxes(aim(rays), 1, 2))
 
 
 def axial(points: Floats) -> Floats:
@@ -119,7 +117,7 @@ def report(label: str, seen: list[Seen], joints: Floats, sines: Floats, sigma: F
     ]
     expected = sines_of(true, OF_LIMB_JOINTS)
     known = reliable[:, OF_LIMB_JOINTS].all(-1)
-    known[:, [i for i in range(known.shape[1]) if i not in LIMBS]] = False
+    known[:, [i for i in range(known.shape[1]) if i not in LIMB_BONES]] = False
     leaning = known & (np.abs(expected) > LEAST_SINE)
     right = 100 * (sines * expected > 0)[leaning].mean()
     off = (sines - expected)[known]

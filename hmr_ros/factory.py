@@ -115,7 +115,13 @@ def _posture_source(config: HmrConfig) -> PostureSource:
 def _limbs(config: HmrConfig) -> LimbReader | None:
     """Where somebody reads what it says, and the first landmark network is the one that it belongs to."""
     read = RECOVERIES[config.recover].needs_posture and config.tracker.landmark_network != "heavy"
-    return LimbReader(_warm(choose_engine(config, "limbs").engine)) if config.tracker.limbs and read else None
+    if not (config.tracker.limbs and read):
+        return None
+    try:
+        return LimbReader(_warm(choose_engine(config, "limbs").engine))
+    except AssetError as error:  # engines of a version before it know nothing of it
+        _log.warning("the limb network is left out: %s", error)
+        return None
 
 
 def _image_engine(config: HmrConfig) -> Engine:

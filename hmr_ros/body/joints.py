@@ -39,6 +39,7 @@ def _other_side(name: str) -> str:
 
 
 BLAZEPOSE_MIRRORED = np.array([BLAZEPOSE[_other_side(name)] for name in BLAZEPOSE_LANDMARKS])
+SMPL_MIRRORED = np.array([SMPL[_other_side(name)] for name in SMPL_JOINTS])
 
 # The 12 limb joints that both tables share: what is compared, fitted and scored.
 LIMB_JOINTS = (
@@ -80,4 +81,3 @@ DIRECTED_BONES = (
 )  # fmt: skip
 DIRECTED_BONES_SMPL = np.array([[SMPL[a], SMPL[b]] for a, b in DIRECTED_BONES])
 DIRECTED_BONES_BLAZEPOSE = np.array([[BLAZEPOSE[a], BLAZEPOSE[b]] for a, b in DIRECTED_BONES])
-SMPL_MIRRORED = np.array([SMPL[_other_side(name)] for name in SMPL_JOINTS])

@@ -17,6 +17,14 @@ def crop_matrix(roi: Roi, side_px: int) -> Floats:
     return np.c_[linear, offset]
 
 
+def crop_axes(angle_rad: Floats | float) -> Floats:
+    """From the camera's axes to those of an upright crop, turned about the optical axis: [...,3,3]."""
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    zero, one = np.zeros_like(c), np.ones_like(c)
+    rows = [np.stack(row, -1) for row in ((c, s, zero), (-s, c, zero), (zero, zero, one))]
+    return np.stack(rows, -2)
+
+
 def invert_affine(M: Floats) -> Floats:
     """Inverse [2,3] of an affine map [2,3]."""
     linear = np.linalg.inv(M[:, :2])

@@ -9,14 +9,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hmr_ros.body.joints import DIRECTED_BONES, DIRECTED_BONES_SMPL, SMPL_JOINTS, SMPL_LIMBS
+from hmr_ros.body.joints import DIRECTED_BONES, DIRECTED_BONES_SMPL, SMPL, SMPL_JOINTS, SMPL_LIMBS
 from hmr_ros.errors import AssetError
 from hmr_ros.networks.trunk import FEATURES, Trunk
 from hmr_ros.networks.weights import read_weights
 
 # The summed lengths of these bones are one size for everybody, for an image does not show how large a person is.
-SIZE_BONES = ((0, 1), (1, 4), (4, 7), (0, 2), (2, 5), (5, 8), (0, 12), (12, 15), (16, 18), (18, 20), (17, 19), (19, 21),
-              (16, 17))  # fmt: skip
+SIZE_BONES = [
+    *[(SMPL[a.format(s)], SMPL[b.format(s)]) for s in ("left", "right") for a, b in
+      (("pelvis", "{}_hip"), ("{}_hip", "{}_knee"), ("{}_knee", "{}_ankle"), ("{}_shoulder", "{}_elbow"),
+       ("{}_elbow", "{}_wrist"))],
+    *[(SMPL[a], SMPL[b]) for a, b in
+      (("pelvis", "neck"), ("neck", "head"), ("left_shoulder", "right_shoulder"))],
+]  # fmt: skip
 SIZE = 4.0
 _LOG_SPREAD = (-4.0, 1.0)  # of sines
 _LAPLACE = 2**0.5  # its standard deviation in spreads
@@ -31,7 +36,7 @@ class LimbSize:
     bones: int = len(DIRECTED_BONES)
 
 
-class LimbsSeen(NamedTuple):
+class LimbAnswer(NamedTuple):
     """What the network says of B crops, in the axes of a camera aimed at the middle of the crop and turned with it."""
 
     joints: Tensor  # [B,24,3] from the pelvis, a person measuring `SIZE` along `SIZE_BONES`
@@ -41,7 +46,7 @@ class LimbsSeen(NamedTuple):
 
 
 class LimbNetwork(nn.Module):
-    """[B,32,32,32] (channels first) -> `LimbsSeen`: the trunk, and one linear layer each behind it."""
+    """[B,32,32,32] (channels first) -> `LimbAnswer`: the trunk, and one linear layer each behind it."""
 
     mean: Tensor
     std: Tensor
@@ -59,7 +64,7 @@ class LimbNetwork(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor) -> LimbsSeen:
+    def forward(self, x: Tensor) -> LimbAnswer:
         """See the class."""
         features = (self.trunk(x) - self.mean) / self.std
         joints = self.joints(features).unflatten(1, (-1, 3))
@@ -67,7 +72,7 @@ class LimbNetwork(nn.Module):
         lean = bones[..., 2] / bones.norm(dim=-1).clamp(min=_SHORTEST)
         points = self.points(features).unflatten(1, (-1, 2))
         # what a bone's line of sight differs from the axis by is left to a layer of its own
-        return LimbsSeen(joints, points, lean + self.sines(features), self.spread(features).clamp(*_LOG_SPREAD))
+        return LimbAnswer(joints, points, lean + self.sines(features), self.spread(features).clamp(*_LOG_SPREAD))
 
 
 class LimbModule(nn.Module):

@@ -56,7 +56,7 @@ class _DepthwiseConv(nn.Conv2d):
         self.weight.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and self.stride == (1, 1) and self.bias is not None:
+        if self.training and self.stride == (1, 1) and x.device.type == "cpu" and self.bias is not None:
             learned: Tensor = _Depthwise.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return learned
         return super().forward(x)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS
-from hmr_ros.geometry.crops import crop_matrix, transform_points
+from hmr_ros.geometry.crops import crop_axes, crop_matrix, transform_points
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.types import Floats, Image, Keypoints, Roi
 
@@ -91,9 +91,7 @@ def _size(heat: Floats, columns: list[int]) -> Floats:
 def _axes(roi: Roi) -> tuple[Floats, Floats]:
     """From pixels to sides of the crop along its axes [2,2], and from the camera's axes to those of the upright crop
     [3,3]."""
-    linear, turn = crop_matrix(roi, 1)[:, :2], np.eye(3)
-    turn[:2, :2] = linear * roi.size_px
-    return linear, turn
+    return crop_matrix(roi, 1)[:, :2], crop_axes(roi.angle_rad)
 
 
 def _limbs(keypoints: Keypoints, roi: Roi) -> Floats:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, BLAZEPOSE_MIRRORED
-from hmr_ros.geometry.crops import crop, crop_matrix, invert_affine, roi_from_points, transform_points
+from hmr_ros.geometry.crops import crop, crop_axes, crop_matrix, invert_affine, roi_from_points, transform_points
 from hmr_ros.perception.detector import BODY_SCALE
 from hmr_ros.perception.heatmaps import HEATMAP_PX, moments, moved, refine, sigmoid
 from hmr_ros.perception.limbs import LIMBS, LimbReader
@@ -285,8 +285,7 @@ def _order(other: _Answer, first: _Answer) -> Ints:
 
 def _camera_axes(world: Floats, angle_rad: float) -> Floats:
     """World landmarks [N,3] of the upright crop turned back to the axes of the image, origin at the mid hip."""
-    c, s = np.cos(angle_rad), np.sin(angle_rad)
-    turned = world @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+    turned = world @ crop_axes(angle_rad)
     return turned - (turned[BLAZEPOSE["left_hip"]] + turned[BLAZEPOSE["right_hip"]]) / 2
 
 

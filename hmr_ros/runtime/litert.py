@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 
 from hmr_ros.errors import AssetError
 from hmr_ros.types import Floats
+
+_log = logging.getLogger(__name__)
 
 
 class LiteRtModel:
@@ -53,7 +56,9 @@ def _with_outputs(model: bytes, without: frozenset[str], inner: frozenset[str]) 
     try:
         import flatbuffers
         from ai_edge_litert import schema_py_generated as schema
-    except ImportError:  # a build of LiteRT without its schema: all outputs, and nothing from inside
+    except ImportError:  # a build of LiteRT without its schema
+        if inner:
+            _log.warning("this build of ai-edge-litert has no schema: the limb network has nothing to read")
         return model
     parsed = schema.ModelT.InitFromPackedBuf(model)
     graph = parsed.subgraphs[0]

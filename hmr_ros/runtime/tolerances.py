@@ -14,6 +14,7 @@ RELATIVE = {FLOAT32: 1e-4, FLOAT16: 1e-2}  # of the largest value, for outputs t
 _HALF = {
     "points_2d": 3e-4, "sigma_2d": 3e-4, "points_3d": 3e-4, "sigma_3d": 3e-4, "rotations": 1e-3, "pelvis": 2e-4,
     "mean": 3e-4, "samples": 2e-3, "clean": 2e-3, "mesh": 2e-4,
+    "points": 2e-3, "sines": 5e-3,
 }  # fmt: skip
 _HALF_RELATIVE = {"sigma": 0.1}  # an exponential of what a network says
 

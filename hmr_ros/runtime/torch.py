@@ -86,7 +86,8 @@ class TorchCudaEngine(Engine):
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            # another thread may run a network of its own meanwhile
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 outputs = self._answers(given)
         except RuntimeError:  # something inside waits for the host
             torch.cuda.synchronize()

@@ -14,20 +14,22 @@ from hmr_ros.networks.trunk import Trunk
 from hmr_ros.perception.landmarks import FEATURE_MAP
 from hmr_ros.types import Floats
 
-_LAST = "model_1/model/re_lu_63/Relu6;model_1/model/add_22/add"  # the 2x2x288 features that landmarks are read from
+LAST = "model_1/model/re_lu_63/Relu6;model_1/model/add_22/add"  # the 2x2x288 features that landmarks are read from
 
 
 def start_from_blazepose(trunk: Trunk, model: Path) -> None:
     """Copy the convolutions between the map `FEATURE_MAP` of `model` and its last features into `trunk`; AssetError if
     it is another network."""
-    from ai_edge_litert import schema_py_generated as schema
-
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ImportError as error:
+        raise AssetError("this build of ai-edge-litert has no schema; run: pip install ai-edge-litert") from error
     parsed = schema.ModelT.InitFromPackedBuf(model.read_bytes())
     graph = parsed.subgraphs[0]
     names = [t.name.decode() for t in graph.tensors]
     kinds = {schema.BuiltinOperator.CONV_2D: (0, 3, 1, 2), schema.BuiltinOperator.DEPTHWISE_CONV_2D: (3, 0, 1, 2)}
     layers = trunk.convolutions()
-    between = _between(graph, names.index(FEATURE_MAP), names.index(_LAST)) if {FEATURE_MAP, _LAST} <= {*names} else []
+    between = _between(graph, names.index(FEATURE_MAP), names.index(LAST)) if {FEATURE_MAP, LAST} <= {*names} else []
     found = [(o, kinds[k]) for o in between if (k := _kind(parsed, o)) in kinds]
     if len(found) != len(layers):
         raise AssetError(f"{model} is not the landmark network `full`; run `hmr models fetch`")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hmr_ros.body.joints import DIRECTED_BONES, SMPL_LIMBS
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.networks.limbs import LimbNetwork, LimbsSeen
+from hmr_ros.networks.limbs import LimbAnswer, LimbNetwork
 from hmr_ros.train.blazepose import start_from_blazepose
 from hmr_ros.train.data.features import FeatureSet, LimbTruth, truth_of
 from hmr_ros.train.loop import Losses, Schedule, set_statistics, train
@@ -27,16 +27,18 @@ _LEAST_STD = 0.02  # of the mean standard deviation of the features
 _READ_OUT = {"joints": 0.008, "points": 0.008, "sines": 0.05, "spread": 0.05}
 _FROZEN_BLOCKS = 1  # mobile blocks that stay as they are: they see the largest maps, and cost most
 _CHECKED, _CHUNK = 1000, 100
-_LEANING = float(np.sin(np.radians(17.0)))  # bones that lean less have no sign to be right about
-_LIMB_BONES = [i for i, (_, end) in enumerate(DIRECTED_BONES) if not end.endswith(("hip", "shoulder"))]
+LEAST_SINE = float(np.sin(np.radians(17.0)))  # bones that lean less have no sign to be right about
+LIMB_BONES = [i for i, (_, end) in enumerate(DIRECTED_BONES) if not end.endswith(("hip", "shoulder"))]
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    features: Tensor
-    joints: Tensor
-    points: Tensor
-    sines: Tensor
+    """B crops, and the truth in the form of the network's answer."""
+
+    features: Tensor  # [B,32,32,32], channels first
+    joints: Tensor  # [B,24,3]
+    points: Tensor  # [B,24,2]
+    sines: Tensor  # [B,12]
 
 
 def train_limbs(
@@ -65,7 +67,7 @@ def train_limbs(
     return trained
 
 
-def limb_losses(seen: LimbsSeen, truth: _Drawn) -> Losses:
+def limb_losses(seen: LimbAnswer, truth: _Drawn) -> Losses:
     """Unweighted: L1 of joints, points and sines, and the Laplace likelihood of the sines' errors as they are."""
     error = (seen.sines - truth.sines).abs()
     return {
@@ -117,12 +119,12 @@ def limb_errors(net: nn.Module, people: FeatureSet, truth: LimbTruth, device: st
     17 degrees whose sign is right, and mean error of the sines in spreads (1: calibrated)."""
     count = min(len(people), _CHECKED)
     parts = [net(_maps(people, np.arange(i, min(i + _CHUNK, count))).to(device)) for i in range(0, count, _CHUNK)]
-    seen = LimbsSeen(*(torch.cat(p).cpu() for p in zip(*parts, strict=True)))
+    seen = LimbAnswer(*(torch.cat(p).cpu() for p in zip(*parts, strict=True)))
     joints, sines = seen.joints.numpy().astype(float)[:, SMPL_LIMBS], seen.sines.numpy()
     true = truth.joints[:count].astype(float)[:, SMPL_LIMBS] * truth.unit_m[:count, None, None]
     error = procrustes_errors(joints, true).mean(1)
-    leaning = np.abs(truth.sines[:count]) > _LEANING
-    right = (sines * truth.sines[:count] > 0)[:, _LIMB_BONES][leaning[:, _LIMB_BONES]]
+    leaning = np.abs(truth.sines[:count]) > LEAST_SINE
+    right = (sines * truth.sines[:count] > 0)[:, LIMB_BONES][leaning[:, LIMB_BONES]]
     away = np.linalg.norm((seen.points.numpy() - truth.points[:count])[:, SMPL_LIMBS], axis=-1)
     spread = np.abs(sines - truth.sines[:count]) / np.exp(seen.log_spread.numpy())
     return {

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, DIRECTED_BONES_BLAZEPOSE, LIMB_JOINTS
+from hmr_ros.body.joints import BLAZEPOSE, BLAZEPOSE_LIMBS, DIRECTED_BONES, DIRECTED_BONES_BLAZEPOSE, LIMB_JOINTS
 from hmr_ros.evidence.leans import aimed_leans
-from hmr_ros.types import LimbsSeen
+from hmr_ros.evidence.record import EvidenceMaker, keypoints_of
+from hmr_ros.geometry.camera import project
+from hmr_ros.types import Camera, Frame, Keypoints, LimbsSeen, Roi, Track, TrackingState
 
 SIGMA = np.linspace(0.1, 0.4, 12)
 
@@ -40,16 +42,62 @@ def test_nothing_is_said_where_nobody_looked(person):
     assert aimed_leans(None, keypoints, plane) is None
 
 
-@pytest.mark.parametrize("part", ["ankle", "wrist"])
-def test_nothing_is_said_where_left_was_taken_for_right(person, part):
+GROUPS = {"legs": ("hip", "knee", "ankle"), "arms": ("shoulder", "elbow", "wrist")}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_nothing_is_said_of_limbs_where_left_was_taken_for_right(person, group):
     keypoints, plane, limbs, _ = person
-    joints = {"ankle": ("knee", "ankle"), "wrist": ("elbow", "wrist")}[part]
+    joints = GROUPS[group]
     sides = [[BLAZEPOSE[f"{side}_{joint}"] for joint in joints] for side in ("left", "right")]
     changed = keypoints.copy()
     changed[sides[0]], changed[sides[1]] = keypoints[sides[1]], keypoints[sides[0]]
-    assert aimed_leans(limbs, changed, plane) is None
+    theirs = [any(end.endswith(joints) for end in bone) for bone in DIRECTED_BONES]
+    np.testing.assert_array_equal(np.isinf(aimed_leans(limbs, changed, plane)[:, 1]), theirs)
     rows = [LIMB_JOINTS.index(f"{side}_{joint}") for side in ("right", "left") for joint in joints]
     other = [LIMB_JOINTS.index(f"{side}_{joint}") for side in ("left", "right") for joint in joints]
     points = limbs.points_2d.copy()
     points[rows] = limbs.points_2d[other]
-    assert aimed_leans(replace(limbs, points_2d=points), changed, plane) is not None
+    assert np.isfinite(aimed_leans(replace(limbs, points_2d=points), changed, plane)).all()
+
+
+def test_in_profile_neither_side_is_the_wrong_one(person):
+    """Both legs and both arms on each other, and what the limb network sees a little to either side of them."""
+    keypoints, plane, limbs, _ = person
+    profile = keypoints.copy()
+    for joints in GROUPS.values():
+        for joint in joints:
+            both = [BLAZEPOSE[f"{side}_{joint}"] for side in ("left", "right")]
+            profile[both, :2] = profile[both, :2].mean(0)
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        points = profile[BLAZEPOSE_LIMBS, :2] + rng.normal(0, 5, (12, 2))
+        assert np.isfinite(aimed_leans(replace(limbs, points_2d=points), profile, plane)).all()
+
+
+def test_evidence_holds_leans_in_the_axes_of_its_own_camera():
+    """Two people off the image's middle, one of whom the image says nothing about."""
+    rng = np.random.default_rng(5)
+    points = np.array([1.1, -0.6, 3.0]) + rng.normal(0, 0.3, (33, 3))
+    camera = Camera(np.array([[500.0, 0, 320], [0, 480.0, 240], [0, 0, 1]]), 640, 480)
+    pixels = project(points, camera.K)
+    ends = points[DIRECTED_BONES_BLAZEPOSE]
+    along = ends[:, 1] - ends[:, 0]
+    sight = np.c_[points[:, :2] / points[:, 2:], np.ones(33)][DIRECTED_BONES_BLAZEPOSE].sum(1)
+    sines = (along * sight).sum(1) / np.linalg.norm(along, axis=1) / np.linalg.norm(sight, axis=1)
+    limbs = LimbsSeen(pixels[BLAZEPOSE_LIMBS], sines, SIGMA)
+    roi = Roi(np.zeros(2), 100.0, 0.0)
+    keypoints = Keypoints(np.c_[pixels, np.ones(33)], points - points.mean(0), 0.9, roi, limbs=limbs)
+    tracks = [
+        Track(k, TrackingState.TRACKED, seen, np.zeros(4), np.full(12, np.nan))
+        for k, seen in enumerate((keypoints, replace(keypoints, limbs=None)))
+    ]
+    evidence = EvidenceMaker(None)(Frame(0, 0, np.zeros((480, 640, 3), np.uint8), camera), tracks)
+    aimed = along @ evidence[0].R_camera_aimed
+    assert np.linalg.norm(evidence[0].R_camera_aimed - np.eye(3)) > 0.3
+    np.testing.assert_allclose(evidence[0].leans[:, 0], aimed[:, 2] / np.linalg.norm(aimed, axis=1), atol=0.02)
+    assert evidence[1].leans is None
+    both = keypoints_of(evidence).leans
+    np.testing.assert_array_equal(both[0], evidence[0].leans)
+    assert np.isinf(both[1, :, 1]).all() and np.isfinite(both[1, :, 0]).all()
+    assert keypoints_of(evidence[1:]).leans is None

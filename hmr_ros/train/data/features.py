@@ -17,11 +17,12 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.evidence.keypoints import aim
+from hmr_ros.geometry.crops import crop_axes
 from hmr_ros.io.model_store import landmark_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.networks.limbs import SIZE, SIZE_BONES
 from hmr_ros.networks.trunk import MAP_SIZE
-from hmr_ros.perception.landmarks import FEATURE_MAP, feature_network, network_input
+from hmr_ros.perception.landmarks import FEATURE_MAP, INPUT_PX, feature_network, network_input
 from hmr_ros.runtime.litert import LiteRtModel
 from hmr_ros.synth import LOOKS
 from hmr_ros.synth.appearance import random_appearance, rendered_image
@@ -57,7 +58,7 @@ class FeatureSet:
 
 @dataclass(frozen=True)
 class LimbTruth:
-    """What is true of N crops, as in `networks.limbs.LimbsSeen`, in the mirror image where the network saw that."""
+    """What is true of N crops, as in `networks.limbs.LimbAnswer`, in the mirror image where the network saw that."""
 
     joints: Float[Array, "N 24 3"]
     points: Float[Array, "N 24 2"]
@@ -73,7 +74,7 @@ def make_features(
         raise ConfigError("--count and --workers must be 1 or more")
     load_recorded(*motion)  # fail here, not in a worker
     landmark_models("full")
-    settings = {f"motion {k}": path for k, path in enumerate(motion)} | {"seed": seed, "plain": plain, "look": look}
+    settings = {"motion": motion, "seed": seed, "plain": plain, "look": look}
     make_shards(out, "features", count, workers, _shard, settings, motion, seed, plain, look)
     return 0
 
@@ -108,16 +109,15 @@ def truth_of(people: FeatureSet) -> LimbTruth:
     K = people.K.astype(float)
     joints = people.joints.astype(float)
     rays = (middle - K[:, :2, 2]) / K[:, [0, 1], [0, 1]]
-    cosine, sine = np.cos(people.angle_rad.astype(float)), np.sin(people.angle_rad.astype(float))
-    turn = np.zeros((len(people), 3, 3))  # camera -> upright crop, about the axis
-    turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1], turn[:, 2, 2] = cosine, sine, -sine, cosine, 1.0
+    turn = crop_axes(people.angle_rad.astype(float))
     seen = joints @ aim(rays) @ np.swapaxes(turn, 1, 2)
     pixels = joints @ np.swapaxes(K, 1, 2)
     away = pixels[..., :2] / pixels[..., 2:] - middle[:, None]
     points = away @ np.swapaxes(turn[:, :2, :2], 1, 2) / people.size_px.astype(float)[:, None, None]
     mirrored = people.mirrored.astype(bool)
     seen[mirrored] = seen[mirrored][:, SMPL_MIRRORED] * [-1.0, 1.0, 1.0]
-    points[mirrored] = points[mirrored][:, SMPL_MIRRORED] * [-1.0, 1.0]
+    # pixel k becomes S - 1 - k, and the middle between them is half a pixel off that of the crop
+    points[mirrored] = points[mirrored][:, SMPL_MIRRORED] * [-1.0, 1.0] - [1 / INPUT_PX, 0.0]
     size = np.linalg.norm(seen[:, _BONES[:, 1]] - seen[:, _BONES[:, 0]], axis=-1).sum(1)
     unit_m = size / SIZE
     alike = (seen - seen[:, :1]) / unit_m[:, None, None]
@@ -160,9 +160,9 @@ def _seen(
 
 def _row(network: LiteRtModel, image: Image, person: Person, roi: Roi, mirrored: bool) -> dict[str, Any]:
     rgb = network_input(image, roi)
-    features = network(rgb[:, :, ::-1] if mirrored else rgb)[FEATURE_MAP][0]
+    said = network(rgb[:, :, ::-1] if mirrored else rgb)
     return {
-        "features": features, "joints": person.joints, "K": person.K,
+        "features": said[FEATURE_MAP][0], "joints": person.joints, "K": person.K,
         "center_px": roi.center_px, "size_px": roi.size_px, "angle_rad": roi.angle_rad, "mirrored": mirrored,
     }  # fmt: skip
 

@@ -69,23 +69,37 @@ def _checked(note: Path, files: list[Path], now: dict[str, Any]) -> dict[str, in
 
 
 def _content(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_content(part) for part in value]
     return value.get("sha256") if isinstance(value, Mapping) else value  # of a file, whatever its name
 
 
 def _said(option: str, then: Any, now: Any) -> str:
     """An option as the folder was begun with."""
-    if isinstance(then, Mapping) and isinstance(now, Mapping):
-        return f"another file as --{option} ({then.get('name')}, now {now.get('name')})"
+    files = [part for part in (then, now) if isinstance(part, Mapping) or (isinstance(part, list) and _names(part))]
+    if len(files) == 2:
+        return f"another file as --{option} ({_names(then)}, now {_names(now)})"
     if isinstance(then, bool) or isinstance(now, bool):
         return f"--{option}" if then else f"no --{option}"
     said = " ".join(map(str, then)) if isinstance(then, list) else then
     return f"--{option} {said}"
 
 
+def _names(files: Any) -> str:
+    """Of one file or several; empty where these are none."""
+    listed = files if isinstance(files, list) else [files]
+    return " ".join(str(part.get("name")) for part in listed if isinstance(part, Mapping))
+
+
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """As JSON gives them back; of a file its name and what is in it."""
-    found = {key: _file(value) if isinstance(value, Path) else value for key, value in settings.items()}
-    return dict(json.loads(json.dumps(found)))
+    return dict(json.loads(json.dumps({key: _noted(value) for key, value in settings.items()})))
+
+
+def _noted(value: Any) -> Any:
+    if isinstance(value, Path):
+        return _file(value)
+    return [_noted(part) for part in value] if isinstance(value, list) else value
 
 
 def _file(path: Path) -> dict[str, str]:
