@@ -43,7 +43,8 @@ def main() -> None:
     rois = node.create_publisher(RoiArray, "rois", 10)
     node.create_subscription(DetectionArray, "detections", lambda m: rois.publish(roi_array(m)), 10)
     try:
-        rclpy.spin(node)
+        while rclpy.ok():  # rclpy.spin would wait for ever where a signal comes between two of its waits
+            rclpy.spin_once(node, timeout_sec=0.5)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

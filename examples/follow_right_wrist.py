@@ -45,7 +45,8 @@ def main() -> None:
     rclpy.init()
     node = RightWristFollower()
     try:
-        rclpy.spin(node)
+        while rclpy.ok():  # rclpy.spin would wait for ever where a signal comes between two of its waits
+            rclpy.spin_once(node, timeout_sec=0.5)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

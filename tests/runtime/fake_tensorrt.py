@@ -11,7 +11,7 @@ OPERATORS = frozenset(
     """
     Abs Add And Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos Cumsum Div Einsum Equal Erf Exp Expand
     Flatten Floor Gather GatherElements GatherND Gemm Greater GreaterOrEqual Identity LayerNormalization Less
-    LessOrEqual Log LogSoftmax MatMul Max Min Mod Mul Neg Not Or Pow Range Reciprocal ReduceL2 ReduceMax
+    LessOrEqual Log LogSoftmax MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL2 ReduceMax
     ReduceMean ReduceSum Relu Reshape Resize Round ScatterND Shape Sigmoid Sign Sin Slice Softmax Softplus
     Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where
     """.split()  # noqa: SIM905
