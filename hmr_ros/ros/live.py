@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -54,26 +53,23 @@ def run_fuse(argv: list[str]) -> int:
 
 def _run(arguments: list[str], make: Callable[[], ManagedNode]) -> int:
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+    from hmr_ros.ros.ending import Ending
 
     _prefer_latency()
-    signal.signal(signal.SIGTERM, _interrupt)
-    _start_ros(arguments)
-    node = None
-    try:
-        node = _made(make)
-        if not node.autostart():
-            return 1
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        if node is not None:
-            node.stop()
-            node.destroy_node()
-        rclpy.try_shutdown()
+    with Ending() as ending:
+        _start_ros(arguments)
+        node = None
+        try:
+            node = _made(make)
+            if not node.autostart():
+                return 1
+            ending.spin(node)
+        finally:
+            if node is not None:
+                node.stop()
+                node.destroy_node()
+            rclpy.try_shutdown()
     return 0
 
 
@@ -114,7 +110,3 @@ def _prefer_latency() -> None:
 
     sys.setswitchinterval(0.0005)
     cv2.setNumThreads(1)
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from hmr_ros.config import InputConfig
@@ -20,6 +18,7 @@ from hmr_ros.io.encodings import decode_image, stamp_ns
 from hmr_ros.msg import HumanArray
 from hmr_ros.ros.bridge import convert_with_cv_bridge
 from hmr_ros.ros.convert import humans_from_msg
+from hmr_ros.ros.ending import Ending
 from hmr_ros.ros.graph import COMPRESSED, RAW, topics_of
 from hmr_ros.ros.inputs import Inputs, resolved
 from hmr_ros.ros.notices import Notices
@@ -104,14 +103,15 @@ def _size(small: Image, scale: float) -> tuple[int, int]:
 
 
 def run_viewer(page: Page, playback: Playback, humans_topic: str, image_topic: str | None, body_name: str) -> None:
-    """Show what comes on the topics until Ctrl-C."""
+    """Show what comes on the topics until Ctrl-C or SIGTERM."""
     cv2.setNumThreads(1)
-    rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    try:
-        node = ViewNode(humans_topic, image_topic, body_name, playback, lambda: page.is_watched)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        with Viewer(page), contextlib.suppress(ExternalShutdownException):
-            executor.spin()
-    finally:
-        rclpy.try_shutdown()
+    with Ending() as ending:
+        rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+        try:
+            node = ViewNode(humans_topic, image_topic, body_name, playback, lambda: page.is_watched)
+            with Viewer(page):
+                ending.spin(node)
+        finally:
+            rclpy.try_shutdown()
+    if ending.asked:
+        raise KeyboardInterrupt  # the command's to answer, as everywhere but in nodes

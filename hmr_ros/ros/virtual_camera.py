@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.encodings import image_bytes
+from hmr_ros.ros.ending import Ending
 
 FRAME_ID = "camera_optical_frame"
 
@@ -29,31 +31,32 @@ def main(argv: list[str] | None = None) -> int:
     """Publish until `--seconds` are over or a signal comes; then write what was sent to `--log`."""
     args = _parser().parse_args(argv)
     frames = np.load(args.frames, mmap_mode="r")
-    rclpy.init()
-    node = rclpy.create_node("virtual_camera")
     sent: list[int] = []
-    try:
-        _publish(node, frames, args, sent)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if args.log:
-            args.log.write_text(json.dumps({"stamps_ns": sent, "loop": len(frames)}), encoding="utf-8")
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with Ending() as ending, ending.deferred() as is_over:
+        rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+        node = rclpy.create_node("virtual_camera")
+        try:
+            _publish(node, frames, args, sent, is_over)
+        finally:
+            if args.log:
+                args.log.write_text(json.dumps({"stamps_ns": sent, "loop": len(frames)}), encoding="utf-8")
+            node.destroy_node()
+            rclpy.try_shutdown()
     return 0
 
 
-def _publish(node: Node, frames: Any, args: argparse.Namespace, sent: list[int]) -> None:
+def _publish(node: Node, frames: Any, args: argparse.Namespace, sent: list[int], is_over: Callable[[], bool]) -> None:
     qos = QoSProfile(depth=4, reliability=ReliabilityPolicy.RELIABLE)
     images = node.create_publisher(Image, args.topic, qos)
     infos = node.create_publisher(CameraInfo, args.info_topic, qos)
     info = camera_info(args.camera, frames.shape[2], frames.shape[1])
-    _wait_for_subscriber(images)
+    _wait_for_subscriber(images, is_over)
     time.sleep(max(0.0, args.start_at - time.time()))
     period = 1.0 / args.fps
     start = time.monotonic()
     for count in range(round(args.seconds * args.fps)):
+        if is_over():
+            return
         time.sleep(max(0.0, start + count * period - time.monotonic()))
         message = image_message(frames[count % len(frames)])
         stamp = time.time_ns()
@@ -64,9 +67,9 @@ def _publish(node: Node, frames: Any, args: argparse.Namespace, sent: list[int])
         sent.append(stamp)
 
 
-def _wait_for_subscriber(publisher: Any, timeout_s: float = 30.0) -> None:
+def _wait_for_subscriber(publisher: Any, is_over: Callable[[], bool], timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
-    while publisher.get_subscription_count() == 0 and time.monotonic() < deadline:
+    while not is_over() and publisher.get_subscription_count() == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
 
 

@@ -1,0 +1,62 @@
+"""An end by Ctrl-C or SIGTERM that leaves rclpy's C++ alone."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+_POLL_S = 0.5  # a wait inside rclpy does not end on a signal by itself
+
+
+class Ending:
+    """Ctrl-C and SIGTERM inside `with`. They raise KeyboardInterrupt, except while deferred: an exception that a
+    handler raises below rclpy's C++ comes out as any other error, or not at all. A second signal always raises.
+
+    What is raised after a signal is an end and goes no further, and neither does ROS's own shutdown.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._is_deferred = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # signals belong to the main thread
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as for jobs that a shell has in the background
+                    self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        return isinstance(error, ExternalShutdownException) or (
+            self.asked and isinstance(error, Exception | KeyboardInterrupt)
+        )
+
+    @contextmanager
+    def deferred(self) -> Iterator[Callable[[], bool]]:
+        """Signals are only noted inside; gives what says whether one came."""
+        self._is_deferred = True
+        try:
+            yield lambda: self.asked
+        finally:
+            self._is_deferred = False
+
+    def spin(self, node: Node) -> None:
+        """Serve the node's callbacks until a signal comes; a callback that has begun is finished."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        with self.deferred() as is_over:
+            while not is_over():
+                executor.spin_once(timeout_sec=_POLL_S)
+
+    def _ask(self, _: int, __: FrameType | None) -> None:
+        is_second, self.asked = self.asked, True
+        if is_second or not self._is_deferred:
+            raise KeyboardInterrupt
