@@ -21,7 +21,7 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.body.model import BodyModel
 from hmr_ros.config import HmdiffConfig
 from hmr_ros.evaluate.metrics import procrustes_errors
-from hmr_ros.evidence.keypoints import Normalised, aimed_heat, normalise, rays_of
+from hmr_ros.evidence.keypoints import Normalised, aimed_heat, rays_of
 from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
 from hmr_ros.io.model_store import asset
 from hmr_ros.methods.hmdiff.alignment import Alignment, remaining_sigma, reverse
@@ -33,7 +33,7 @@ from hmr_ros.methods.posturehmr.mesh2d import load_mesh2d
 from hmr_ros.methods.posturehmr.recovery import evidence_2d
 from hmr_ros.runtime.torch import TorchEngine
 from hmr_ros.train.data.batches import PairBank
-from hmr_ros.train.data.pairs import load_pairs
+from hmr_ros.train.data.pairs import load_pairs, seen_of, taken
 from hmr_ros.types import Camera, Floats
 
 CHUNK = 100
@@ -90,9 +90,8 @@ def held_back(folder: Path, body: BodyModel, count: int) -> Held:
     network, evidence = torch_posture(2), []
     for i in rows:
         camera = Camera(pairs.K[i].astype(float), 0, 0)
-        keypoints = pairs.keypoints_2d[i].astype(float)[None]
-        seen_rays = rays_of(keypoints[..., :2], camera)
-        seen = normalise(seen_rays, keypoints[..., 2], pairs.keypoints_3d[i].astype(float)[None])
+        seen_rays = rays_of(pairs.keypoints_2d[i, :, :2].astype(float)[None], camera)
+        seen = seen_of(taken(pairs, np.array([i])))
         heat = aimed_heat(pairs.heat[i].astype(float)[None], camera, seen.R_camera_aimed, seen.scale)[0]
         posture = network(seen.points, np.log(seen.scale))
         evidence.append(

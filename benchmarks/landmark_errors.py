@@ -1,4 +1,4 @@
-"""How BlazePose errs on real people: fits the table that training draws landmark errors from.
+"""How BlazePose errs on real people, the limb network's leans in it: fits the table that training draws errors from.
 
 `python benchmarks/landmark_errors.py FOLDER ... [--out hmr_ros/assets/landmark_errors.json] [--pairs PAIRS]`; each
 FOLDER holds two calibrated views and reference.npz, as ../shared/data/balance and seated do. Both landmark settings,
@@ -19,6 +19,7 @@ from hmr_ros.body.joints import BLAZEPOSE, LIMB_JOINTS
 from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.evidence.keypoints import normalise, rays_of
+from hmr_ros.evidence.leans import with_leans
 from hmr_ros.evidence.record import PERSON_M
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.io.model_store import asset
@@ -110,10 +111,11 @@ def view_of(rows: Tracked, reference: dict[str, Floats], v: int, camera: Camera,
         best = int(np.argmin(far))
         if far[best] > FAR_PX:
             continue
-        world = tracks[best].keypoints.keypoints_3d
-        size = normalise(rays[[best]], seen[[best], :, 2], world[None]).scale[0]
-        view.true[i, marks], view.said[i], view.reliable[i, marks] = at, world, good
-        view.off[i, marks] = (rays[best, marks] - flat) / size
+        heard = tracks[best].keypoints
+        found = normalise(rays[[best]], seen[[best], :, 2], heard.keypoints_3d[None])
+        found = with_leans(found, [heard.limbs], seen[[best]])
+        view.true[i, marks], view.said[i], view.reliable[i, marks] = at, found.points[0, :, 3:], good
+        view.off[i, marks] = (rays[best, marks] - flat) / found.scale[0]
     return view
 
 

@@ -180,12 +180,13 @@ def changes(marks: Floats, K: Floats) -> dict[str, Callable[[Track, int], Track]
     def given(image: bool, depth: bool) -> Callable[[Track, int], Track]:
         def change(track: Track, i: int) -> Track:
             old = track.keypoints
-            flat, world = old.keypoints_2d.copy(), old.keypoints_3d
+            flat, world, limbs = old.keypoints_2d.copy(), old.keypoints_3d, old.limbs
             if image:
                 flat[:, :2], flat[:, 2] = project(marks[i], K), 1.0
             if depth:
-                world = marks[i] - marks[i, 23:25].mean(0)
-            return replace(track, keypoints=replace(old, keypoints_2d=flat, keypoints_3d=world, heat=None))
+                world, limbs = marks[i] - marks[i, 23:25].mean(0), None
+            changed = replace(old, keypoints_2d=flat, keypoints_3d=world, heat=None, limbs=limbs)
+            return replace(track, keypoints=changed)
 
         return change
 

@@ -28,7 +28,7 @@ from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.contract import Estimate, Observation
 from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.methods.scorehmr.uncertainty import without_doubt
-from hmr_ros.train.data.pairs import PairSet, load_pairs
+from hmr_ros.train.data.pairs import PairSet, limbs_of, load_pairs
 from hmr_ros.types import Camera, Floats, Frame, Keypoints, Roi, Track, TrackingState
 
 _SEEN = 0.5  # score below which the tracker would have lost the person
@@ -153,7 +153,8 @@ def _observed(pairs: PairSet, row: int, number: int, stages) -> Observation:
     keypoints, K = pairs.keypoints_2d[row].astype(float), pairs.K[row].astype(float)
     size = float(np.ptp(keypoints[:, :2], axis=0).max())
     roi = Roi(keypoints[[23, 24], :2].mean(0), size, 0.0)
-    seen = Keypoints(keypoints, pairs.keypoints_3d[row].astype(float), float(pairs.score[row]), roi)
+    world, limbs = pairs.keypoints_3d[row].astype(float), limbs_of(pairs, row)
+    seen = Keypoints(keypoints, world, float(pairs.score[row]), roi, limbs=limbs)
     box = np.r_[keypoints[:, :2].min(0), keypoints[:, :2].max(0)]
     ends = seen.keypoints_3d[MEASURED_BONES_BLAZEPOSE]
     bones = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)

@@ -56,7 +56,7 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     search = settled(config.detector)
     detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
-    landmarker = Landmarker(models, config.threads, config.tracker.flip_test, _limbs(config))
+    landmarker = Landmarker(models, config.threads, config.tracker.flip_test, limb_reader(config))
     given = detector if isinstance(detector, ExternalFinder) else None
     tracker = PersonTracker(given or Shrinking(detector), landmarker, config.tracker, search)
     fed = FedTracker(tracker, given) if given else tracker
@@ -112,7 +112,7 @@ def _posture_source(config: HmrConfig) -> PostureSource:
     return ImagePosture(_warm(_image_engine(config)), _warm(choose_engine(config, "decoder").engine))
 
 
-def _limbs(config: HmrConfig) -> LimbReader | None:
+def limb_reader(config: HmrConfig) -> LimbReader | None:
     """Where somebody reads what it says, and the first landmark network is the one that it belongs to."""
     read = RECOVERIES[config.recover].needs_posture and config.tracker.landmark_network != "heavy"
     if not (config.tracker.limbs and read):

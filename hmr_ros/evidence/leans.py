@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, DIRECTED_BONES, DIRECTED_BONES_BLAZEPOSE, LIMB_JOINTS
+from hmr_ros.body.landmark_bones import KINDS, bones_of, landmark_end, rebuilt
+from hmr_ros.evidence.keypoints import Normalised
 from hmr_ros.types import Floats, Ints, LimbsSeen
 
 _GROUPS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))  # as the tracker tells left from right
 _CROSSED = 0.7  # of the distance to the own side; in profile both sides lie on each other, and neither is the wrong one
 _SHORTEST = 1e-6
+# what the limb network says of its own error is learned on rendered people, and twice too large on real ones
+_SURER, _LEAST_SIGMA = 0.5, 0.1
+_SIGMA_LANDMARKS = 0.5  # of the sine of a leaning leg, trunk or line of hips or shoulders, by the world landmarks
 
 
 def _rows(parts: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
@@ -18,7 +26,34 @@ def _rows(parts: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
     return left, right, np.array([i for i, ends in enumerate(DIRECTED_BONES) if any(e.endswith(parts) for e in ends)])
 
 
+# kinds of `LANDMARK_BONES` that are turned, and which of `DIRECTED_BONES` they are (the trunk: both its sides)
+_TURNED = {
+    kind: [i for i, (start, end) in enumerate(DIRECTED_BONES) if (start.split("_")[1], end.split("_")[1]) == joints]
+    for kind, joints in {
+        "thigh": ("hip", "knee"), "shin": ("knee", "ankle"), "trunk": ("hip", "shoulder"), "hips": ("hip", "hip"),
+        "shoulders": ("shoulder", "shoulder"),
+    }.items()
+}  # fmt: skip
 _SIDES = tuple(_rows(parts) for parts in _GROUPS)
+
+
+def with_leans(seen: Normalised, limbs: Sequence[LimbsSeen | None], keypoints: Floats) -> Normalised:
+    """N people with what the limb network says of them, in their world landmarks too; `keypoints` [N,33,3] px as in
+    `aimed_leans`."""
+    plane = seen.points[..., :2] * seen.scale[:, None, None]
+    leans = known_leans([aimed_leans(*row) for row in zip(limbs, keypoints, plane, strict=True)])
+    if leans is None:
+        return seen
+    points = np.concatenate([seen.points[..., :3], leaning(seen.points[..., 3:], leans)], -1)
+    return replace(seen, points=points, leans=leans)
+
+
+def known_leans(leans: Sequence[Floats | None]) -> Floats | None:
+    """Side by side [N,12,2], with an infinite sigma for whom nothing is known; None where that is everybody."""
+    if all(row is None for row in leans):
+        return None
+    unknown = np.tile([0.0, np.inf], (len(DIRECTED_BONES), 1))
+    return np.array([unknown if row is None else row for row in leans])
 
 
 def aimed_leans(limbs: LimbsSeen | None, keypoints: Floats, plane: Floats) -> Floats | None:
@@ -36,8 +71,34 @@ def aimed_leans(limbs: LimbsSeen | None, keypoints: Floats, plane: Floats) -> Fl
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), _SHORTEST)
     # a lean is told along the line of sight; the rest of a bone's direction is what the image shows of it
     sines = limbs.sines * sight[:, 2] + np.sqrt(np.maximum(1.0 - limbs.sines**2, 0.0)) * across[:, 2]
-    sigma = np.where(_crossed(limbs.points_2d, keypoints[BLAZEPOSE_LIMBS, :2]), np.inf, limbs.sigma)
+    crossed = _crossed(limbs.points_2d, keypoints[BLAZEPOSE_LIMBS, :2])
+    sigma = np.where(crossed, np.inf, np.maximum(_SURER * limbs.sigma, _LEAST_SIGMA))
     return np.stack([sines, sigma], -1)
+
+
+def leaning(landmarks: Floats, leans: Floats) -> Floats:
+    """World landmarks [N,33,3] m with trunk and legs turned towards `leans` [N,12,2] as of `aimed_leans`.
+
+    Lengths and directions in the image plane stay, and so do arms: of a far one, hidden behind the trunk, the limb
+    network is wrong more often than the landmarks.
+    """
+    bones = {kind: bones_of(landmarks, kind) for kind in KINDS}
+    trust = _SIGMA_LANDMARKS**2 / (_SIGMA_LANDMARKS**2 + leans[..., 1] ** 2)
+    for kind in _TURNED:
+        along = np.stack([landmarks[:, b] - landmarks[:, a] for a, b in DIRECTED_BONES_BLAZEPOSE[_TURNED[kind]]], 1)
+        bones[kind] = _leaned(along, leans[:, _TURNED[kind], 0], trust[:, _TURNED[kind]])
+    bones["trunk"] = bones["trunk"].mean(1, keepdims=True)
+    return rebuilt(landmarks, bones) + landmark_end(landmarks, "hips")[:, None]
+
+
+def _leaned(bones: Floats, sines: Floats, trust: Floats) -> Floats:
+    """Bones [N,S,3] whose sines have gone by a share of `trust` [N,S] towards `sines` [N,S]."""
+    length = np.maximum(np.linalg.norm(bones, axis=-1), _SHORTEST)
+    flat = np.maximum(np.linalg.norm(bones[..., :2], axis=-1, keepdims=True), _SHORTEST)
+    own = bones[..., 2] / length
+    sine = np.clip(own + trust * (sines - own), -1.0, 1.0)
+    across = bones[..., :2] / flat * (length * np.sqrt(1.0 - sine**2))[..., None]
+    return np.concatenate([across, (length * sine)[..., None]], -1)
 
 
 def _crossed(points: Floats, landmarks: Floats) -> Floats:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from hmr_ros.body.joints import BLAZEPOSE_LIMBS, DIRECTED_BONES
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS
 from hmr_ros.evidence.depth import PATCH_M, SurfaceDepths, surface_depths
 from hmr_ros.evidence.keypoints import Normalised, aimed_heat, normalise, rays_of
-from hmr_ros.evidence.leans import aimed_leans
+from hmr_ros.evidence.leans import known_leans, with_leans
 from hmr_ros.types import Array, Floats, Frame, Track
 
 if TYPE_CHECKING:
@@ -67,13 +67,14 @@ class EvidenceMaker:
         keypoints = np.array([t.keypoints.keypoints_2d for t in tracks])
         rays = rays_of(keypoints[..., :2], frame.camera)
         seen = normalise(rays, keypoints[..., 2], np.array([t.keypoints.keypoints_3d for t in tracks]))
+        seen = with_leans(seen, [t.keypoints.limbs for t in tracks], keypoints)
         posture = self.source(frame, tracks, seen) if self.source else None
         return [
             Evidence(
                 rays[i], seen.points[i], float(seen.scale[i]), seen.R_camera_aimed[i], _row(posture, i),
                 depths_of(frame, keypoints[i], float(seen.scale[i])),
                 heat_of(frame, tracks[i], seen, i) if self.heat else None,
-                aimed_leans(tracks[i].keypoints.limbs, keypoints[i], seen.points[i, :, :2] * seen.scale[i]),
+                None if seen.leans is None or tracks[i].keypoints.limbs is None else seen.leans[i],
             )
             for i in range(len(tracks))
         ]  # fmt: skip
@@ -85,15 +86,8 @@ def keypoints_of(evidence: list[Evidence]) -> Normalised:
         np.array([e.keypoints for e in evidence]),
         np.array([e.scale for e in evidence]),
         np.array([e.R_camera_aimed for e in evidence]),
-        _leans_of(evidence),
+        known_leans([e.leans for e in evidence]),
     )
-
-
-def _leans_of(evidence: list[Evidence]) -> Floats | None:
-    if all(e.leans is None for e in evidence):
-        return None
-    unknown = np.tile([0.0, np.inf], (len(DIRECTED_BONES), 1))
-    return np.array([unknown if e.leans is None else e.leans for e in evidence])
 
 
 def posture_of(evidence: list[Evidence]) -> Posture:

@@ -36,8 +36,6 @@ _BONES = np.array(
 )  # of the 81 points
 _SIGMA_LEAN = 0.12  # of the sine, by the answers in real views of two people; its own errors there are larger
 _SIGMA_BOTH = 0.2  # of the mean of decoded points and world landmarks beside what the limb network says
-# what that says of its own error is learned on rendered people, and twice too large on real ones
-_SURER, _LEAST_SIGMA = 0.5, 0.1
 FACE = [
     [BLAZEPOSE["nose"]],
     [BLAZEPOSE[f"{s}_ear"] for s in ("left", "right")],
@@ -129,8 +127,7 @@ def leans(seen: Normalised, posture: Posture) -> Leans:
     landmarks = _sines(seen.points[..., 3:], DIRECTED_BONES_BLAZEPOSE)
     sines = (decoded + landmarks) / 2
     if seen.leans is not None:
-        sigma = np.maximum(_SURER * seen.leans[..., 1], _LEAST_SIGMA)
-        trust = _SIGMA_BOTH**2 / (_SIGMA_BOTH**2 + sigma**2)
+        trust = _SIGMA_BOTH**2 / (_SIGMA_BOTH**2 + seen.leans[..., 1] ** 2)
         sines += trust * (seen.leans[..., 0] - sines)
     return Leans(_BONES, sines, np.full(len(_BONES), _SIGMA_LEAN))
 

@@ -22,7 +22,7 @@ from hmr_ros.methods.posturehmr.process import fk_state
 from hmr_ros.networks.kinematics import PosedPoints
 from hmr_ros.synth.poses import Recorded, widened
 from hmr_ros.train.data.landmark_errors import RealErrors
-from hmr_ros.train.data.pairs import PairSet
+from hmr_ros.train.data.pairs import PairSet, seen_of, taken
 from hmr_ros.types import Floats, Ints
 
 _FACING = np.diag([1.0, -1.0, -1.0])
@@ -73,10 +73,7 @@ class PairBank:
         self._recorded = recorded  # motion whose poses are seen as they are, for the noise model
         self._errors = errors  # of the landmarks on real people, for `Mix.real_share`
         keep = pairs.score > _MIN_SCORE
-        keypoints, K = pairs.keypoints_2d[keep].astype(np.float64), pairs.K[keep].astype(np.float64)
-        focal, center = K[:, [0, 1], [0, 1]], K[:, :2, 2]
-        rays = (keypoints[..., :2] - center[:, None]) / focal[:, None]
-        seen = normalise(rays, keypoints[..., 2], pairs.keypoints_3d[keep].astype(np.float64))
+        seen = seen_of(taken(pairs, np.flatnonzero(keep)))
         pose = pairs.pose[keep].astype(np.float64).reshape(-1, 24, 3)
         self.betas = pairs.betas[keep].astype(np.float64)
         aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)

@@ -21,29 +21,11 @@ import numpy as np
 from scipy.special import ndtri
 
 from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.body.landmark_bones import KINDS, LANDMARK_BONES, bones_of, landmark_end, rebuilt
 from hmr_ros.errors import AssetError
-from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.io.model_store import asset
 from hmr_ros.types import Bools, Floats
 
-# kinds of bones, and which landmarks (or, for the trunk, middles of two) they join
-_KINDS: dict[str, list[tuple[str, str]]] = {
-    "hips": [("left_hip", "right_hip")],
-    "trunk": [("hips", "shoulders")],
-    "shoulders": [("left_shoulder", "right_shoulder")],
-    "upper_arm": [(f"{s}_shoulder", f"{s}_elbow") for s in ("left", "right")],
-    "forearm": [(f"{s}_elbow", f"{s}_wrist") for s in ("left", "right")],
-    "thigh": [(f"{s}_hip", f"{s}_knee") for s in ("left", "right")],
-    "shin": [(f"{s}_knee", f"{s}_ankle") for s in ("left", "right")],
-}
-KINDS = tuple(_KINDS)
-# what moves and turns with a bone: hands with forearms, feet with shins, the face with the trunk
-_CARRIED = {
-    f"{side}_{end}": tuple(f"{side}_{part}" for part in parts)
-    for side in ("left", "right")
-    for end, parts in (("wrist", ("pinky", "index", "thumb")), ("ankle", ("heel", "foot_index")))
-}
-_FACE = np.arange(BLAZEPOSE["left_shoulder"])  # landmarks before the shoulders
 SIGN_RAD = np.radians(17.0)  # the sign of a smaller lean is not counted
 _LEAST_CLUSTER = 12  # frames of a bone in a view that say something about its kind
 _GAIN, _GAIN_RIDGE = 0.8, 0.2  # what a gain is held to, and how firmly: variance of leans [rad^2] times clusters
@@ -84,33 +66,14 @@ class RealErrors:
         of all bones have a factor in common, for the network knows nobody's size.
         """
         count = len(landmarks)
-        said = np.zeros_like(landmarks)
-        drawn = {k: self._drawn(landmarks, k, rng, steps) for k in KINDS}  # kind -> bones [N,T,S,3]
-        said[..., _of("left_hip"), :] = -drawn["hips"][..., 0, :] / 2
-        said[..., _of("right_hip"), :] = drawn["hips"][..., 0, :] / 2
-        middle = drawn["trunk"][..., 0, :]
-        across = drawn["shoulders"][..., 0, :]
-        said[..., _of("left_shoulder"), :] = middle - across / 2
-        said[..., _of("right_shoulder"), :] = middle + across / 2
-        for kind in ("upper_arm", "forearm", "thigh", "shin"):
-            for k, (parent, child) in enumerate(_KINDS[kind]):
-                said[..., _of(child), :] = said[..., _of(parent), :] + drawn[kind][..., k, :]
-                carried = [_of(name) for name in _CARRIED.get(child, ())]
-                if carried:
-                    bone = landmarks[..., _of(child), :] - landmarks[..., _of(parent), :]
-                    turned = _turned(landmarks[..., carried, :] - landmarks[..., [_of(child)], :], bone,
-                                     drawn[kind][..., k, :])  # fmt: skip
-                    said[..., carried, :] = said[..., [_of(child)], :] + turned
-        top = _end(landmarks, "shoulders")
-        face = landmarks[..., _FACE, :] - top[..., None, :]
-        said[..., _FACE, :] = middle[..., None, :] + _turned(face, top - _end(landmarks, "hips"), middle)
+        drawn = {k: self._drawn(landmarks, k, rng, steps) for k in KINDS}
         size = np.exp(rng.normal(0.0, _SIZE_SD, (count, 1, 1, 1)))
-        return np.asarray(said * size)
+        return np.asarray(rebuilt(landmarks, drawn) * size)
 
     def _drawn(self, landmarks: Floats, kind: str, rng: np.random.Generator, steps: int) -> Floats:
         """Bones [N,T,S,3] of one kind as they are said."""
         e, (count, frames) = self.bones[kind], landmarks.shape[:2]
-        bones = np.stack([_end(landmarks, b) - _end(landmarks, a) for a, b in _KINDS[kind]], -2)
+        bones = bones_of(landmarks, kind)
         length, lean, turn = lean_of(bones)
         shape = count, 1, bones.shape[-2]
         passing = _walk(count, frames, bones.shape[-2], self.persistence**steps, rng)
@@ -138,11 +101,11 @@ class Cluster:
 def clusters(true: Floats, said: Floats, reliable: Floats, reference_m: float) -> list[Cluster]:
     """Every bone of a view with enough frames; `true`, `said` [F,33,3] m in camera axes, `reliable` [F,33]."""
     found = []
-    for kind, bones in _KINDS.items():
+    for kind, bones in LANDMARK_BONES.items():
         for parent, child in bones:
             good = _both(reliable, parent) & _both(reliable, child)
             if good.sum() >= _LEAST_CLUSTER:
-                bone, heard = (_end(a[good], child) - _end(a[good], parent) for a in (true, said))
+                bone, heard = (landmark_end(a[good], child) - landmark_end(a[good], parent) for a in (true, said))
                 found.append(Cluster(kind, bone, heard, reference_m))
     return found
 
@@ -211,32 +174,9 @@ def load_errors(path: Path | None = None) -> RealErrors:
         ) from error
 
 
-def _of(name: str) -> int:
-    return BLAZEPOSE[name]
-
-
-def _end(landmarks: Floats, name: str) -> Floats:
-    """A landmark [...,3], or the middle of a pair that is named without its side."""
-    if name in BLAZEPOSE:
-        return np.asarray(landmarks[..., _of(name), :])
-    one, other = (landmarks[..., _of(f"{side}_{name[:-1]}"), :] for side in ("left", "right"))
-    return np.asarray((one + other) / 2)
-
-
 def _both(reliable: Floats, name: str) -> Bools:
-    if name in BLAZEPOSE:
-        return np.asarray(reliable[:, _of(name)] > 0)
-    return np.asarray((reliable[:, _of(f"left_{name[:-1]}")] > 0) & (reliable[:, _of(f"right_{name[:-1]}")] > 0))
-
-
-def _turned(offsets: Floats, before: Floats, after: Floats) -> Floats:
-    """`offsets` [...,P,3] turned as a bone turns from `before` to `after` [...,3], the shortest way."""
-    a, b = (v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-6) for v in (before, after))
-    axis = np.cross(a, b)
-    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
-    angle = np.arctan2(sine, (a * b).sum(-1, keepdims=True))
-    R = matrix_from_axis_angle(axis / np.maximum(sine, 1e-6) * angle)
-    return np.asarray(np.einsum("...ab,...pb->...pa", R, offsets))
+    sides = (name,) if name in BLAZEPOSE else (f"left_{name[:-1]}", f"right_{name[:-1]}")
+    return np.asarray(reliable[:, [BLAZEPOSE[side] for side in sides]].min(1) > 0)
 
 
 def _walk(count: int, frames: int, bones: int, correlation: float, rng: np.random.Generator) -> Floats:

@@ -10,19 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from hmr_ros.body.joints import DIRECTED_BONES
 from hmr_ros.body.loading import load_body
+from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.errors import ConfigError, InputError
+from hmr_ros.evidence.keypoints import Normalised, normalise
+from hmr_ros.evidence.leans import with_leans
+from hmr_ros.factory import limb_reader
 from hmr_ros.io.model_store import landmark_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.perception.landmarks import Landmarker
+from hmr_ros.perception.limbs import LimbReader
 from hmr_ros.perception.sides import SideMemory
 from hmr_ros.synth import LOOKS
 from hmr_ros.synth.appearance import random_appearance, rendered_image
 from hmr_ros.synth.people import Person, random_motion, random_person
 from hmr_ros.synth.poses import PoseSampler, load_recorded
 from hmr_ros.train.data.shards import make_shards
-from hmr_ros.types import Floats, Image, Ints, Keypoints
+from hmr_ros.types import Floats, Image, Ints, Keypoints, LimbsSeen
 
+_LIMBS = len(DIRECTED_BONES), 4
 _LOST = 0.5  # score below which the tracker searches anew
 
 
@@ -38,6 +45,7 @@ class PairSet:
     keypoints_3d: Floats  # [N,33,3] m, camera axes, origin at the mid hip
     score: Floats  # [N]
     heat: Floats  # [N,33,6] as in `Keypoints`; NaN in files made without it
+    limbs: Floats  # [N,12,4] `LimbsSeen`: px, px, sine, sigma; NaN where the limb network did not look
     sequence: Floats  # [N] number of the moving person in its file; -1 = a single image
     time: Floats  # [N] s since the person's first image
 
@@ -82,6 +90,7 @@ def load_pairs(*folders: Path) -> PairSet:
         part.setdefault("sequence", np.full(len(part["pose"]), -1.0))
         part.setdefault("time", np.zeros(len(part["pose"])))
         part.setdefault("heat", np.full((len(part["pose"]), 33, 6), np.nan))
+        part.setdefault("limbs", np.full((len(part["pose"]), *_LIMBS), np.nan))
     return PairSet(**{k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in PairSet.__annotations__})
 
 
@@ -90,13 +99,27 @@ def taken(pairs: PairSet, rows: Ints) -> PairSet:
     return PairSet(**{name: getattr(pairs, name)[rows] for name in PairSet.__annotations__})
 
 
+def seen_of(pairs: PairSet) -> Normalised:
+    """All of them as evidence has them: aimed at, at unit size, with what the limb network said."""
+    keypoints, K = pairs.keypoints_2d.astype(np.float64), pairs.K.astype(np.float64)
+    rays = (keypoints[..., :2] - K[:, None, :2, 2]) / K[:, None, [0, 1], [0, 1]]
+    seen = normalise(rays, keypoints[..., 2], pairs.keypoints_3d.astype(np.float64))
+    return with_leans(seen, [limbs_of(pairs, i) for i in range(len(pairs))], keypoints)
+
+
+def limbs_of(pairs: PairSet, row: int) -> LimbsSeen | None:
+    """What the limb network said of one of them."""
+    limbs = pairs.limbs[row].astype(np.float64)
+    return LimbsSeen(limbs[:, :2], limbs[:, 2], limbs[:, 3]) if np.isfinite(limbs[0, 0]) else None
+
+
 def _shard(
     path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, networks: tuple[str, ...],
     body_file: str | None, look: str,
 ) -> None:  # fmt: skip
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     body = load_body(body_file)
-    landmarkers = [Landmarker(landmark_models(network), 1) for network in networks]
+    landmarkers = [Landmarker(landmark_models(n), 1, limbs=_limbs(n)) for n in networks]
     rng = np.random.default_rng([seed, index])
     sampler = PoseSampler(load_recorded(motion), rng)
     rows: list[dict[str, Any]] = []
@@ -117,12 +140,23 @@ def _shard(
                         "pose": person.pose, "betas": person.betas, "transl": person.transl, "K": person.K,
                         "keypoints_2d": seen.keypoints_2d, "keypoints_3d": seen.keypoints_3d, "score": seen.score,
                         "heat": np.full((33, 6), np.nan) if seen.heat is None else seen.heat,
+                        "limbs": _limb_rows(seen.limbs),
                         "sequence": number if frames > 1 else -1, "time": k * seconds,
                     }
                 )  # fmt: skip
             number += 1
         made += len(people)
     save_arrays(path, **{k: np.array([r[k] for r in rows], np.float32) for k in rows[0]})
+
+
+def _limbs(network: str) -> LimbReader | None:
+    return limb_reader(with_values(HmrConfig(threads=1), {"tracker.landmark_network": network}))
+
+
+def _limb_rows(limbs: LimbsSeen | None) -> Floats:
+    if limbs is None:
+        return np.full(_LIMBS, np.nan)
+    return np.concatenate([limbs.points_2d, limbs.sines[:, None], limbs.sigma[:, None]], 1)
 
 
 def _follow(landmarker: Landmarker, images: list[Image], people: list[Person], seconds: float) -> list[Keypoints]:

@@ -33,7 +33,7 @@ from hmr_ros.synth.people import view_rotation
 from hmr_ros.synth.poses import PoseSampler, Recorded
 from hmr_ros.train.data.batches import PairBank
 from hmr_ros.train.data.landmark_errors import RealErrors
-from hmr_ros.train.data.pairs import PairSet, taken
+from hmr_ros.train.data.pairs import PairSet, seen_of, taken
 from hmr_ros.types import Floats, Ints
 
 TARGETS = 3  # neighbouring frames of one window that are trained together, so that their motion can be judged
@@ -74,13 +74,7 @@ def moving_people(pairs: PairSet) -> Moving:
     length = int(np.median(ends - starts))
     kept = [s for s, e in zip(starts, ends, strict=True) if e - s == length and (pairs.score[s:e] > _LOST).all()]
     rows = np.array(kept)[:, None] + np.arange(length)
-    K, keypoints = pairs.K[rows].astype(np.float64), pairs.keypoints_2d[rows].astype(np.float64)
-    focal, center = K[..., [0, 1], [0, 1]], K[..., :2, 2]
-    rays = (keypoints[..., :2] - center[:, :, None]) / focal[:, :, None]
-    shape = rays.shape[:2]
-    seen = normalise(
-        rays.reshape(-1, 33, 2), keypoints[..., 2].reshape(-1, 33), pairs.keypoints_3d[rows].reshape(-1, 33, 3)
-    )
+    seen, shape = seen_of(taken(pairs, rows.reshape(-1))), rows.shape
     rotations = matrix_from_axis_angle(pairs.pose[rows].reshape(*shape, 24, 3))
     aim = seen.R_camera_aimed.reshape(*shape, 3, 3)
     rotations[..., 0, :, :] = np.swapaxes(aim, -1, -2) @ rotations[..., 0, :, :]

@@ -1,14 +1,18 @@
 """Pairs: what BlazePose says about rendered people lies on these people; finished files are kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.cli import main
 from hmr_ros.errors import AssetError, InputError
+from hmr_ros.evidence.leans import leaning
 from hmr_ros.geometry.camera import project
 from hmr_ros.io.model_store import HEAVY, model_file
-from hmr_ros.train.data.pairs import load_pairs, taken
+from hmr_ros.io.results import load_arrays, save_arrays
+from hmr_ros.train.data.pairs import load_pairs, seen_of, taken
 
 
 def test_key_points_lie_on_the_rendered_people(stills, open_body):
@@ -52,6 +56,28 @@ def test_pieces_of_motion_follow_one_person(motion_file, stills, tmp_path):
         assert np.ptp(pairs.K[rows], axis=0).max() == 0
         assert 0 < np.linalg.norm(np.diff(pairs.transl[rows], axis=0), axis=-1).max() < 0.5
     assert (load_pairs(stills).sequence == -1).all()
+
+
+def test_the_limb_network_looked_too(stills):
+    pairs = load_pairs(stills)
+    assert np.isfinite(pairs.limbs).all()
+    sure = pairs.score > 0.5
+    sides = np.ptp(pairs.keypoints_2d[..., :2], axis=1).max(1)[sure]
+    away = np.linalg.norm(pairs.limbs[sure, :, :2] - pairs.keypoints_2d[sure][:, BLAZEPOSE_LIMBS, :2], axis=-1)
+    assert np.median(away / sides[:, None]) < 0.05
+    assert (np.abs(pairs.limbs[..., 2]) <= 1).all() and (pairs.limbs[..., 3] > 0).all()
+    seen, silent = seen_of(pairs), seen_of(replace(pairs, limbs=np.full_like(pairs.limbs, np.nan)))
+    assert silent.leans is None and seen.leans.shape == (len(pairs), 12, 2)
+    np.testing.assert_array_equal(silent.points[..., :3], seen.points[..., :3])
+    np.testing.assert_allclose(silent.points[..., 3:], pairs.keypoints_3d, atol=1e-6)
+    np.testing.assert_allclose(seen.points[..., 3:], leaning(silent.points[..., 3:], seen.leans), atol=1e-9)
+
+
+def test_pairs_made_before_the_limb_network_are_read(stills, tmp_path):
+    arrays = load_arrays(stills / "pairs_00000.npz")
+    del arrays["limbs"]
+    save_arrays(tmp_path / "pairs_00000.npz", **arrays)
+    assert seen_of(load_pairs(tmp_path)).leans is None
 
 
 def test_some_of_the_pairs_in_another_order(stills):
