@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE
-from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.types import Floats
 
 # kinds of bones, and which landmarks (or, for the trunk, middles of two) they join
@@ -72,9 +71,16 @@ def rebuilt(landmarks: Floats, bones: Mapping[str, Floats]) -> Floats:
 
 def _turned(offsets: Floats, before: Floats, after: Floats) -> Floats:
     """`offsets` [...,P,3] turned as a bone turns from `before` to `after` [...,3], the shortest way."""
-    a, b = (v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-6) for v in (before, after))
-    axis = np.cross(a, b)
-    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
-    angle = np.arctan2(sine, (a * b).sum(-1, keepdims=True))
-    R = matrix_from_axis_angle(axis / np.maximum(sine, 1e-6) * angle)
-    return np.asarray(np.einsum("...ab,...pb->...pa", R, offsets))
+    a, b = (v / np.maximum(np.sqrt((v * v).sum(-1, keepdims=True)), 1e-6) for v in (before, after))
+    axis = np.stack([_minor(a, b, 1, 2), _minor(a, b, 2, 0), _minor(a, b, 0, 1)], -1)
+    cosine = (a * b).sum(-1)[..., None, None]
+    x, y, z = np.moveaxis(axis, -1, 0)
+    o = np.zeros_like(x)
+    cross = np.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*x.shape, 3, 3)
+    # Rodrigues' formula, in which the axis has the sine for its length
+    R = cosine * np.eye(3) + cross + axis[..., :, None] * axis[..., None, :] / np.maximum(1 + cosine, 1e-9)
+    return np.asarray(offsets @ np.swapaxes(R, -1, -2))
+
+
+def _minor(a: Floats, b: Floats, i: int, j: int) -> Floats:
+    return np.asarray(a[..., i] * b[..., j] - a[..., j] * b[..., i])
