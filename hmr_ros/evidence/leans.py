@@ -17,6 +17,7 @@ _CROSSED = 0.7  # of the distance to the own side; in profile both sides lie on 
 _SHORTEST = 1e-6
 # what the limb network says of its own error is learned on rendered people, and twice too large on real ones
 _SURER, _LEAST_SIGMA = 0.5, 0.1
+_FAR = 0.5  # sine of the line of the shoulders from which on one arm is behind the trunk
 _SIGMA_LANDMARKS = 0.5  # of the sine of a leaning leg, trunk or line of hips or shoulders, by the world landmarks
 
 
@@ -33,6 +34,12 @@ _TURNED = {
         "thigh": ("hip", "knee"), "shin": ("knee", "ankle"), "trunk": ("hip", "shoulder"), "hips": ("hip", "hip"),
         "shoulders": ("shoulder", "shoulder"),
     }.items()
+}  # fmt: skip
+_SHOULDERS = DIRECTED_BONES.index(("left_shoulder", "right_shoulder"))
+_ARMS = {  # by the sign of the shoulders' lean that has them behind the trunk
+    sign: [i for i, (start, end) in enumerate(DIRECTED_BONES)
+           if start.startswith(side) and end.startswith(side) and end.endswith(("elbow", "wrist"))]
+    for side, sign in (("left", -1.0), ("right", 1.0))
 }  # fmt: skip
 _SIDES = tuple(_rows(parts) for parts in _GROUPS)
 
@@ -60,7 +67,8 @@ def aimed_leans(limbs: LimbsSeen | None, keypoints: Floats, plane: Floats) -> Fl
     """Sine of each directed bone's angle to the aimed camera's image plane (positive: away), and its sigma: [12,2].
 
     `keypoints` [33,3] px as the tracker tells left from right, `plane` [33,2] the same on the plane z = 1 of the aimed
-    camera. Sigma is infinite where the limb network took one side for the other; None where `limbs` is.
+    camera. Sigma is infinite where the limb network took one side for the other, and grows without limit the farther an
+    arm is behind the trunk; None where `limbs` is.
     """
     if limbs is None:
         return None
@@ -73,6 +81,8 @@ def aimed_leans(limbs: LimbsSeen | None, keypoints: Floats, plane: Floats) -> Fl
     sines = limbs.sines * sight[:, 2] + np.sqrt(np.maximum(1.0 - limbs.sines**2, 0.0)) * across[:, 2]
     crossed = _crossed(limbs.points_2d, keypoints[BLAZEPOSE_LIMBS, :2])
     sigma = np.where(crossed, np.inf, np.maximum(_SURER * limbs.sigma, _LEAST_SIGMA))
+    for sign, arm in _ARMS.items():  # who guesses at what is hidden says the mean: towards the camera
+        sigma[arm] /= max(1.0 - max(sign * sines[_SHOULDERS], 0.0) / _FAR, _SHORTEST)
     return np.stack([sines, sigma], -1)
 
 

@@ -35,7 +35,25 @@ def test_true_leans_along_lines_of_sight_become_true_ones_along_the_axis(person)
     keypoints, plane, limbs, expected = person
     found = aimed_leans(limbs, keypoints, plane)
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-9)
-    assert (np.diff(found[:, 1]) >= 0).all() and np.isfinite(found[:, 1]).all() and (found[:, 1] > 0).all()
+    assert np.isfinite(found[:, 1]).all() and (found[:, 1] > 0).all()
+    wider = aimed_leans(replace(limbs, sigma=2 * SIGMA), keypoints, plane)
+    assert (wider[:, 1] >= found[:, 1]).all() and (wider[4:, 1] > found[4:, 1]).all()
+
+
+@pytest.mark.parametrize(("far", "near", "sign"), [("left", "right", -1), ("right", "left", 1)])
+def test_little_is_said_of_the_arm_behind_the_trunk(person, far, near, sign):
+    keypoints, plane, limbs, _ = person
+    arms = {side: [DIRECTED_BONES.index((f"{side}_{a}", f"{side}_{b}")) for a, b in
+                   (("shoulder", "elbow"), ("elbow", "wrist"))] for side in (far, near)}  # fmt: skip
+    rest = [i for i in range(12) if i not in arms[far]]
+    found = []
+    for turn in (0.0, 0.2, 0.4, 0.9):
+        sines = limbs.sines.copy()
+        sines[DIRECTED_BONES.index(("left_shoulder", "right_shoulder"))] = sign * turn
+        found.append(aimed_leans(replace(limbs, sines=sines), keypoints, plane)[:, 1])
+    assert (np.diff([sigma[arms[far]] for sigma in found], axis=0) >= 0).all()
+    assert (found[-1][arms[far]] > 1e3).all() and (found[0][arms[far]] < 1.0).all()
+    np.testing.assert_array_equal(found[-1][rest], found[-2][rest])
 
 
 def test_nothing_is_said_where_nobody_looked(person):
