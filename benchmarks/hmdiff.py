@@ -94,9 +94,9 @@ def held_back(folder: Path, body: BodyModel, count: int) -> Held:
         seen = seen_of(taken(pairs, np.array([i])))
         heat = aimed_heat(pairs.heat[i].astype(float)[None], camera, seen.R_camera_aimed, seen.scale)[0]
         posture = network(seen.points, np.log(seen.scale))
-        evidence.append(
-            Evidence(seen_rays[0], seen.points[0], float(seen.scale[0]), seen.R_camera_aimed[0], posture, None, heat)
-        )
+        leans = None if seen.leans is None else seen.leans[0]
+        scale, aimed = float(seen.scale[0]), seen.R_camera_aimed[0]
+        evidence.append(Evidence(seen_rays[0], seen.points[0], scale, aimed, posture, None, heat, leans))
     n = len(rows)
     truth = bank.truth(bank.pose[:n], bank.root[:n], bank.betas[:n])[:, :NUM_SPARSE]
     return Held(evidence, truth, bank.pelvis[:n])

@@ -41,8 +41,8 @@ Tracked = list[tuple[Frame, list[Track]]]
 class View:
     """One person in one view, F frames."""
 
-    true: Floats  # [F,33,3] m, camera axes; NaN where there is no reference
-    said: Floats  # [F,33,3] m
+    true: Floats  # [F,33,3] m, axes of a camera aimed at the person; NaN where there is no reference
+    said: Floats  # [F,33,3] m, likewise
     reliable: Floats  # [F,33]
     off: Floats  # [F,33,2] what is said minus the truth in the image, in sizes of the person
     reference_m: float
@@ -114,7 +114,8 @@ def view_of(rows: Tracked, reference: dict[str, Floats], v: int, camera: Camera,
         heard = tracks[best].keypoints
         found = normalise(rays[[best]], seen[[best], :, 2], heard.keypoints_3d[None])
         found = with_leans(found, [heard.limbs], seen[[best]])
-        view.true[i, marks], view.said[i], view.reliable[i, marks] = at, found.points[0, :, 3:], good
+        view.true[i, marks], view.said[i] = at @ found.R_camera_aimed[0], found.points[0, :, 3:]
+        view.reliable[i, marks] = good
         view.off[i, marks] = (rays[best, marks] - flat) / found.scale[0]
     return view
 

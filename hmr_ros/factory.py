@@ -56,7 +56,7 @@ def build_pipeline(config: HmrConfig, *, whole_tracks: bool = False) -> Pipeline
     search = settled(config.detector)
     detector = build_finder(search, config.threads)
     models = landmark_models(config.tracker.landmark_network)
-    landmarker = Landmarker(models, config.threads, config.tracker.flip_test, limb_reader(config))
+    landmarker = Landmarker(models, config.threads, config.tracker.flip_test, _limbs(config, whole_tracks))
     given = detector if isinstance(detector, ExternalFinder) else None
     tracker = PersonTracker(given or Shrinking(detector), landmarker, config.tracker, search)
     fed = FedTracker(tracker, given) if given else tracker
@@ -72,13 +72,11 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
     when all frames have been observed, and reads the same evidence.
     """
     recovery = RECOVERIES[config.recover]
-    refinement = None if whole_tracks else REFINEMENTS.get(config.refine)
-    chosen = None if config.calibrate in ("none", "auto") else CALIBRATIONS[config.calibrate]
+    refinement, chosen, sampler = _methods(config, whole_tracks)
     direct = recovery.any_body and refinement is None and chosen is None and not whole_tracks
     target = target or load_body(config.body or None)
     body = target if direct else load_body(None)
-    sampler = _sampler(recovery) if config.hypotheses.count else None
-    posture = whole_tracks or any(m.needs_posture for m in (recovery, refinement, chosen, sampler) if m)
+    posture = _reads_posture(config, whole_tracks)
     if config.calibrate == "auto" and posture:
         chosen = CALIBRATIONS[AUTO_CALIBRATION]
     parts = Parts(config, body, lambda network: _warm(choose_engine(config, network).engine))
@@ -88,6 +86,19 @@ def build_stages(config: HmrConfig, target: BodyModel | None = None, *, whole_tr
         hypotheses=hypotheses, calibration=calibrate, refinement=refine,
         conversion=BodyConversion(target) if config.body and not direct else None,
     )  # fmt: skip
+
+
+def _methods(config: HmrConfig, whole_tracks: bool) -> tuple[Method | None, Method | None, Method | None]:
+    """Refinement, calibration and sampler that are asked for."""
+    refinement = None if whole_tracks else REFINEMENTS.get(config.refine)
+    chosen = None if config.calibrate in ("none", "auto") else CALIBRATIONS[config.calibrate]
+    return refinement, chosen, _sampler(RECOVERIES[config.recover]) if config.hypotheses.count else None
+
+
+def _reads_posture(config: HmrConfig, whole_tracks: bool) -> bool:
+    """Whether anybody reads the 81 points."""
+    methods = (RECOVERIES[config.recover], *_methods(config, whole_tracks))
+    return whole_tracks or any(m.needs_posture for m in methods if m)
 
 
 def _sampler(recovery: Method) -> Method | None:
@@ -112,9 +123,9 @@ def _posture_source(config: HmrConfig) -> PostureSource:
     return ImagePosture(_warm(_image_engine(config)), _warm(choose_engine(config, "decoder").engine))
 
 
-def limb_reader(config: HmrConfig) -> LimbReader | None:
+def _limbs(config: HmrConfig, whole_tracks: bool) -> LimbReader | None:
     """Where somebody reads what it says, and the first landmark network is the one that it belongs to."""
-    read = RECOVERIES[config.recover].needs_posture and config.tracker.landmark_network != "heavy"
+    read = _reads_posture(config, whole_tracks) and config.tracker.landmark_network != "heavy"
     if not (config.tracker.limbs and read):
         return None
     try:

@@ -27,6 +27,7 @@ _CARRIED = {
     for side in ("left", "right")
     for end, parts in (("wrist", ("pinky", "index", "thumb")), ("ankle", ("heel", "foot_index")))
 }
+_SHORTEST = 1e-6
 _FACE = np.arange(BLAZEPOSE["left_shoulder"])  # landmarks before the shoulders
 
 
@@ -70,16 +71,20 @@ def rebuilt(landmarks: Floats, bones: Mapping[str, Floats]) -> Floats:
 
 
 def _turned(offsets: Floats, before: Floats, after: Floats) -> Floats:
-    """`offsets` [...,P,3] turned as a bone turns from `before` to `after` [...,3], the shortest way."""
-    a, b = (v / np.maximum(np.sqrt((v * v).sum(-1, keepdims=True)), 1e-6) for v in (before, after))
+    """`offsets` [...,P,3] turned as a bone turns from `before` to `after` [...,3], the shortest way; as they are where
+    that is not defined."""
+    lengths = [np.sqrt((v * v).sum(-1, keepdims=True)) for v in (before, after)]
+    a, b = (v / np.maximum(length, _SHORTEST) for v, length in zip((before, after), lengths, strict=True))
+    cosine = (a * b).sum(-1)
+    defined = (np.minimum(*lengths)[..., 0] > _SHORTEST) & (1 + cosine > _SHORTEST)
     axis = np.stack([_minor(a, b, 1, 2), _minor(a, b, 2, 0), _minor(a, b, 0, 1)], -1)
-    cosine = (a * b).sum(-1)[..., None, None]
     x, y, z = np.moveaxis(axis, -1, 0)
     o = np.zeros_like(x)
     cross = np.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*x.shape, 3, 3)
     # Rodrigues' formula, in which the axis has the sine for its length
-    R = cosine * np.eye(3) + cross + axis[..., :, None] * axis[..., None, :] / np.maximum(1 + cosine, 1e-9)
-    return np.asarray(offsets @ np.swapaxes(R, -1, -2))
+    half = np.where(defined, 1 + cosine, 1.0)[..., None, None]
+    R = cosine[..., None, None] * np.eye(3) + cross + axis[..., :, None] * axis[..., None, :] / half
+    return np.where(defined[..., None, None], offsets @ np.swapaxes(R, -1, -2), offsets)
 
 
 def _minor(a: Floats, b: Floats, i: int, j: int) -> Floats:

@@ -17,7 +17,8 @@ _LEAST_Z = 0.05  # points far to the side of where the camera is aimed stay in f
 class Normalised:
     """N people; R_camera_aimed takes directions of the aimed camera to the real one."""
 
-    points: Floats  # [N,33,6] u, v in units of `scale`; confidence; world landmarks m (camera axes)
+    # [N,33,6] u, v in units of `scale`; confidence; world landmarks m (camera axes), trunk and legs as in `leans`
+    points: Floats
     scale: Floats  # [N] size of the person on the plane z = 1 of the aimed camera
     R_camera_aimed: Floats  # [N,3,3]
     # [N,12,2] what the image says of how directed bones lean: sine of the angle to the aimed camera's plane (positive:

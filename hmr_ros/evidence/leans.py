@@ -21,6 +21,9 @@ _FAR = 0.5  # sine of the line of the shoulders from which on one arm is behind 
 _SIGMA_LANDMARKS = 0.5  # of the sine of a leaning leg, trunk or line of hips or shoulders, by the world landmarks
 
 
+NO_LEANS = np.tile([0.0, np.inf], (len(DIRECTED_BONES), 1))  # [12,2] of whom nothing is known
+
+
 def _rows(parts: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
     """Limb joints of the left side and of the right, and the bones that end at one of them."""
     left, right = (np.array([LIMB_JOINTS.index(f"{side}_{part}") for part in parts]) for side in ("left", "right"))
@@ -36,7 +39,7 @@ _TURNED = {
     }.items()
 }  # fmt: skip
 _SHOULDERS = DIRECTED_BONES.index(("left_shoulder", "right_shoulder"))
-_ARMS = {  # by the sign of the shoulders' lean that has them behind the trunk
+ARMS = {  # by the sign of the shoulders' lean that has them behind the trunk
     sign: [i for i, (start, end) in enumerate(DIRECTED_BONES)
            if start.startswith(side) and end.startswith(side) and end.endswith(("elbow", "wrist"))]
     for side, sign in (("left", -1.0), ("right", 1.0))
@@ -59,8 +62,7 @@ def known_leans(leans: Sequence[Floats | None]) -> Floats | None:
     """Side by side [N,12,2], with an infinite sigma for whom nothing is known; None where that is everybody."""
     if all(row is None for row in leans):
         return None
-    unknown = np.tile([0.0, np.inf], (len(DIRECTED_BONES), 1))
-    return np.array([unknown if row is None else row for row in leans])
+    return np.array([NO_LEANS if row is None else row for row in leans])
 
 
 def aimed_leans(limbs: LimbsSeen | None, keypoints: Floats, plane: Floats) -> Floats | None:
@@ -81,7 +83,7 @@ def aimed_leans(limbs: LimbsSeen | None, keypoints: Floats, plane: Floats) -> Fl
     sines = limbs.sines * sight[:, 2] + np.sqrt(np.maximum(1.0 - limbs.sines**2, 0.0)) * across[:, 2]
     crossed = _crossed(limbs.points_2d, keypoints[BLAZEPOSE_LIMBS, :2])
     sigma = np.where(crossed, np.inf, np.maximum(_SURER * limbs.sigma, _LEAST_SIGMA))
-    for sign, arm in _ARMS.items():  # who guesses at what is hidden says the mean: towards the camera
+    for sign, arm in ARMS.items():  # who guesses at what is hidden says the mean: towards the camera
         sigma[arm] /= max(1.0 - max(sign * sines[_SHOULDERS], 0.0) / _FAR, _SHORTEST)
     return np.stack([sines, sigma], -1)
 
@@ -89,26 +91,28 @@ def aimed_leans(limbs: LimbsSeen | None, keypoints: Floats, plane: Floats) -> Fl
 def leaning(landmarks: Floats, leans: Floats) -> Floats:
     """World landmarks [N,33,3] m with trunk and legs turned towards `leans` [N,12,2] as of `aimed_leans`.
 
-    Lengths and directions in the image plane stay, and so do arms: of a far one, hidden behind the trunk, the limb
-    network is wrong more often than the landmarks.
+    Lengths and directions in the image plane stay, and so do arms: with the limb network's the decoder does no better.
     """
-    bones = {kind: bones_of(landmarks, kind) for kind in KINDS}
     trust = _SIGMA_LANDMARKS**2 / (_SIGMA_LANDMARKS**2 + leans[..., 1] ** 2)
-    for kind in _TURNED:
-        along = np.stack([landmarks[:, b] - landmarks[:, a] for a, b in DIRECTED_BONES_BLAZEPOSE[_TURNED[kind]]], 1)
-        bones[kind] = _leaned(along, leans[:, _TURNED[kind], 0], trust[:, _TURNED[kind]])
-    bones["trunk"] = bones["trunk"].mean(1, keepdims=True)
+    bones = {kind: bones_of(landmarks, kind) for kind in KINDS}
+    for kind, rows in _TURNED.items():
+        shown, share = leans[:, rows, 0], trust[:, rows]
+        if kind == "trunk":  # one bone, of which both sides tell
+            shown, share = shown.mean(1, keepdims=True), share.mean(1, keepdims=True)
+        bones[kind] = _leaned(bones[kind], shown, share)
     return rebuilt(landmarks, bones) + landmark_end(landmarks, "hips")[:, None]
 
 
 def _leaned(bones: Floats, sines: Floats, trust: Floats) -> Floats:
-    """Bones [N,S,3] whose sines have gone by a share of `trust` [N,S] towards `sines` [N,S]."""
+    """Bones [N,S,3] whose sines have gone by a share of `trust` [N,S] towards `sines` [N,S]; those that point at the
+    camera or away from it have no direction to fall to, and stay."""
     length = np.maximum(np.linalg.norm(bones, axis=-1), _SHORTEST)
-    flat = np.maximum(np.linalg.norm(bones[..., :2], axis=-1, keepdims=True), _SHORTEST)
+    flat = np.linalg.norm(bones[..., :2], axis=-1)
     own = bones[..., 2] / length
     sine = np.clip(own + trust * (sines - own), -1.0, 1.0)
-    across = bones[..., :2] / flat * (length * np.sqrt(1.0 - sine**2))[..., None]
-    return np.concatenate([across, (length * sine)[..., None]], -1)
+    across = bones[..., :2] * (length * np.sqrt(1.0 - sine**2) / np.maximum(flat, _SHORTEST))[..., None]
+    leaned = np.concatenate([across, (length * sine)[..., None]], -1)
+    return np.where((flat > _SHORTEST)[..., None], leaned, bones)
 
 
 def _crossed(points: Floats, landmarks: Floats) -> Floats:

@@ -62,14 +62,15 @@ def _run(arguments: list[str], make: Callable[[], ManagedNode]) -> int:
         node = None
         try:
             node = _made(make)
-            if not node.autostart():
+            if not node.autostart() and not ending.asked:
                 return 1
             ending.spin(node)
         finally:
-            if node is not None:
-                node.stop()
-                node.destroy_node()
-            rclpy.try_shutdown()
+            with ending.deferred():
+                if node is not None:
+                    node.stop()
+                    node.destroy_node()
+                rclpy.try_shutdown()
     return 0
 
 

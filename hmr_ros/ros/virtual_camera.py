@@ -51,13 +51,14 @@ def _publish(node: Node, frames: Any, args: argparse.Namespace, sent: list[int],
     infos = node.create_publisher(CameraInfo, args.info_topic, qos)
     info = camera_info(args.camera, frames.shape[2], frames.shape[1])
     _wait_for_subscriber(images, is_over)
-    time.sleep(max(0.0, args.start_at - time.time()))
+    while not is_over() and time.time() < args.start_at:
+        time.sleep(min(0.05, max(0.0, args.start_at - time.time())))
     period = 1.0 / args.fps
     start = time.monotonic()
     for count in range(round(args.seconds * args.fps)):
+        time.sleep(max(0.0, start + count * period - time.monotonic()))
         if is_over():
             return
-        time.sleep(max(0.0, start + count * period - time.monotonic()))
         message = image_message(frames[count % len(frames)])
         stamp = time.time_ns()
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 1_000_000_000)

@@ -45,3 +45,15 @@ def test_feet_and_hands_turn_with_their_bones(people, kind, end, carried):
         along = [np.einsum("...pa,...a->...p", x, b / np.linalg.norm(b, axis=-1, keepdims=True))
                  for x, b in ((before, old), (after, new))]  # fmt: skip
         np.testing.assert_allclose(along[1], along[0], atol=1e-12)
+
+
+def test_what_a_bone_without_a_direction_carries_stays_as_it_is(people):
+    people[..., BLAZEPOSE["left_ankle"], :] = people[..., BLAZEPOSE["left_knee"], :]
+    bones = {k: bones_of(people, k) for k in KINDS}
+    np.testing.assert_allclose(rebuilt(people, bones), people, atol=1e-12)
+    bones["forearm"] = -bones["forearm"]
+    found = rebuilt(people, bones)
+    for part in ("pinky", "index", "thumb"):
+        before, after = (x[..., BLAZEPOSE[f"right_{part}"], :] - x[..., BLAZEPOSE["right_wrist"], :]
+                         for x in (people, found))  # fmt: skip
+        np.testing.assert_allclose(after, before, atol=1e-12)

@@ -149,13 +149,16 @@ def test_legs_and_trunk_lean_as_the_image_says(bent):
         rows = [DIRECTED_BONES.index((f"{side}_{a}", f"{side}_{b}")) for side in ("left", "right")]
         np.testing.assert_allclose(sines_of(found)[:, rows], sines[:, rows], atol=1e-9)
     np.testing.assert_allclose(sines_of(found)[:, -2:], sines[:, -2:], atol=1e-9)  # shoulders and hips
+    trunk = bones_of(found, "trunk")[:, 0]
+    sides = [DIRECTED_BONES.index((f"{side}_hip", f"{side}_shoulder")) for side in ("left", "right")]
+    np.testing.assert_allclose(trunk[:, 2] / np.linalg.norm(trunk, axis=1), sines[:, sides].mean(1), atol=1e-9)
     np.testing.assert_allclose(found[:, [23, 24]].mean(1), 0, atol=1e-12)
 
 
 def test_lengths_directions_in_the_image_and_arms_stay(bent):
     landmarks, sines = bent
     found = leaning(landmarks, np.stack([sines, np.full_like(sines, 0.3)], -1))
-    for kind in ("thigh", "shin", "hips", "shoulders"):
+    for kind in ("thigh", "shin", "hips", "shoulders", "trunk"):
         before, after = bones_of(landmarks, kind), bones_of(found, kind)
         np.testing.assert_allclose(np.linalg.norm(after, axis=-1), np.linalg.norm(before, axis=-1))
         across = before[..., 0] * after[..., 1] - before[..., 1] * after[..., 0]
@@ -180,12 +183,18 @@ def test_the_less_is_known_the_less_the_landmarks_turn(bent):
 def test_leans_that_the_landmarks_have_already_change_nothing(bent):
     landmarks, _ = bent
     known = np.stack([sines_of(landmarks), np.full((2, 12), 0.1)], -1)
+    trunk = bones_of(landmarks, "trunk")
+    for side in ("left", "right"):
+        row = DIRECTED_BONES.index((f"{side}_hip", f"{side}_shoulder"))
+        known[:, row, 0] = trunk[:, 0, 2] / np.linalg.norm(trunk[:, 0], axis=-1)
     np.testing.assert_allclose(leaning(landmarks, known), landmarks, atol=1e-9)
 
 
-def test_a_bone_that_points_at_the_camera_stays_finite(bent):
+def test_a_bone_that_points_at_the_camera_or_has_no_length_stays(bent):
     landmarks, sines = bent
     landmarks[:, 25] = landmarks[:, 23] + [0.0, 0.0, 0.4]
     landmarks[:, 28] = landmarks[:, 26]
     found = leaning(landmarks, np.stack([sines, np.full_like(sines, 0.1)], -1))
     assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[:, 25] - found[:, 23], [[0.0, 0.0, 0.4]] * 2, atol=1e-12)
+    np.testing.assert_allclose(found[:, 28], found[:, 26], atol=1e-12)

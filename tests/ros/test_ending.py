@@ -56,13 +56,38 @@ def test_before_spinning_a_signal_interrupts(number):
     assert ending.asked and not reached
 
 
-def test_whatever_an_interruption_comes_out_as_is_an_end():
+def test_what_an_interruption_comes_out_as_is_an_end_and_is_said(capsys):
     with Ending():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
         except KeyboardInterrupt as error:
             raise RuntimeError("Unable to convert call argument '0'") from error
+    assert "ended by a signal (RuntimeError: Unable to convert" in capsys.readouterr().err
+
+
+def test_a_fault_in_a_callback_after_a_signal_goes_on(node):
+    def callback():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError("out of paper")
+
+    node.create_timer(0.02, callback)
+    with pytest.raises(ValueError, match="out of paper"), Ending() as ending:
+        ending.spin(node)
+
+
+def test_cleaning_up_is_finished():
+    done = []
+    with Ending() as ending:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            with ending.deferred():
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.01)
+                done.append(True)
+    assert done
 
 
 def test_an_error_without_a_signal_goes_on():
@@ -70,11 +95,11 @@ def test_an_error_without_a_signal_goes_on():
         raise RuntimeError("out of paper")
 
 
-def test_the_second_signal_interrupts_a_callback(node):
+def test_the_third_signal_interrupts_a_callback(node):
     passed = []
 
     def callback():
-        for _ in range(2):
+        for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.01)
             passed.append(True)
@@ -82,12 +107,19 @@ def test_the_second_signal_interrupts_a_callback(node):
     node.create_timer(0.02, callback)
     with Ending() as ending:
         ending.spin(node)
-    assert passed == [True]
+    assert passed == [True, True]
 
 
 def test_shutdown_of_ros_is_an_end():
     with Ending() as ending:
         raise ExternalShutdownException
+    assert not ending.asked
+
+
+def test_a_callback_may_shut_ros_down(node):
+    node.create_timer(0.02, rclpy.shutdown)
+    with Ending() as ending:
+        ending.spin(node)
     assert not ending.asked
 
 

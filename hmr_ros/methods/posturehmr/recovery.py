@@ -19,6 +19,7 @@ from hmr_ros.body.joints import (
 from hmr_ros.body.model import BodyModel, forward_kinematics
 from hmr_ros.body.shape import TrackMemories, shape_information, shrinkage, size_doubted
 from hmr_ros.evidence.keypoints import Normalised
+from hmr_ros.evidence.leans import ARMS
 from hmr_ros.evidence.record import Evidence, Posture, keypoints_of, posture_of
 from hmr_ros.methods.contract import Estimate, Parts
 from hmr_ros.methods.uncertainty import by_joint, image_covariance
@@ -34,6 +35,7 @@ _FREE_ITERATIONS, _SETTLED_ITERATIONS = 3, 1
 _BONES = np.array(
     [[list(JOINT_IDS).index(joint) for joint in pair] for pair in DIRECTED_BONES_SMPL]
 )  # of the 81 points
+_ARM_BONES = np.concatenate(list(ARMS.values()))
 _SIGMA_LEAN = 0.12  # of the sine, by the answers in real views of two people; its own errors there are larger
 _SIGMA_BOTH = 0.2  # of the mean of decoded points and world landmarks beside what the limb network says
 FACE = [
@@ -119,7 +121,7 @@ def directed(seen: Normalised, posture: Posture, betas: Floats, sigma_betas: Flo
 
 def leans(seen: Normalised, posture: Posture) -> Leans:
     """How the bones lean: mean of decoded points and world landmarks, whose errors are of one size in real views, and
-    of what the limb network sees, by inverse variance.
+    of arms what the limb network sees, by inverse variance; trunk and legs have it in the landmarks already.
 
     A direction holds for any length of the bone; points of an average person alone bend the arms of others.
     """
@@ -127,8 +129,9 @@ def leans(seen: Normalised, posture: Posture) -> Leans:
     landmarks = _sines(seen.points[..., 3:], DIRECTED_BONES_BLAZEPOSE)
     sines = (decoded + landmarks) / 2
     if seen.leans is not None:
-        trust = _SIGMA_BOTH**2 / (_SIGMA_BOTH**2 + seen.leans[..., 1] ** 2)
-        sines += trust * (seen.leans[..., 0] - sines)
+        shown, sigma = seen.leans[:, _ARM_BONES, 0], seen.leans[:, _ARM_BONES, 1]
+        trust = _SIGMA_BOTH**2 / (_SIGMA_BOTH**2 + sigma**2)
+        sines[:, _ARM_BONES] += trust * (shown - sines[:, _ARM_BONES])
     return Leans(_BONES, sines, np.full(len(_BONES), _SIGMA_LEAN))
 
 

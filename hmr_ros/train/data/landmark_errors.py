@@ -60,7 +60,7 @@ class RealErrors:
     persistence: float  # correlation of the passing noise from one 1/30 s to the next
 
     def world(self, landmarks: Floats, rng: np.random.Generator, steps: int = 1) -> Floats:
-        """3D landmarks [N,T,33,3] m in camera axes as they would be said, from the mid hip.
+        """3D landmarks [N,T,33,3] m as they would be said, axes of a camera aimed at each, from the mid hip.
 
         `landmarks` [N,T,33,3] m are the true ones of N people over T frames, which are `steps` / 30 s apart. Lengths
         of all bones have a factor in common, for the network knows nobody's size.
@@ -93,13 +93,13 @@ class Cluster:
     """One bone in one view: F frames of the truth and of what is said, and how good the truth is."""
 
     kind: str
-    true: Floats  # [F,3] m, camera axes
+    true: Floats  # [F,3] m, axes of a camera aimed at the person
     said: Floats  # [F,3] m
     reference_m: float  # standard deviation an axis of the true bone
 
 
 def clusters(true: Floats, said: Floats, reliable: Floats, reference_m: float) -> list[Cluster]:
-    """Every bone of a view with enough frames; `true`, `said` [F,33,3] m in camera axes, `reliable` [F,33]."""
+    """Every bone of a view with enough frames; `true`, `said` [F,33,3] m as in `Cluster`, `reliable` [F,33]."""
     found = []
     for kind, bones in LANDMARK_BONES.items():
         for parent, child in bones:

@@ -12,12 +12,12 @@ import numpy as np
 
 from hmr_ros.body.joints import DIRECTED_BONES
 from hmr_ros.body.loading import load_body
-from hmr_ros.config import HmrConfig, with_values
+from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.evidence.keypoints import Normalised, normalise
 from hmr_ros.evidence.leans import with_leans
-from hmr_ros.factory import limb_reader
-from hmr_ros.io.model_store import landmark_models
+from hmr_ros.factory import choose_engine
+from hmr_ros.io.model_store import asset, landmark_models
 from hmr_ros.io.results import load_arrays, save_arrays
 from hmr_ros.perception.landmarks import Landmarker
 from hmr_ros.perception.limbs import LimbReader
@@ -69,7 +69,7 @@ def make_pairs(
         landmark_models(network)
     settings = {
         "motion": motion, "seed": seed, "plain": plain, "frames": frames, "networks": list(networks), "look": look,
-        "body": body,
+        "body": body, "limbs": asset("limbs.safetensors"),
     }  # fmt: skip
     make_shards(
         out, "pairs", count, workers, _shard, settings, motion, seed, plain, frames, tuple(networks), body, look
@@ -150,7 +150,10 @@ def _shard(
 
 
 def _limbs(network: str) -> LimbReader | None:
-    return limb_reader(with_values(HmrConfig(threads=1), {"tracker.landmark_network": network}))
+    """On one engine, whatever the machine has; None where the features are not those of `full`."""
+    if network == "heavy":
+        return None
+    return LimbReader(choose_engine(HmrConfig(threads=1, engine="onnxruntime"), "limbs").engine)
 
 
 def _limb_rows(limbs: LimbsSeen | None) -> Floats:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hmr_ros.body.fitting import PointFitter
 from hmr_ros.body.model import BodyModel
+from hmr_ros.evidence.leans import NO_LEANS
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.methods.posturehmr.process import FACING
 from hmr_ros.methods.posturehmr.sources import PostureNetwork
@@ -68,7 +69,7 @@ def still_bank(
         count, betas = len(pose), batch.betas.numpy().astype(np.float64)
         people = Moving(
             batch.points.numpy().astype(np.float64)[:, None], batch.scale.numpy().astype(np.float64)[:, None],
-            np.tile(np.eye(3), (count, 1, 1, 1)), rotations[:, None], betas, np.ones(count), np.array([], np.int64),
+            np.tile(np.eye(3), (count, 1, 1, 1)), np.tile(NO_LEANS, (count, 1, 1, 1)), rotations[:, None], betas, np.ones(count), np.array([], np.int64),
         )  # fmt: skip
         found = recovered(people, network, fitter)
         rest = body.rest_joints(betas)

@@ -21,6 +21,7 @@ from hmr_ros.body.model import NUM_BETAS, BodyModel, forward_kinematics
 from hmr_ros.errors import InputError
 from hmr_ros.evidence.features import NUM_FEATURES, SLOT_S, evidence_features, mirrored, rolled
 from hmr_ros.evidence.keypoints import Normalised, normalise
+from hmr_ros.evidence.leans import NO_LEANS
 from hmr_ros.evidence.record import Posture
 from hmr_ros.geometry.rotations import matrix_from_axis_angle
 from hmr_ros.io.model_store import asset
@@ -56,6 +57,7 @@ class Moving:
     points: Floats  # [Q,T,33,6] as in evidence.keypoints
     scale: Floats  # [Q,T]
     aim: Floats  # [Q,T,3,3] R_camera_aimed
+    leans: Floats  # [Q,T,12,2] as in `Normalised`; an infinite sigma where nothing is known
     rotations: Floats  # [Q,T,24,3,3] local, the first body -> aimed camera
     betas: Floats  # [Q,10]
     seconds: Floats  # [Q] from frame to frame
@@ -78,9 +80,10 @@ def moving_people(pairs: PairSet) -> Moving:
     rotations = matrix_from_axis_angle(pairs.pose[rows].reshape(*shape, 24, 3))
     aim = seen.R_camera_aimed.reshape(*shape, 3, 3)
     rotations[..., 0, :, :] = np.swapaxes(aim, -1, -2) @ rotations[..., 0, :, :]
-    points = seen.points.reshape(*shape, 33, 6)
+    points, leans = seen.points.reshape(*shape, 33, 6), _leans(seen).reshape(*shape, *NO_LEANS.shape)
     seconds = pairs.time[rows[:, 1]].astype(np.float64)
-    return Moving(points, seen.scale.reshape(shape), aim, rotations, pairs.betas[rows[:, 0]], seconds, rows.reshape(-1))
+    betas = pairs.betas[rows[:, 0]]
+    return Moving(points, seen.scale.reshape(shape), aim, leans, rotations, betas, seconds, rows.reshape(-1))
 
 
 def synthetic_motions(
@@ -127,10 +130,10 @@ def synthetic_motions(
     rotations = matrix_from_axis_angle(poses)
     aimed = np.swapaxes(seen.R_camera_aimed, 1, 2)
     rotations[:, :, 0] = (aimed @ root).reshape(count, T, 3, 3)
-    seconds = steps * SLOT_S
+    seconds, leans = steps * SLOT_S, np.tile(NO_LEANS, (count, T, 1, 1))
     return Moving(
         seen.points.reshape(count, T, 33, 6), seen.scale.reshape(count, T),
-        seen.R_camera_aimed.reshape(count, T, 3, 3), rotations, betas, seconds, np.array([], np.int64),
+        seen.R_camera_aimed.reshape(count, T, 3, 3), leans, rotations, betas, seconds, np.array([], np.int64),
     )  # fmt: skip
 
 
@@ -283,7 +286,8 @@ def recovered(people: Moving, network: PostureNetwork, fitter: PointFitter) -> R
     for i in range(0, Q, count):
         own = slice(i, i + count)
         aim = people.aim[own].reshape(-1, 3, 3)
-        seen = Normalised(people.points[own].reshape(-1, 33, 6), people.scale[own].reshape(-1), aim)
+        leans = people.leans[own].reshape(-1, *NO_LEANS.shape)
+        seen = Normalised(people.points[own].reshape(-1, 33, 6), people.scale[own].reshape(-1), aim, leans)
         posture = network(seen.points, np.log(seen.scale))
         found = _fitted(seen, posture, fitter, T)
         rotations = found.rotations.copy()
@@ -301,11 +305,16 @@ def _fitted(seen: Normalised, posture: Posture, fitter: PointFitter, frames: int
     betas, sigma = np.zeros((len(seen.points), NUM_BETAS)), _SIGMA_BETAS
     if frames > 1:
         some = np.flatnonzero(np.arange(len(betas)) % frames % _SHAPE_EVERY == 0)
-        part = Normalised(seen.points[some], seen.scale[some], seen.R_camera_aimed[some])
+        part = Normalised(seen.points[some], seen.scale[some], seen.R_camera_aimed[some], _leans(seen)[some])
         found = fitter(directed(part, _rows(posture, some), betas[some], np.ones(len(some)))).betas
         betas = np.repeat(found.reshape(len(betas) // frames, -1, NUM_BETAS).mean(1), frames, 0)
         sigma = _SIGMA_SETTLED
     return fitter(directed(seen, posture, betas, np.full(len(betas), sigma)))
+
+
+def _leans(seen: Normalised) -> Floats:
+    """[N,12,2], of whom nothing is known too."""
+    return np.tile(NO_LEANS, (len(seen.points), 1, 1)) if seen.leans is None else seen.leans
 
 
 def _steadied(depth: Floats) -> Floats:

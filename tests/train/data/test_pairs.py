@@ -102,3 +102,6 @@ def test_several_networks_are_run_on_the_same_people(motion_file, tmp_path):
     np.testing.assert_array_equal(pairs.pose[::2], pairs.pose[1::2])
     off = np.abs(pairs.keypoints_2d[::2] - pairs.keypoints_2d[1::2])[..., :2]
     assert 0 < np.median(off) < 20
+    assert np.isfinite(pairs.limbs[::2]).all() and np.isnan(pairs.limbs[1::2]).all()  # it belongs to the first
+    leans = seen_of(pairs).leans
+    assert np.isfinite(leans[::2, :, 0]).all() and np.isinf(leans[1::2, :, 1]).all()
