@@ -67,9 +67,10 @@ def still_bank(
         rotations = matrix_from_axis_angle(pose)
         rotations[:, 0] = FACING.numpy().astype(np.float64).T @ rotations[:, 0]
         count, betas = len(pose), batch.betas.numpy().astype(np.float64)
+        axes, unknown = np.tile(np.eye(3), (count, 1, 1, 1)), np.tile(NO_LEANS, (count, 1, 1, 1))
         people = Moving(
             batch.points.numpy().astype(np.float64)[:, None], batch.scale.numpy().astype(np.float64)[:, None],
-            np.tile(np.eye(3), (count, 1, 1, 1)), np.tile(NO_LEANS, (count, 1, 1, 1)), rotations[:, None], betas, np.ones(count), np.array([], np.int64),
+            axes, unknown, rotations[:, None], betas, np.ones(count), np.array([], np.int64),
         )  # fmt: skip
         found = recovered(people, network, fitter)
         rest = body.rest_joints(betas)
