@@ -1,5 +1,10 @@
 """What a running node publishes reaches the page: people with the image that they were found in."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
 
 import cv2
@@ -78,3 +83,22 @@ def test_people_in_a_frame_of_the_robot_have_z_up_already(seen, human):
 def test_a_wrong_topic_name_is_refused_with_the_option(ros, human):
     with pytest.raises(ConfigError, match="--humans-topic"):
         ViewNode("not a topic", None, human.body_model, Playback(), lambda: True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends_on_a_signal(number):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hmr_ros", "view", "--ros", "--port", str(port)], stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        assert any("http://" in line for line in iter(process.stdout.readline, ""))
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

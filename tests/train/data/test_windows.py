@@ -1,23 +1,28 @@
 """Windows for the prior: truth and evidence are one person in one set of axes, in every kind of batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from hmr_ros.body.coarse import coarse_of
-from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.body.coarse import coarse_of, sparse_points
+from hmr_ros.body.fitting import PointFitter
+from hmr_ros.body.joints import BLAZEPOSE, SMPL
 from hmr_ros.cli import main
 from hmr_ros.diffusion.skeleton import rotations_from_6d
 from hmr_ros.errors import InputError
 from hmr_ros.evidence.features import SLOT_S, Grid
+from hmr_ros.evidence.leans import NO_LEANS
 from hmr_ros.geometry.rotations import axis_angle_from_matrix
+from hmr_ros.methods.posturehmr.graphs import torch_posture
 from hmr_ros.methods.scorehmr.prior import PriorSize
 from hmr_ros.networks.kinematics import kinematics
 from hmr_ros.synth.poses import PoseSampler
 from hmr_ros.train.data.batches import PairBank
 from hmr_ros.train.data.landmark_errors import KINDS, BoneErrors, RealErrors, lean_of
 from hmr_ros.train.data.pairs import load_pairs, taken
-from hmr_ros.train.data.windows import TARGETS, moving_people, synthetic_motions, window_bank
+from hmr_ros.train.data.windows import TARGETS, moving_people, recovered, synthetic_motions, window_bank
 
 FRAMES = 8
 
@@ -113,6 +118,18 @@ def test_synthetic_motions_may_err_as_real_people_do(moving, recorded, open_body
         leans.append(np.degrees(lean_of(arm)[1]))
     turned = leans[1] - leans[0]
     assert (turned[np.abs(leans[0]) < 45] == pytest.approx(-40.0, abs=1e-3)) and turned.max() < 1e-6
+
+
+def test_people_are_fitted_with_what_the_limb_network_said_of_their_arms(moving, open_body):
+    people = moving_people(load_pairs(moving))
+    assert np.isfinite(people.leans[..., 0]).all() and np.isfinite(people.leans[..., 1]).mean() > 0.5
+    network, fitter = torch_posture(2), PointFitter(sparse_points(open_body, coarse_of(open_body)))
+    silent = replace(people, leans=np.tile(NO_LEANS, (*people.scale.shape, 1, 1)))
+    told, untold = (recovered(some, network, fitter) for some in (people, silent))
+    np.testing.assert_array_equal(told.features, untold.features)
+    arms = np.array([SMPL[f"{side}_{joint}"] for side in ("left", "right") for joint in ("shoulder", "elbow")])
+    moved = np.abs(told.poses - untold.poses).reshape(-1, 24, 6).max((0, 2))
+    assert moved[arms].max() > 0.05 and moved[arms].max() > moved[[SMPL["left_knee"], SMPL["right_knee"]]].max()
 
 
 def test_nothing_of_the_future_is_seen_live(bank):
