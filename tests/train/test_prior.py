@@ -25,7 +25,7 @@ def trained(windows, out, steps, every):
 
 
 def test_it_learns_the_people_that_it_sees(windows, tmp_path, curve):
-    trained(windows, tmp_path, 120, 40)
+    trained(windows, tmp_path, 160, 16)
     rows = curve(tmp_path)
     for name in ("noise", "pose", "joint", "acceleration", "denoised", "answer", "steadiness"):
         assert rows[-1][name] < 0.97 * rows[0][name], name
