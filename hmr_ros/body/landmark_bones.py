@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hmr_ros.body.joints import BLAZEPOSE
+from hmr_ros.geometry.rotations import rotations_between
 from hmr_ros.types import Floats
 
 # kinds of bones, and which landmarks (or, for the trunk, middles of two) they join
@@ -27,7 +28,6 @@ _CARRIED = {
     for side in ("left", "right")
     for end, parts in (("wrist", ("pinky", "index", "thumb")), ("ankle", ("heel", "foot_index")))
 }
-_SHORTEST = 1e-6
 _FACE = np.arange(BLAZEPOSE["left_shoulder"])  # landmarks before the shoulders
 
 
@@ -71,21 +71,5 @@ def rebuilt(landmarks: Floats, bones: Mapping[str, Floats]) -> Floats:
 
 
 def _turned(offsets: Floats, before: Floats, after: Floats) -> Floats:
-    """`offsets` [...,P,3] turned as a bone turns from `before` to `after` [...,3], the shortest way; as they are where
-    that is not defined."""
-    lengths = [np.sqrt((v * v).sum(-1, keepdims=True)) for v in (before, after)]
-    a, b = (v / np.maximum(length, _SHORTEST) for v, length in zip((before, after), lengths, strict=True))
-    cosine = (a * b).sum(-1)
-    defined = (np.minimum(*lengths)[..., 0] > _SHORTEST) & (1 + cosine > _SHORTEST)
-    axis = np.stack([_minor(a, b, 1, 2), _minor(a, b, 2, 0), _minor(a, b, 0, 1)], -1)
-    x, y, z = np.moveaxis(axis, -1, 0)
-    o = np.zeros_like(x)
-    cross = np.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*x.shape, 3, 3)
-    # Rodrigues' formula, in which the axis has the sine for its length
-    half = np.where(defined, 1 + cosine, 1.0)[..., None, None]
-    R = cosine[..., None, None] * np.eye(3) + cross + axis[..., :, None] * axis[..., None, :] / half
-    return np.where(defined[..., None, None], offsets @ np.swapaxes(R, -1, -2), offsets)
-
-
-def _minor(a: Floats, b: Floats, i: int, j: int) -> Floats:
-    return np.asarray(a[..., i] * b[..., j] - a[..., j] * b[..., i])
+    """`offsets` [...,P,3] turned as a bone turns from `before` to `after` [...,3], the shortest way."""
+    return np.asarray(offsets @ np.swapaxes(rotations_between(before, after), -1, -2))

@@ -20,7 +20,6 @@ _SURER, _LEAST_SIGMA = 0.5, 0.1
 _FAR = 0.5  # sine of the line of the shoulders from which on one arm is behind the trunk
 _SIGMA_LANDMARKS = 0.5  # of the sine of a leaning leg, trunk or line of hips or shoulders, by the world landmarks
 
-
 NO_LEANS = np.tile([0.0, np.inf], (len(DIRECTED_BONES), 1))  # [12,2] of whom nothing is known
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from hmr_ros.types import Floats
 
 _TINY = 1e-12
+_SHORTEST = 1e-6  # of a direction
 _SMALLEST = 1e-150  # its square is still a number
 Vector = tuple[float, float, float]
 
@@ -128,6 +129,16 @@ def rotation_between(a: Floats, b: Floats) -> Floats:
             [f * x * z - y, f * y * z + x, cosine + f * z * z],
         ]
     )
+
+
+def rotations_between(a: Floats, b: Floats) -> Floats:
+    """The same of many: [...,3] and [...,3] -> [...,3,3]; no turn where none is the shortest or a length is zero."""
+    lengths = [_length(v) for v in (a, b)]
+    u, v = (w / np.maximum(length, _SHORTEST) for w, length in zip((a, b), lengths, strict=True))
+    near_half = 1.0 + (u * v).sum(-1)  # zero at half a turn
+    defined = ((np.minimum(*lengths)[..., 0] > _SHORTEST) & (near_half > _SHORTEST))[..., None, None]
+    K = skew((skew(u) @ v[..., None])[..., 0])
+    return np.where(defined, np.eye(3) + K + K @ K / np.where(defined, near_half[..., None, None], 1.0), np.eye(3))
 
 
 def fraction_of_rotation(R: Floats, share: float) -> Floats:

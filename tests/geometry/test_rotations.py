@@ -20,6 +20,7 @@ from hmr_ros.geometry.rotations import (
     quaternion_product,
     rotation_between,
     rotation_vector_of,
+    rotations_between,
     skew,
 )
 
@@ -83,6 +84,19 @@ def test_rotation_between_opposite_directions(a):
 def test_rotation_between_nearly_opposite_directions():
     b = np.array([0.0, 6e-8, -4.0])
     np.testing.assert_allclose(rotation_between(np.array([0.0, 0, 1]), b)[:, 2], b / 4, atol=1e-9)
+
+
+def test_rotations_between_many_are_those_between_two():
+    a, b = np.random.default_rng(3).normal(size=(2, 4, 5, 3))
+    found = rotations_between(a, b)
+    for i in np.ndindex(4, 5):
+        np.testing.assert_allclose(found[i], rotation_between(a[i], b[i]), atol=1e-9)
+
+
+def test_rotations_between_are_no_turn_where_none_is_the_shortest():
+    a = np.array([[0.0, 0, 0], [1, 2, 3], [1, 2, 3], [1, 2, 3]])
+    b = np.array([[1.0, 2, 3], [0, 0, 0], [-2, -4, -6], [2, 4, 6]])
+    np.testing.assert_allclose(rotations_between(a, b), np.tile(np.eye(3), (4, 1, 1)), atol=1e-12)
 
 
 @given(nonzero, nonzero)
