@@ -1,7 +1,7 @@
 """Poses to train on.
 
-Recorded motion files; poses that widen them (limbs of other frames, joint noise); a sampler of single poses and of
-pieces of motion; procedural limbs within the limits of their joints.
+Recorded motion files; poses that widen them (limbs of other frames, procedural limbs, joint noise); a sampler of single
+poses and of pieces of motion.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hmr_ros.body.joints import SMPL, SMPL_JOINTS, SMPL_MIRRORED
 from hmr_ros.errors import InputError
 from hmr_ros.geometry.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from hmr_ros.io.results import load_arrays, smpl_motion
+from hmr_ros.synth.procedural import pose_limbs, sit, stand
 from hmr_ros.types import Bools, Floats, Ints
 
 # limbs that may come from another frame; recorded motion has far fewer combinations of them than people do
@@ -35,20 +36,9 @@ _NOISE_DEG = {
 }  # fmt: skip
 _DEFAULT_NOISE_DEG = 4
 _PROCEDURAL_SHARE = 0.45  # of the limbs of a person with procedural ones
-# limits [deg] about x, y, z for the left side; the right side is their mirror image
-_LIMITS_DEG = {
-    "hip": ((-125, 30), (-60, 45), (-25, 70)),
-    "knee": ((0, 150), (-10, 10), (-5, 5)),
-    "ankle": ((-25, 40), (-20, 20), (-15, 15)),
-    "shoulder": ((-80, 80), (-120, 50), (-95, 95)),
-    "elbow": ((-90, 60), (-150, 0), (-5, 5)),
-    "wrist": ((-40, 40), (-30, 30), (-50, 50)),
-}  # fmt: skip
-_SPINE_DEG = ((-12, 30), (-18, 18), (-16, 16))
-_SPINE = ("spine1", "spine2", "spine3")
+_STANDING_SHARE = 0.3  # of these people on bent legs
 # rare in recorded motion: trunks that lean farther from upright than this, and both thighs lifted by more than that
 _RARE_LEAN_DEG, _RARE_LIFT_DEG, _RARE_WEIGHT = 50.0, 55.0, 10.0
-_CHAINS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,7 @@ def _load_one(path: Path) -> Recorded:
 
 def widened(recorded: Recorded, count: int, rng: np.random.Generator) -> Floats:
     """`count` poses [count,24,3] on the base of recorded ones, rare ones often: a fifth as they are, the others with
-    limbs of other frames and joint noise, half of all with procedural limbs as well."""
+    limbs of other frames and joint noise, half of all with procedural limbs as well, some of these on bent legs."""
     poses = recorded.poses[recorded.draw(count, rng, widely=True)].copy()
     changed = rng.random(count) < 0.8
     for limb, joints in _LIMBS.items():
@@ -131,6 +121,7 @@ def widened(recorded: Recorded, count: int, rng: np.random.Generator) -> Floats:
     rotations[rows] = rotations[rows] @ matrix_from_axis_angle(1.3 * _joint_noise(len(rows), rng))
     half = rotations[: count // 2]
     pose_limbs(half, 0.6, rng)
+    stand(half, np.flatnonzero(rng.random(len(half)) < _STANDING_SHARE), rng)
     return axis_angle_from_matrix(rotations)
 
 
@@ -171,12 +162,15 @@ class PoseSampler:
         rng, pose = self._rng, self.plain()
         if rng.random() < 0.5:
             self._recombined(pose, self.plain)
-        if rng.random() < 0.4:
+        if rng.random() < 0.6:
             rotations = matrix_from_axis_angle(pose)[None]
-            if rng.random() < 0.3:
-                sit(rotations, np.array([0]), rng)
-            else:
+            kind = rng.random()  # limbs alone, with bent legs below them, bent legs alone, sitting
+            if kind < 0.6:
                 pose_limbs(rotations, _PROCEDURAL_SHARE, rng)
+            if kind > 0.8:
+                sit(rotations, np.array([0]), rng)
+            elif kind > 0.45:
+                stand(rotations, np.array([0]), rng)
             pose = axis_angle_from_matrix(rotations[0])
         return self._shaken(pose)
 
@@ -184,7 +178,8 @@ class PoseSampler:
         """A piece of motion: poses [frames,24,3], trans [frames,3] m, and how many recorded frames one step is.
 
         With a `time_scale` n people move n times as fast as they were recorded. Not plain: limbs of other pieces,
-        limbs that move alike about another posture, sitting legs, and joint noise that stays the same throughout.
+        limbs that move alike about another posture or on bent legs, sitting legs, and joint noise that stays the same
+        throughout.
         """
         rng = self._rng
         step = 1 if rng.random() < 0.75 else 2
@@ -195,7 +190,8 @@ class PoseSampler:
         if rng.random() < 0.7:
             self._recombined(poses, lambda: self._piece(frames, stride, widely=True)[0])
         if rng.random() < 0.5:
-            poses = self._relocated(poses)
+            standing = rng.random() < _STANDING_SHARE
+            poses = self._relocated(poses, standing)
         if rng.random() < 0.15:
             seated = matrix_from_axis_angle(poses[:1])
             sit(seated, np.array([0]), rng)
@@ -215,60 +211,17 @@ class PoseSampler:
             return mirror(poses), trans * [-1.0, 1.0, 1.0]
         return poses, trans
 
-    def _relocated(self, poses: Floats) -> Floats:
-        """Motion [frames,24,3] whose limbs do the same about another posture within their limits."""
+    def _relocated(self, poses: Floats, standing: bool) -> Floats:
+        """Motion [frames,24,3] whose limbs do the same about another posture within their limits, or on bent legs."""
         rotations = matrix_from_axis_angle(poses)
         middle = rotations[[len(rotations) // 2]]
         other = middle.copy()
         pose_limbs(other, _PROCEDURAL_SHARE, self._rng)
+        if standing:
+            stand(other, np.array([0]), self._rng)
         return axis_angle_from_matrix(other @ np.swapaxes(middle, -1, -2) @ rotations)
 
     def _shaken(self, poses: Floats) -> Floats:
         """Poses [...,24,3], all turned by the same joint noise."""
         noise = _joint_noise(1, self._rng)[0]
         return axis_angle_from_matrix(matrix_from_axis_angle(poses) @ matrix_from_axis_angle(noise))
-
-
-def pose_limbs(rotations: Floats, share: float, rng: np.random.Generator) -> None:
-    """Pose `share` of the arms, legs and spines of `rotations` [N,24,3,3] anew, in place."""
-    count = len(rotations)
-    for side in ("left", "right"):
-        for chain in _CHAINS:
-            rows = np.flatnonzero(rng.random(count) < share)
-            for name in chain:
-                rotations[rows, SMPL[f"{side}_{name}"]] = limb(name, side, len(rows), rng)
-    rows = np.flatnonzero(rng.random(count) < share)
-    for name in _SPINE:
-        rotations[rows, SMPL[name]] = _turns(_within(_SPINE_DEG, len(rows), rng))
-
-
-def sit(rotations: Floats, rows: Ints, rng: np.random.Generator) -> None:
-    """Sitting and squatting people in `rows` of `rotations` [N,24,3,3], in place: both legs nearly alike."""
-    count = len(rows)
-    hip, knee = rng.uniform(50, 125, count), rng.uniform(30, 145, count)
-    zero = np.zeros(count)
-    for side, sign in (("left", 1.0), ("right", -1.0)):
-        flex, apart = hip + rng.normal(0, 10, count), rng.uniform(-5, 35, count)
-        bend = np.clip(knee + rng.normal(0, 12, count), 0, 150)
-        rotations[rows, SMPL[f"{side}_hip"]] = _turns(np.stack([-flex, rng.normal(0, 8, count), sign * apart], 1))
-        rotations[rows, SMPL[f"{side}_knee"]] = _turns(np.stack([bend, zero, zero], 1))
-        rotations[rows, SMPL[f"{side}_ankle"]] = limb("ankle", side, count, rng)
-
-
-def limb(name: str, side: str, count: int, rng: np.random.Generator) -> Floats:
-    """Rotations [count,3,3] of one joint within its limits."""
-    degrees = _within(_LIMITS_DEG[name], count, rng)
-    if name == "knee":  # straight ones more often
-        degrees[:, 0] *= np.sqrt(rng.random(count))
-    return _turns(degrees if side == "left" else degrees * [1.0, -1.0, -1.0])
-
-
-def _within(limits: tuple[tuple[int, int], ...], count: int, rng: np.random.Generator) -> Floats:
-    low, high = np.array(limits, np.float64).T
-    return rng.uniform(low, high, (count, 3))
-
-
-def _turns(degrees: Floats) -> Floats:
-    """Turns [N,3] about x, y, z -> [N,3,3]: about x first, then z, then y of the limb's parent."""
-    x, y, z = (matrix_from_axis_angle(np.radians(degrees[:, [i]]) * np.eye(3)[i]) for i in range(3))
-    return np.asarray(y @ z @ x)

@@ -57,8 +57,8 @@ def make_crops(
     if not 64 <= side <= 1024:
         raise ConfigError(f"--side {side} is out of range (64 to 1024)")
     load_recorded(motion)  # fail here, not in a worker
-    settings = {"motion": motion, "side": side, "seed": seed, "plain": plain, "look": look}
-    make_shards(out, "crops", count, workers, _shard, settings, motion, side, seed, plain, look)
+    options = {"motion": motion, "side": side, "seed": seed, "plain": plain, "look": look}
+    make_shards(out, "crops", count, workers, _shard, options)
     return 0
 
 

@@ -74,8 +74,8 @@ def make_features(
         raise ConfigError("--count and --workers must be 1 or more")
     load_recorded(*motion)  # fail here, not in a worker
     landmark_models("full")
-    settings = {"motion": motion, "seed": seed, "plain": plain, "look": look}
-    make_shards(out, "features", count, workers, _shard, settings, motion, seed, plain, look)
+    options = {"motion": motion, "seed": seed, "plain": plain, "look": look}
+    make_shards(out, "features", count, workers, _shard, options)
     return 0
 
 

@@ -67,13 +67,11 @@ def make_pairs(
     load_recorded(motion)  # fail here, not in a worker
     for network in networks:
         landmark_models(network)
-    settings = {
+    options = {
         "motion": motion, "seed": seed, "plain": plain, "frames": frames, "networks": list(networks), "look": look,
-        "body": body, "limbs": asset("limbs.safetensors"),
+        "body": body,
     }  # fmt: skip
-    make_shards(
-        out, "pairs", count, workers, _shard, settings, motion, seed, plain, frames, tuple(networks), body, look
-    )
+    make_shards(out, "pairs", count, workers, _shard, options, {"limbs": asset("limbs.safetensors")})
     return 0
 
 
@@ -114,11 +112,11 @@ def limbs_of(pairs: PairSet, row: int) -> LimbsSeen | None:
 
 
 def _shard(
-    path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, networks: tuple[str, ...],
-    body_file: str | None, look: str,
+    path: Path, index: int, count: int, motion: Path, seed: int, plain: bool, frames: int, networks: list[str],
+    body: str | None, look: str,
 ) -> None:  # fmt: skip
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    body = load_body(body_file)
+    model = load_body(body)
     landmarkers = [Landmarker(landmark_models(n), 1, limbs=_limbs(n)) for n in networks]
     rng = np.random.default_rng([seed, index])
     sampler = PoseSampler(load_recorded(motion), rng)
@@ -126,12 +124,12 @@ def _shard(
     made = number = 0
     while made < count:
         if frames > 1:
-            people, seconds = random_motion(body, sampler, rng, plain, frames)
+            people, seconds = random_motion(model, sampler, rng, plain, frames)
         else:
-            people, seconds = [random_person(body, sampler, rng, plain)], 0.0
-        appearance = random_appearance(body, people[0], rng, plain, look)
+            people, seconds = [random_person(model, sampler, rng, plain)], 0.0
+        appearance = random_appearance(model, people[0], rng, plain, look)
         people = people[: count - made]
-        images = [rendered_image(body, person, appearance, rng) for person in people]
+        images = [rendered_image(model, person, appearance, rng) for person in people]
         for landmarker in landmarkers:
             found = _follow(landmarker, images, people, seconds)
             for k, (person, seen) in enumerate(zip(people, found, strict=True)):

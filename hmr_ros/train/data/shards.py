@@ -19,19 +19,21 @@ SHARD = 500  # people a file: what is lost when the making is stopped
 
 
 def make_shards(
-    out: Path, name: str, count: int, workers: int, make: Callable[..., None], settings: Mapping[str, Any], *args: Any
-) -> None:
-    """Call `make(file, index, people, *args)` in a process of its own for every file of `out` that is missing.
+    out: Path, name: str, count: int, workers: int, make: Callable[..., None], options: Mapping[str, Any],
+    inputs: Mapping[str, Path] | None = None,
+) -> None:  # fmt: skip
+    """Call `make(file, index, people, **options)` in a process of its own for every file of `out` that is missing.
 
-    `settings`: the options that decide what is made, by their names. They are kept beside the files, so that a folder
-    holds people of one kind; InputError where it was begun with others. A last file of fewer people than it has now is
-    made anew.
+    `inputs`: files that `make` reads of itself. They and the options are kept beside the files, so that a folder holds
+    people of one kind; InputError where it was begun with others. A last file of fewer people than it has now is made
+    anew.
     """
+    settings = _plain({**options, **(inputs or {})})
     made_folder(out)
     files = [out / f"{name}_{k:05d}.npz" for k in range(-(-count // SHARD))]
     people = [min(SHARD, count - k * SHARD) for k in range(len(files))]
     note = out / f"{name}.json"
-    short = _checked(note, files, _plain(settings))
+    short = _checked(note, files, settings)
     for file, wanted in zip(files, people, strict=True):
         if short.get(file.name, SHARD) < wanted:
             file.unlink(missing_ok=True)
@@ -39,10 +41,10 @@ def make_shards(
     missing = [k for k, file in enumerate(files) if not file.exists()]
     if note.exists() or len(missing) == len(files):
         short |= {files[k].name: people[k] for k in missing if people[k] < SHARD}
-        save_text(note, json.dumps({"settings": _plain(settings), "short": short}, indent=1) + "\n")
+        save_text(note, json.dumps({"settings": settings, "short": short}, indent=1) + "\n")
     # not forked: a lock that a thread of ours holds would stay locked in the copy for ever
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(make, files[k], k, people[k], *args) for k in missing]
+        jobs = [pool.submit(make, files[k], k, people[k], **options) for k in missing]
         for job in tqdm(as_completed(jobs), total=len(jobs), unit=f"x{SHARD}", desc=name):
             job.result()
     print(f"{count} {name} in {out}")
