@@ -73,7 +73,14 @@ class Shrinking:
             self._large = weakref.ref(image)
         scale = image.shape[0] / self._small.shape[0]
         found = self._finder(self._small, Window(*(round(v / scale) for v in astuple(window))))
-        return [replace(d, roi=Roi(d.roi.center_px * scale, d.roi.size_px * scale, d.roi.angle_rad)) for d in found]
+        return [_enlarged(d, scale) for d in found]
+
+
+def _enlarged(seen: Detection, scale: float) -> Detection:
+    """The same in an image that is `scale` times as large."""
+    roi = Roi(seen.roi.center_px * scale, seen.roi.size_px * scale, seen.roi.angle_rad)
+    points = None if seen.points is None else seen.points * [scale, scale, 1.0]
+    return replace(seen, roi=roi, points=points)
 
 
 def settled(config: DetectorConfig) -> DetectorConfig:

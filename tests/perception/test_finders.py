@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from hmr_ros.body.joints import BLAZEPOSE_LIMBS, SMPL_LIMBS
 from hmr_ros.config import DetectorConfig
 from hmr_ros.errors import AssetError
 from hmr_ros.io.model_store import DETECTOR, model_file
+from hmr_ros.perception.crop_check import COCO
 from hmr_ros.perception.detector import Detector, Window
 from hmr_ros.perception.finders import Both, Shrinking, build_finder, has_movenet, settled
 from hmr_ros.perception.movenet import MoveNetDetector
@@ -66,6 +68,20 @@ def test_large_images_are_made_smaller_once_and_people_are_where_they_were(rende
     small = rendered[0][0]
     shrinking(small, whole(480, 360))
     assert seen[-1] is small
+
+
+@pytest.mark.skipif(not has_movenet(), reason="MoveNet is not installed")
+@pytest.mark.parametrize("times", [2, 3])
+def test_key_points_of_a_detection_lie_on_the_person_in_large_images_too(rendered, times):
+    images, truths, _ = rendered
+    finder = Shrinking(build_finder(DetectorConfig(kind="movenet"), 1))
+    image = cv2.resize(images[0], (times * 1440, times * 1080))
+    found = finder(image, whole(image.shape[1], image.shape[0]))
+    true = truths[0].joints_2d * (image.shape[0] / images[0].shape[0])
+    assert len(found) == 1
+    rows = [COCO.tolist().index(k) for k in BLAZEPOSE_LIMBS]
+    away = np.linalg.norm(found[0].points[rows, :2] - true[SMPL_LIMBS], axis=1)
+    assert np.median(away) < 0.05 * np.ptp(true[:, 1])
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("movenet", MoveNetDetector), ("both", Both), ("blazepose", Detector)])
