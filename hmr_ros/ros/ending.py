@@ -1,12 +1,14 @@
 """An end by Ctrl-C or SIGTERM that leaves rclpy's C++ alone."""
 
+from __future__ import annotations
+
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -32,7 +34,7 @@ class Ending:
         """Whether a signal came."""
         return self._signals > 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Ending:
         if threading.current_thread() is threading.main_thread():  # signals belong to the main thread
             for number in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as for jobs that a shell has in the background
