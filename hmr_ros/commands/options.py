@@ -56,7 +56,7 @@ def view_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("source", nargs="?", help="humans.npz, folder of `hmr run`, or a source as `hmr run` takes it")
     p.add_argument("--ros", action="store_true", help="show what a running node publishes instead")
     p.add_argument("--humans-topic", default="/hmr/humans", metavar="TOPIC", help="with --ros: people")
-    p.add_argument("--image-topic", metavar="TOPIC", help="with --ros: images (default: the first that is there)")
+    p.add_argument("--image-topic", metavar="TOPIC", help="with --ros: images (default: those of the camera)")
     p.add_argument("--camera", metavar="K", help="intrinsics of a source: camera_info YAML file or fx,fy,cx,cy")
     p.add_argument("--video", metavar="CLIP", help="the clip that results belong to (default: overlay.mp4 beside them)")
     p.add_argument("--port", type=int, default=8080)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import commonpath
 from typing import Any
 
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
@@ -40,6 +41,20 @@ def topics_of(node: Any, *types: str) -> list[str]:
     own = node.get_fully_qualified_name() + "/"
     names = [name for name, kinds in node.get_topic_names_and_types() if set(kinds) & set(types)]
     return sorted(n for n in names if not n.startswith(own) and node.count_publishers(n))
+
+
+def camera_of(node: Any, humans_topic: str) -> str | None:
+    """The topic of the images that people on `humans_topic` (resolved) are most likely found in: no depth, nothing of
+    the node that finds them; first those nearest in the tree of names, and with a CameraInfo beside them."""
+    own = humans_topic.rsplit("/", 1)[0] + "/"
+    infos = {name.rsplit("/", 1)[0] for name in topics_of(node, INFO)}
+    found = {name.removesuffix(_SUFFIX) for name in topics_of(node, RAW, COMPRESSED)}
+
+    def rank(name: str) -> tuple[int, bool, str]:
+        return -len(commonpath([name, humans_topic])), name.rsplit("/", 1)[0] not in infos, name
+
+    fitting = (n for n in found if "depth" not in n.lower() and not (own != "/" and n.startswith(own)))
+    return min(fitting, key=rank, default=None)
 
 
 def why_silent(node: Any, topic: str, kind: str, qos: QoSProfile) -> str:

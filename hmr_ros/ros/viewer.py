@@ -19,7 +19,7 @@ from hmr_ros.msg import HumanArray
 from hmr_ros.ros.bridge import convert_with_cv_bridge
 from hmr_ros.ros.convert import humans_from_msg
 from hmr_ros.ros.ending import Ending
-from hmr_ros.ros.graph import COMPRESSED, RAW, topics_of
+from hmr_ros.ros.graph import camera_of, topics_of
 from hmr_ros.ros.inputs import Inputs, resolved
 from hmr_ros.ros.notices import Notices
 from hmr_ros.types import Image, TrackingState
@@ -38,7 +38,7 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self, humans_topic: str, image_topic: str | None, body_name: str, playback: Playback,
         is_watched: Callable[[], bool],
     ) -> None:  # fmt: skip
-        """`image_topic` None: the first that is there, looked for until there is one. Images are decoded only while
+        """`image_topic` None: `camera_of` the people, looked for until there is one. Images are decoded only while
         somebody watches. ConfigError where a topic's name is none."""
         super().__init__("hmr_view")
         self._humans_topic = resolved(self, humans_topic, "--humans-topic")
@@ -46,6 +46,7 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
         self._body_name, self._playback, self._is_watched = body_name, playback, is_watched
         self._inputs: Inputs | None = None
         self._images: OrderedDict[int, tuple[Image, float, float, str]] = OrderedDict()
+        self._camera_frame: str | None = None  # of the images, also of those that nobody watches
         self._notices = Notices(lambda text: self.get_logger().warning(text))
         self._started_s, self._came = time.monotonic(), False
         self.create_subscription(HumanArray, self._humans_topic, self._on_humans, 10)
@@ -54,7 +55,7 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
     def _look(self) -> None:
         """Find the images, and say why nothing comes."""
         if self._inputs is None:
-            topic = self._image_topic or next(iter(topics_of(self, RAW, COMPRESSED)), None)
+            topic = self._image_topic or camera_of(self, self._humans_topic)
             if topic is not None:
                 topic = topic.removesuffix("/compressed")
                 self._inputs = Inputs(self, InputConfig(image_topic=topic), self._notices, self._on_image)
@@ -69,6 +70,7 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self._notices.warn(f"nobody publishes people on {self._humans_topic}; {hint}")
 
     def _on_image(self, message: Any) -> None:
+        self._camera_frame = message.header.frame_id
         if not self._is_watched():
             return
         try:
@@ -87,9 +89,10 @@ class ViewNode(Node):  # type: ignore[misc]  # rclpy is untyped
         if others := {h.body_model for h in humans} - {self._body_name}:
             self._notices.warn(f"people have the body {others.pop()}, shown is {self._body_name}: give it with --body")
         stamp = stamp_ns(message.header.stamp)
-        small, scale, came_s, frame_id = self._images.pop(stamp, (None, 1.0, 0.0, message.header.frame_id))
+        small, scale, came_s, frame_id = self._images.pop(stamp, (None, 1.0, 0.0, self._camera_frame))
         K = humans[0].K if humans else np.diag([1.0, 1.0, 1.0])
-        in_camera = frame_id == message.header.frame_id
+        own = message.header.frame_id
+        in_camera = own == frame_id if frame_id is not None else "optical" in own
         height, width = (round(2 * K[1, 2]), round(2 * K[0, 2])) if small is None else _size(small, scale)
         jpeg = None if small is None else small_jpeg(small, humans, scale)
         delay_s = None if small is None else time.monotonic() - came_s

@@ -13,12 +13,13 @@ import pytest
 import rclpy
 from hmr_ros.msg import HumanArray
 from rclpy.executors import SingleThreadedExecutor
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from hmr_ros.errors import ConfigError
 from hmr_ros.ros.convert import humans_to_msg, image_to_msg
 from hmr_ros.ros.environment import prepare_environment
+from hmr_ros.ros.graph import INFO, RAW, camera_of, topics_of
 from hmr_ros.ros.viewer import ViewNode
 from hmr_ros.view.browser.playback import Playback
 from hmr_ros.world.gravity import LEVEL
@@ -78,6 +79,46 @@ def test_people_in_a_frame_of_the_robot_have_z_up_already(seen, human):
     moment = seen("base_link", [human])
     assert not moment.in_camera
     np.testing.assert_array_equal(moment.R_world_camera, np.eye(3))
+
+
+def test_the_images_are_those_of_the_camera(ros, human):
+    """Not what the node draws, nor depth; the robot's own camera before another's."""
+    topics = [
+        "/a/hmr/overlay", "/a/camera/aligned_depth_to_color/image_raw", "/a/camera/color/image_raw", "/a/arm/image",
+        "/b/color/image_raw",
+    ]  # fmt: skip
+    camera = rclpy.create_node("camera")
+    publishers = [camera.create_publisher(Image, topic, 10) for topic in topics]
+    infos = [camera.create_publisher(CameraInfo, "/a/camera/color/camera_info", 10)]
+    node = rclpy.create_node("viewer")
+    deadline = time.monotonic() + 60
+    while len(topics_of(node, RAW)) < len(publishers) or not topics_of(node, INFO):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert camera_of(node, "/a/hmr/humans") == "/a/camera/color/image_raw"
+    assert camera_of(node, "/b/hmr/humans") == "/b/color/image_raw"
+    assert camera_of(node, "/humans") == "/a/camera/color/image_raw"
+    for one in (*publishers, *infos):
+        one.destroy()
+    camera.destroy_node()
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("camera", "people", "in_camera"),
+    [(None, "color_optical_frame", True), (None, "map", False), ("camera", "camera", True), ("optical", "map", False)],
+)
+def test_people_whose_image_was_not_seen_are_turned_as_others_are(ros, human, camera, people, in_camera):
+    """Nobody watches, so that no image is kept; but its frame is."""
+    playback = Playback()
+    node = ViewNode("/hmr/humans", "/image_raw", human.body_model, playback, lambda: False)
+    if camera is not None:
+        node._on_image(image_to_msg(np.zeros((48, 64, 3), np.uint8), Header(frame_id=camera)))
+    node._on_humans(humans_to_msg([human], Header(frame_id=people)))
+    moment = playback.current()
+    assert moment.image is None and moment.in_camera == in_camera
+    np.testing.assert_array_equal(moment.R_world_camera, LEVEL if in_camera else np.eye(3))
+    node.destroy_node()
 
 
 def test_a_wrong_topic_name_is_refused_with_the_option(ros, human):

@@ -143,7 +143,7 @@ class Page:
         image = None if moment.image is None else _rgb(moment.image)
         if image is not None:
             self._image.image = image
-        if not moment.in_camera:
+        if not moment.in_camera or not moment.height:  # of an image without people that was not seen, no size is known
             return
         if self._camera is None:
             fov = 2 * float(np.arctan2(moment.height / 2, moment.K[1, 1]))
