@@ -111,7 +111,7 @@ class _Session:
         self._depths, self._in_world = DepthSamples(), False
         self.recorder = ResultRecorder()
         self.observed: list[Observation] = []
-        self.count = 0
+        self.count, self._first_ns = 0, 0
         self._pipeline, self._frames, self._max_frames = pipeline, frames, max_frames
         self._stage_ms: dict[str, list[float]] = {}
         self._busy: dict[str, float] = {}
@@ -182,7 +182,9 @@ class _Session:
         return line.then("people", self._followed(line.first("decode", self._read())))
 
     def _read(self) -> Iterator[Frame]:
-        for frame in itertools.islice(self._frames, self._max_frames):
+        for number, frame in enumerate(itertools.islice(self._frames, self._max_frames)):
+            if not number:
+                self._first_ns = frame.stamp_ns
             self._depths.add(frame)
             yield frame
 
@@ -276,6 +278,7 @@ class _Session:
         return {
             "source": without_password(source),
             "frames": self.count,
+            "first_stamp_ns": self._first_ns,  # where overlay.mp4 begins
             "frames_with_people": len({h.frame for h in self.recorder.humans}),
             "track_ids": {str(i): ids.count(i) for i in sorted(set(ids))},
             "interrupted": self.interrupted,

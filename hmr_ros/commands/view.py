@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def view(
         raise InputError(f"{results} holds nobody: there is nothing to show")
     with Viewer(_page(body, playback, host, port, recorded=True)) as viewer:
         if clip is not None:
-            _read_images(clip, playback, drawn=video is None)
+            _read_images(clip, playback, 0 if video else _start_ns(results), drawn=video is None)
         viewer.wait()
     return 0
 
@@ -143,16 +144,27 @@ def _beside(results: Path, config: HmrConfig) -> FrameSource | None:
     return open_source(str(overlay), None, config.input.max_pixels) if overlay.is_file() else None
 
 
-def _read_images(clip: FrameSource, playback: Playback, drawn: bool) -> None:
-    """Give the moments their images, by stamp; while that goes on, the page is there already."""
-    moments = playback.moments
-    stamps = np.array([m.stamp_ns for m in moments])
+def _start_ns(results: Path) -> int:
+    """The stamp of the first frame of the overlay beside the results: of a camera it is the time of day."""
+    try:
+        return int(json.loads(results.with_name("summary.json").read_text(encoding="utf-8"))["first_stamp_ns"])
+    except (OSError, ValueError, TypeError, KeyError):  # results of an earlier version
+        return 0
+
+
+def _read_images(clip: FrameSource, playback: Playback, start_ns: int, *, drawn: bool) -> None:
+    """Give the moments their images, by stamp since `start_ns`; while that goes on, the page is there already."""
+    moments, shown = playback.moments, 0
+    stamps = np.array([m.stamp_ns for m in moments]) - start_ns
     try:
         for frame in clip:
             index = int(np.argmin(np.abs(stamps - frame.stamp_ns)))
             if abs(int(stamps[index]) - frame.stamp_ns) * 1e-9 < 0.5 / clip.fps:
                 small, scale = smaller(frame.image)
                 playback.set_image(index, small_jpeg(small, [] if drawn else moments[index].humans, scale))
+                shown += 1
+        if not shown:
+            print("no image of the video has the stamp of a frame with people: is it the one that they were found in?")
     finally:
         clip.close()
 
