@@ -11,7 +11,7 @@ T = TypeVar("T")
 _SILENT_S = 1.0  # a camera that said nothing for so long is not waited for
 _REMEMBERED = 8  # messages of a camera that may be repeated
 _MOST_OPEN = 64  # moments that wait; more come only from stamps that make no sense
-_JUMP_NS = 10 * 10**9  # back: a recording that began anew
+_JUMP_NS = 10**9  # back, beyond what may still belong to one moment: a recording that began anew
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class StampMatcher(Generic[T]):
     def add(self, camera: str, stamp_ns: int, content: T, now_s: float) -> None:
         """A message; `now_s` is a steady clock's."""
         last = self._last[camera]
-        if last and stamp_ns < last[-1][0] - _JUMP_NS:
+        patience_ns = self._tolerance_ns + round(self._wait_s * 1e9)
+        if last and stamp_ns < last[-1][0] - patience_ns - _JUMP_NS:
             self.reset()
             last = self._last[camera]
         self._came_s[camera] = now_s

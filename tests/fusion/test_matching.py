@@ -92,6 +92,16 @@ def test_a_recording_that_begins_anew_is_answered_again(matcher):
     assert len(first) == len(second) == 1
 
 
+def test_a_short_recording_may_be_played_again_and_again(matcher):
+    loops, length_ms = 3, 4000
+    came = [
+        (k * length_ms + stamp + delay, camera, stamp)
+        for k in range(loops) for stamp in range(0, length_ms, 100) for camera, delay in (("left", 40), ("right", 60))
+    ]  # fmt: skip
+    stamps = [m.stamp_ns // MS for _, m in play(matcher, came)]
+    assert len(stamps) == loops * length_ms // 100 and stamps == loops * list(range(0, length_ms, 100))
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 80), st.integers(0, 150)), min_size=1, max_size=40),
     st.integers(0, 100),
