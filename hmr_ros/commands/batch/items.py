@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hmr_ros import __version__
 from hmr_ros.config import HmrConfig
@@ -67,17 +67,29 @@ def key_of(item: Item, options: Options) -> str:
     for name in _NOT_RESULTS:
         settings.pop(name, None)
     rest = {name: value for name, value in asdict(options).items() if name not in _NOT_RESULTS_OPTIONS}
-    digest.update(json.dumps([__version__, item.kind, settings, rest], sort_keys=True, default=str).encode())
     source = Path(item.source)
     try:
+        said = _with_contents([__version__, item.kind, settings, rest])
+        digest.update(json.dumps(said, sort_keys=True, default=str).encode())
         for path in sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]:
             digest.update(str(path.relative_to(source.parent)).encode(errors="surrogateescape"))
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
     except OSError as error:
-        raise InputError(f"cannot read {item.source}: {error.strerror}") from error
+        raise InputError(f"cannot read {error.filename or item.source}: {error.strerror}") from error
     return digest.hexdigest()
+
+
+def _with_contents(value: Any) -> Any:
+    """The same with what is in a file (camera, body, weights) in place of its name."""
+    if isinstance(value, dict):
+        return {name: _with_contents(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_contents(part) for part in value]
+    if isinstance(value, str) and value and Path(value).is_file():
+        return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+    return value
 
 
 def _expanded(text: str, beside: Path) -> Iterator[Path]:

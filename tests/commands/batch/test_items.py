@@ -70,6 +70,21 @@ def test_the_key_is_that_of_bytes_and_settings(folder):
     assert key_of(item, options) != key
 
 
+def test_files_that_options_name_count_by_what_is_in_them(folder):
+    (item,) = items_of([str(folder / "a.mp4")])
+    camera, body = folder / "camera.yaml", folder / "body.npz"
+    camera.write_text("500,500,320,240")
+    body.write_bytes(b"a body")
+    options = Options(with_values(HmrConfig(), {"body": str(body)}), camera_text=str(camera))
+    key = key_of(item, options)
+    moved = camera.rename(folder / "moved.yaml")
+    assert key_of(item, replace(options, camera_text=str(moved))) == key
+    moved.write_text("900,900,320,240")
+    other = key_of(item, replace(options, camera_text=str(moved)))
+    body.write_bytes(b"another body")
+    assert len({key, other, key_of(item, replace(options, camera_text=str(moved)))}) == 3
+
+
 def test_a_folder_has_the_key_of_all_its_files(folder):
     (item,) = items_of([str(folder / "rec")])
     key = key_of(item, Options(HmrConfig()))
