@@ -61,6 +61,13 @@ class TransformBuffer:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._frames: dict[str, _History] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """Nothing comes any more: who waits need not."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def add(self, transforms: Any, static: bool) -> None:
         """Take in geometry_msgs/TransformStamped messages."""
@@ -90,7 +97,7 @@ class TransformBuffer:
                 if found is not None:
                     return found
                 left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
+                if self._closed or left <= 0 or not self._changed.wait(left):
                     raise InputError(f"no transform from '{source}' to '{target}' at the image's stamp: {problem}")
 
     def _find(self, target: str, source: str, stamp: int) -> tuple[Rigid | None, str]:

@@ -175,8 +175,7 @@ class FusionNode(ManagedNode):
             try:
                 pose = self._transforms.buffer.lookup(target, frame, stamp, 0.0)
             except InputError as error:
-                known = str(error).split("; output.")[0]
-                raise InputError(f"{known}; publish it, or give R and t in {self._config.cameras}") from error
+                raise InputError(f"{error}; publish it, or give R and t in {self._config.cameras}") from error
         humans = [h for h in humans_from_msg(message) if _is_finite(h)]
         other = next((h.body_model for h in humans if h.body_model != self._body.name), None)
         if other is not None:

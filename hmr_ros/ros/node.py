@@ -108,12 +108,12 @@ class HmrNode(ManagedNode):
         self._watch_timer.cancel()
         if self._inputs is not None:
             self._inputs.close()
+        if self._transforms is not None:  # before the worker, which may wait for one
+            self._transforms.close()
         if self._worker is not None:
             self._worker.stop()
             if self._outputs is not None:
                 self._outputs.clear()
-        if self._transforms is not None:
-            self._transforms.close()
         if self._stream is not None:
             self._stream.close()
             self.get_logger().info(f"stream: {self._stream.statistics}")

@@ -65,6 +65,7 @@ class Publishers:
         self._hri = HriPublisher(node, self._prefix, notices, images=images)
         self._people = PeoplePublisher(node, self._prefix)
         self._skeletons, self._meshes = SkeletonMarkers(), MeshMarkers(body)
+        self._with_hri = False  # whether anybody was told on its topics who is there
 
     def publish(self, answer: Answer) -> None:
         """Everything about one frame; parameters first, what only people look at last."""
@@ -75,6 +76,9 @@ class Publishers:
         if config.ros4hri:
             self._hri(answer.frame, people, answer.image_header)
             self._people(people, header)
+        elif self._with_hri:
+            self._leave_hri()
+        self._with_hri = config.ros4hri
         if self._hypotheses.get_subscription_count():
             self._hypotheses.publish(hypotheses_to_msg(people, header))
         if self._joint_states.get_subscription_count():
@@ -90,10 +94,18 @@ class Publishers:
             self._overlay.publish(image_to_msg(drawn, answer.image_header))
 
     def clear(self) -> None:
-        """Delete the markers that are shown."""
+        """Delete the markers that are shown, and say that nobody is there to those who keep what they heard last."""
         self._markers.publish(self._skeletons([], Header()))
         for message in self._meshes([], Header()):
             self._mesh.publish(message)
+        if self._with_hri:
+            self._leave_hri()
+        self._with_hri = False
+
+    def _leave_hri(self) -> None:
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._hri(None, [], header)
+        self._people([], header)
 
     def close(self) -> None:
         """Leave all topics."""

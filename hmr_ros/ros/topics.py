@@ -244,7 +244,7 @@ def topic_page() -> str:
     lines += [
         "`qos_overrides./image.subscription.reliability` and its like go before it. What is published is reliable,"
     ]
-    lines += ["volatile, of depth 10 unless it is latched."]
+    lines += ["volatile, of depth 10 unless it is latched; `~/overlay` of depth 1, `/tf` of 100."]
     lines += ["", "| service | type | |", "|---|---|---|"]
     lines += [f"| `{s.name}` | {_types([s.type])} | {s.text} |" for s in SERVICES]
     lines += ["", "| frame on /tf | parent | |", "|---|---|---|"]

@@ -17,7 +17,7 @@ class TransformListener:
     def __init__(self, node: Node) -> None:
         """ConfigError where tf2_msgs is not installed."""
         if importlib.util.find_spec("tf2_msgs") is None:
-            raise ConfigError("output.target_frame needs tf2_msgs; `make setup` builds it, or leave target_frame empty")
+            raise ConfigError("transforms of others need tf2_msgs: `make setup` builds it, ROS installations have it")
         from tf2_msgs.msg import TFMessage
 
         self._node = node
@@ -29,6 +29,7 @@ class TransformListener:
         ]
 
     def close(self) -> None:
-        """Leave the topics."""
+        """Leave the topics; who waits for a transform waits no longer."""
+        self.buffer.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)

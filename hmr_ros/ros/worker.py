@@ -83,7 +83,7 @@ class Worker:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join(timeout=5.0)
+        self._thread.join()
 
     def image(self, message: Any) -> None:
         """The newest image."""
@@ -121,7 +121,8 @@ class Worker:
             try:
                 self._answer(*cast("tuple[Any, float]", slot))
             except HmrError as error:
-                self._skip(str(error))
+                if not self._stopping:  # transforms are gone by then
+                    self._skip(str(error))
             except Exception as error:  # a bad image must not end the node
                 self._skip(f"image skipped: {type(error).__name__}: {error}")
 
@@ -142,7 +143,8 @@ class Worker:
         image = decode_image(message, convert_with_cv_bridge, self._config.input.max_pixels)
         camera, problem = self._around.inputs.camera(image.shape[1], image.shape[0])
         header = image_header(message.header, self._config.input.optical_frame, self._around.notices)
-        depth = self._depth(header, image, came_s)
+        # compared in the frames that the camera gives both
+        depth = self._depth(Header(stamp=header.stamp, frame_id=message.header.frame_id), image, came_s)
         stamp = stamp_ns(header.stamp)
         frame = TopicFrame(self._next_index, stamp, image, camera, header, problem, depth=depth)
         self._next_index += 1

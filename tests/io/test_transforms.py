@@ -50,6 +50,16 @@ def test_between_two_transforms(robot):
     same(robot.lookup("map", "optical", 3 * S, 0), turned(0.6, 3, 0, 0) @ MOUNT @ MOUNT)
 
 
+def test_who_waits_when_the_buffer_is_closed_waits_no_longer(robot):
+    begun = time.monotonic()
+    closing = threading.Timer(0.2, robot.close)
+    closing.start()
+    with pytest.raises(InputError, match="not yet known"):
+        robot.lookup("map", "base", 9 * S, 30.0)
+    closing.join()
+    assert time.monotonic() - begun < 15
+
+
 def test_up_and_down_the_tree(robot):
     there = robot.lookup("shelf", "optical", 2 * S, 0)
     same(there, turned(1.0, 3, 4, 0).inverse @ turned(0.4, 2, 0, 0) @ MOUNT @ MOUNT)

@@ -66,5 +66,9 @@ def published():
 
 robot.spin_until(lambda: len(published()) < 2)  # that a publisher is gone is heard a little later
 report["after"] = published()
+robot.show(image, lambda: last("/humans/bodies/tracked").ids and last("/people").people)
+robot.enable(False)
+robot.spin_until(lambda: not last("/humans/bodies/tracked").ids and not last("/people").people and len(published()) < 2)
+report["deactivated"] = published()
 robot.close()
 print(json.dumps(report))

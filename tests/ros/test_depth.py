@@ -170,6 +170,14 @@ def test_depth_of_another_frame_is_used_and_said(camera, monkeypatch):
     assert "depth is in frame 'infrared', the image in 'optical': is it registered?" in warnings
 
 
+def test_depth_is_compared_in_the_frames_that_the_camera_gives(camera, monkeypatch):
+    c, warnings = camera("-p", "input.depth_topic:=/depth", "-p", "input.optical_frame:=turned"), []
+    monkeypatch.setattr(c.node._notices, "warn", warnings.append)
+    c.play(lambda: sum(f.depth is not None for f in c.frames) > 2, Image, "/depth", lambda h: depth_message(MM, h))
+    assert not any("is it registered?" in w for w in warnings)
+    assert {f.header.frame_id for f in c.frames} == {"turned"}
+
+
 @pytest.fixture
 def topic():
     rclpy.init()

@@ -69,6 +69,11 @@ def test_topics_of_who_left_are_gone(session):
     assert session["after"] == ["/humans/bodies/tracked"]
 
 
+def test_who_was_there_is_not_when_the_node_is_deactivated(session):
+    """`hri_session.py` waits for an empty list of bodies and of people."""
+    assert session["deactivated"] == ["/humans/bodies/tracked"]
+
+
 @pytest.fixture(scope="session")
 def fused(with_messages, tmp_path_factory, cameras, seen_by):
     """What the node `fusion` publishes of somebody whom two cameras see."""

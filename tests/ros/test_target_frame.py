@@ -1,5 +1,8 @@
 """Answers in another frame than the image's, by the transform at the image's stamp; frames of joints on request."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -48,6 +51,17 @@ def test_everything_is_in_the_target_frame(robot, rendered):
     np.testing.assert_allclose(project(MOUNT.inverse(human.joints), human.K), human.joints_2d, atol=0.1)
     up = human.pelvis.rotation[:, 2]
     assert up[2] > 0.8 and human.joints[0, 0] > 6  # upright, before the mast
+
+
+def test_a_node_that_waits_for_a_transform_is_deactivated_at_once(robot, rendered):
+    r = robot("-p", "output.target_frame:=map", "-p", "output.target_timeout_s:=5.0")
+    r.node.autostart()
+    began = time.monotonic()
+    r.show(rendered[0][0], lambda: time.monotonic() > began + 2)
+    stopping = time.monotonic()
+    r.enable(False)
+    assert time.monotonic() - stopping < 4.0  # and not the ten seconds of its waits
+    assert not any(t.name == "hmr_worker" for t in threading.enumerate())
 
 
 def test_a_moving_camera_is_looked_up_by_stamp(robot, rendered):
