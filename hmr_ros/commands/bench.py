@@ -18,7 +18,7 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.commands.timing import Spent, row, times_at_30_hz
 from hmr_ros.config import ENGINES, DetectorConfig, HmrConfig, TrackerConfig
 from hmr_ros.errors import ConfigError, HmrError, InputError
-from hmr_ros.factory import build_pipeline, build_stages, choose_engine, offline
+from hmr_ros.factory import build_pipeline, build_stages, choose_engine, offline, with_own_detector
 from hmr_ros.geometry.camera import guess_camera
 from hmr_ros.methods.registry import RECOVERIES
 from hmr_ros.pipeline import Pipeline
@@ -46,6 +46,7 @@ def bench(
     images = [_frame(*parse_size(size)) for size in sizes]
     if repeats < 1 or not people or min(people) < 1:
         raise ConfigError("--repeats and --people must be 1 or more")
+    config = with_own_detector(config)
     config = replace(config, temporal=replace(config.temporal, lag=0))
     rows = []
     for size, image in zip(sizes, images, strict=True):

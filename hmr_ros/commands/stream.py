@@ -13,7 +13,7 @@ from hmr_ros.body.loading import load_body
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.exchange.stream import LiveStream, is_wanted
-from hmr_ros.factory import build_pipeline
+from hmr_ros.factory import build_pipeline, with_own_detector
 from hmr_ros.io.calibration import read_camera
 from hmr_ros.io.video import FrameSource, open_source
 from hmr_ros.pipeline import Pipeline
@@ -26,6 +26,7 @@ def stream(source: str, config: HmrConfig, *, camera_text: str | None, max_frame
     in the live node."""
     if not is_wanted(config.stream):
         raise ConfigError("hmr stream needs somebody to stream to: give --sonic tcp://127.0.0.1:5556 or --vmc")
+    config = with_own_detector(config)
     frames = open_source(source, read_camera(camera_text) if camera_text else None, config.input.max_pixels)
     if frames.is_image:
         raise InputError(f"'{source}' is one image; hmr stream takes a video, a folder of images or a camera")

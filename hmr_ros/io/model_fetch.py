@@ -15,6 +15,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -46,7 +47,7 @@ def fetch_models(models: Sequence[Model], source: Path | None = None, into: Path
         for model in models:
             found = find_model(model)
             if found is not None and not is_whole(into / model.name, model):
-                _keep(found.read_bytes(), into / model.name)
+                _keep(found.read_bytes(), into / model.name, "give --into a folder that can be written")
     return failed
 
 
@@ -76,7 +77,10 @@ def _take_from(source: Path, models: list[Model]) -> dict[str, str]:
 def _read(path: Path, model: Model) -> bytes | None:
     """What `path` holds of `model`: its member of an archive or the file itself; None where it holds nothing of it."""
     if path.name == model.name:
-        return path.read_bytes()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise AssetError(f"cannot read {path}: {error.strerror}") from error
     return _member(path, model.member) if path.name.endswith(_ARCHIVES) else None
 
 
@@ -94,7 +98,8 @@ def _member(archive: Path, member: str) -> bytes | None:
             _check_size(archive, package.getmember(member).size)
             file = package.extractfile(member)
             return file.read() if file else None
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, RuntimeError) as error:
+        # RuntimeError: encrypted, or packed in a way that is not known
         raise AssetError(f"cannot unpack {archive.name}: {error}; is the file complete?") from error
 
 
@@ -206,7 +211,7 @@ def _is_right(data: bytes, model: Model) -> bool:
     return hashlib.sha256(data).hexdigest() == model.sha256
 
 
-def _keep(data: bytes, path: Path) -> None:
+def _keep(data: bytes, path: Path, cure: str = "set HMR_CACHE to a folder that can be written") -> None:
     """Write a checked model; another process never sees half a file."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -214,6 +219,4 @@ def _keep(data: bytes, path: Path) -> None:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
-        raise AssetError(
-            f"cannot write {path}: {error.strerror}; set HMR_CACHE to a folder that can be written"
-        ) from error
+        raise AssetError(f"cannot write {path}: {error.strerror}; {cure}") from error

