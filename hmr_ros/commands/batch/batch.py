@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hmr_ros.commands.batch.items import Item, Options, items_of, key_of
+from hmr_ros.commands.batch.items import Item, Options, items_of, key_of, with_whole_paths
 from hmr_ros.commands.batch.manifest import save_manifest
 from hmr_ros.commands.batch.pools import died, open_pool, worked_off
 from hmr_ros.commands.batch.work import Outcome, read_outcome
@@ -72,7 +72,7 @@ def _looked_up(items: list[Item], options: Options, out: Path) -> tuple[dict[str
 def _run(
     ray: str, workers: int, options: Options, out: Path, todo: list[tuple[Item, str]], retries: int
 ) -> Iterator[Outcome]:
-    with open_pool(ray, workers, options, out) as pool:
+    with open_pool(ray, workers, with_whole_paths(options), out.absolute()) as pool:
         for item, key, answer, attempts in worked_off(pool, todo, retries):
             outcome = replace(answer or died(item, key), attempts=attempts)
             if outcome.status != "interrupted":

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,6 +79,19 @@ def key_of(item: Item, options: Options) -> str:
     except OSError as error:
         raise InputError(f"cannot read {error.filename or item.source}: {error.strerror}") from error
     return digest.hexdigest()
+
+
+def with_whole_paths(options: Options) -> Options:
+    """The same for workers that run in other folders."""
+    config = options.config
+    posture = replace(config.posture, image_weights=_whole(config.posture.image_weights))
+    config = replace(config, body=_whole(config.body), posture=posture)
+    camera = options.camera_text
+    return replace(options, config=config, camera_text=None if camera is None else _whole(camera))
+
+
+def _whole(text: str) -> str:
+    return str(Path(text).absolute()) if text and Path(text).is_file() else text
 
 
 def _with_contents(value: Any) -> Any:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hmr_ros.commands.batch.items import Options, items_of, key_of
+from hmr_ros.commands.batch.items import Options, items_of, key_of, with_whole_paths
 from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.errors import InputError
 
@@ -83,6 +83,19 @@ def test_files_that_options_name_count_by_what_is_in_them(folder):
     other = key_of(item, replace(options, camera_text=str(moved)))
     body.write_bytes(b"another body")
     assert len({key, other, key_of(item, replace(options, camera_text=str(moved)))}) == 3
+
+
+def test_workers_elsewhere_find_the_files_that_options_name(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "camera.yaml").write_text("500,500,320,240")
+    (folder / "body.npz").write_bytes(b"a body")
+    options = Options(with_values(HmrConfig(), {"body": "body.npz"}), camera_text="camera.yaml")
+    whole = with_whole_paths(options)
+    assert whole.camera_text == str(folder / "camera.yaml") and whole.config.body == str(folder / "body.npz")
+    (item,) = items_of([str(folder / "a.mp4")])
+    assert key_of(item, whole) == key_of(item, options)
+    numbers = Options(HmrConfig(), camera_text="500,500,320,240")
+    assert with_whole_paths(numbers) == numbers
 
 
 def test_a_folder_has_the_key_of_all_its_files(folder):
