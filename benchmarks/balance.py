@@ -142,7 +142,7 @@ def follow(folder: Path, reference: dict[str, Floats], view: int, as_live: bool,
 def report_bodies(name: str, seen: Seen, people: list[Observation], estimates: list[Estimate]) -> None:
     """One line of `estimates`, one a person."""
     body = load_body(None)
-    humans = [humans_of([p], [e], body, [False])[0] for p, e in zip(people, estimates, strict=True)]
+    humans = [humans_of([p], [e], body)[0] for p, e in zip(people, estimates, strict=True)]
     limbs = [h.joints[SMPL_LIMBS] for h in humans], [h.joints_2d[SMPL_LIMBS] for h in humans]
     report(name, seen, [p.frame for p in people], *limbs)
 

@@ -56,7 +56,7 @@ def report(name: str, people: list[Observation], estimates: list[Estimate]) -> N
     seen = np.array([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS] for p in people])
     rows = zip(people, estimates, strict=True)
     body = load_body(None)
-    ours = np.array([humans_of([p], [e], body, [False])[0].joints_2d[SMPL_LIMBS] for p, e in rows])
+    ours = np.array([humans_of([p], [e], body)[0].joints_2d[SMPL_LIMBS] for p, e in rows])
     height = np.median(np.ptp(seen[..., 1], axis=1))
     error = 100 * np.linalg.norm(ours - seen[..., :2], axis=-1) / height
     sure = seen[..., 2] > CERTAIN

@@ -116,7 +116,7 @@ def measured(
         acceleration = acceleration_errors(joints - joints[:, :1], true - true[:, :1], FPS).mean()
         limbs = procrustes_errors(joints[:, SMPL_LIMBS], true[:, SMPL_LIMBS]).mean()
         seen = np.array([p.track.keypoints.keypoints_2d[BLAZEPOSE_LIMBS] for p in people])
-        shown = [humans_of([p], [e], body, [False])[0] for p, e in zip(people, out, strict=True)]
+        shown = [humans_of([p], [e], body)[0] for p, e in zip(people, out, strict=True)]
         placed = np.array([h.joints_2d[SMPL_LIMBS] for h in shown])
         pixels = np.linalg.norm(placed - seen[..., :2], axis=-1)
         late = lag_ms((joints - joints[:, :1])[:, SMPL_LIMBS], (true - true[:, :1])[:, SMPL_LIMBS])

@@ -155,8 +155,7 @@ class Pipeline:
         """People of one frame as they leave the pipeline, on its own body."""
         if self.stages.conversion and people:
             estimates = self.stages.conversion(people[0].frame, [p.track.track_id for p in people], estimates)
-        calibrated = [self.stages.calibration is not None and p.evidence.depth is not None for p in people]
-        humans = humans_of(people, estimates, self.body, calibrated)
+        humans = humans_of(people, estimates, self.body)
         return [self.turn.back.human(h, p.camera) for h, p in zip(humans, people, strict=True)]
 
     def observations(self, frame: Frame, tracks: list[Track]) -> list[Observation]:

@@ -33,6 +33,7 @@ class Estimate:
     samples: Float[Array, "S 24 3 3"] | None = None  # local rotations of hypotheses, where they were asked for
     # of the limb joints, what was measured along the optical axis, and its standard deviation: m; inf where unknown
     depths: Float[Array, "12 2"] | None = None
+    ranged: bool = False  # whether a depth image says how far away the person is
 
     @property
     def joint_sigma(self) -> Float[Array, " 24"]:
@@ -118,13 +119,8 @@ def estimate_at(body: BodyModel, rotations: Floats, betas: Floats, pelvis: Float
     return Estimate(rotations, betas, pelvis - rest[0], joints - joints[:1] + pelvis, covariance)
 
 
-def humans_of(
-    people: list[Observation], estimates: list[Estimate], body: BodyModel, calibrated: list[bool]
-) -> list[Human]:
-    """The answers of one frame as they leave the pipeline: axis-angle, and joints in pixels of the image.
-
-    `calibrated`: whether a depth image moved the person.
-    """
+def humans_of(people: list[Observation], estimates: list[Estimate], body: BodyModel) -> list[Human]:
+    """The answers of one frame as they leave the pipeline: axis-angle, and joints in pixels of the image."""
     if not people:
         return []
     camera, joints = people[0].camera, np.array([e.joints for e in estimates])
@@ -138,7 +134,7 @@ def humans_of(
             score=p.track.keypoints.score, boxes_xyxy=p.track.boxes_xyxy, keypoints_2d=p.track.keypoints.keypoints_2d,
             global_orient=angles[i, 0], body_pose=angles[i, 1:].reshape(-1), betas=e.betas, transl=e.transl,
             joints=e.joints, joints_2d=pixels[i], joint_covariance=covariances[i], K=camera.K, body_model=body.name,
-            hypotheses=hypotheses_of(body, e), scale=ScaleSource.DEPTH if calibrated[i] else seen,
+            hypotheses=hypotheses_of(body, e), scale=ScaleSource.DEPTH if p.estimate.ranged else seen,
         )
         for i, (p, e) in enumerate(zip(people, estimates, strict=True))
     ]  # fmt: skip

@@ -146,14 +146,15 @@ class SerialCalibration:
         """See `Calibration`. The lifter has seen nothing that the recovery had not, so the covariance stays."""
         if not estimates:
             return []
-        lifted = self._lift(evidence, estimates)
+        lifted, ranged = self._lift(evidence, estimates), np.zeros(len(estimates), bool)
         if any(e.depth for e in evidence):
-            lifted = lifted + _shared_offset(self._depth(evidence, estimates).points - lifted)
+            off = self._depth(evidence, estimates).points - lifted
+            lifted, ranged = lifted + _shared_offset(off), np.isfinite(off).any((1, 2))
         targets = Targets(lifted, np.zeros(lifted.shape[:2]))
         found = self._bones.moved(frame, tracks, targets, estimates)
         return [
-            replace(f, samples=carried(e.samples, e.rotations, f.rotations))
-            for f, e in zip(found, estimates, strict=True)
+            replace(f, samples=carried(e.samples, e.rotations, f.rotations), ranged=bool(r))
+            for f, e, r in zip(found, estimates, ranged, strict=True)
         ]
 
     def reset(self) -> None:
@@ -180,7 +181,7 @@ def _with_targets(targets: Targets, found: list[Estimate], recovered: list[Estim
         ratio = mean_sigma(covariance) / before.joint_sigma
         samples = carried(before.samples, before.rotations, moved.rotations, ratio)
         depths = np.stack([np.nan_to_num(targets.points[k, :, 2]), targets.sigma[k]], -1)
-        answer.append(replace(moved, joint_covariance=covariance, samples=samples, depths=depths))
+        answer.append(replace(moved, joint_covariance=covariance, samples=samples, depths=depths, ranged=True))
     return answer
 
 

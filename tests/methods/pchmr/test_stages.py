@@ -79,6 +79,7 @@ def test_who_has_no_depth_stays(wrong, calibration):
     other, blind, unmoved, _ = wrong(False)
     found = calibration(0, [replace(other, track_id=1), track], [blind, evidence], [unmoved, estimate])
     assert found[0] is unmoved
+    assert (found[0].ranged, found[1].ranged) == (False, True)
     assert np.linalg.norm(found[1].joints[0] - truth.joints[0]) < 0.03
 
 
@@ -110,7 +111,16 @@ def test_the_pipeline_calibrates_only_frames_with_depth(open_body, wrong, camera
         assert len(calls) == count
         near = np.linalg.norm(result.humans[0].joints[0] - replay.truth.joints[0]) < 0.03
         assert near == depth
+        assert (result.humans[0].scale == ScaleSource.DEPTH) == depth
         assert ("calibrate" in pipeline.stage_seconds) == depth
+
+
+def test_a_depth_image_that_says_nothing_is_no_measured_distance(wrong, calibration):
+    """Out of range, or of glass: there is an image, and nothing in it."""
+    track, evidence, estimate, _ = wrong()
+    nothing = replace(evidence, depth=replace(evidence.depth, z=np.full(12, np.nan)))
+    (found,) = calibration(0, [track], [nothing], [estimate])
+    assert found is estimate and not found.ranged
 
 
 @pytest.mark.parametrize(
@@ -153,6 +163,7 @@ def test_serial_takes_the_distance_from_the_depth(open_body, wrong):
     alone, near = serial(0, [replace(other, track_id=1), track], [blind, evidence], [unmoved, estimate])
     assert np.linalg.norm(near.joints[0] - truth.joints[0]) < 0.05
     assert np.linalg.norm(alone.joints[0] - unmoved.joints[0]) < 0.05
+    assert (alone.ranged, near.ranged) == (False, True)
 
 
 def test_the_posture_networks_lift_what_the_closed_form_found(rendered):
