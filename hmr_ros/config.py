@@ -226,7 +226,7 @@ class TrackerConfig:
     )
     max_people: int = option(
         8,
-        "people tracked at once, the most certain first; each costs one landmark inference",
+        "people tracked at once, first come, first served, the larger first; each costs one landmark inference",
         at_least=1,
         at_most=64,
         when=LIVE,

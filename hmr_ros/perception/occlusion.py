@@ -78,7 +78,8 @@ def painted_out(
     out = image.copy()
     part = out[low[1] : high[1], low[0] : high[0]]
     scale = min(1.0, _FILL_PX / roi.size_px)
-    small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    at_most = max(1, round(scale * size[0])), max(1, round(scale * size[1]))
+    small = cv2.resize(part, at_most, interpolation=cv2.INTER_AREA)
     hole = cv2.resize(mask, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_NEAREST)
     hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
     filled = cv2.inpaint(small, hole, _FILL_RADIUS_PX, cv2.INPAINT_TELEA)

@@ -38,6 +38,7 @@ class Person:
         self.answered = False
         self.was_seen = True
         self.age = 0  # frames seen
+        self._is_back = False  # found again, and not answered since
         self.rests = False  # left out of the current frame, to save time
         self.unseen_s = 0.0
         self.last = keypoints  # when last seen
@@ -81,7 +82,8 @@ class Person:
     def observe(self, keypoints: Keypoints, certain: bool = True) -> None:
         """Seen in this frame; not `certain` among others, whose limbs may have been taken for this person's."""
         if self.answered:
-            self.state = TrackingState.TRACKED if self.was_seen else TrackingState.RECOVERED
+            self._is_back |= not self.was_seen
+            self.state = TrackingState.RECOVERED if self._is_back else TrackingState.TRACKED
         self.motion.update(keypoints.next_roi, 1.0 if certain else _MIXED_SIGMA)
         keypoints = self._sides.corrected(keypoints, self._dt_s + self.unseen_s)
         self.seen = self.last = keypoints
@@ -131,7 +133,7 @@ class Person:
     def track(self, width: int, height: int) -> Track:
         """As it is answered."""
         assert self.seen is not None
-        self.answered = True
+        self.answered, self._is_back = True, False
         return Track(self.track_id, self.state, self.seen, box(self.seen, width, height), _medians(self._bones))
 
     def _remember_bones(self, keypoints: Keypoints) -> None:

@@ -90,7 +90,7 @@ class PersonTracker:
         self._follow(frame)
         if self._search_first:
             self._look_for_people(frame)
-        gone = [p for p in self._people if self._is_gone(p, frame)]
+        gone = [p for p in self._people if self._is_gone(p, frame)] + self._too_many()
         self._people = [p for p in self._people if p not in gone]
         for person in gone:
             if person.age > _FLEETING and person.answered:
@@ -98,6 +98,16 @@ class PersonTracker:
         seen = [p for p in self._people if p.seen is not None]
         seen.sort(key=lambda p: (-round(p.seen.score, 2) if p.seen else 0.0, p.track_id))
         return [p.track(width, height) for p in seen]
+
+    def _too_many(self) -> list[Person]:
+        """Beyond `max_people`: who was followed into this frame stays before who came back, and the first before the
+        next."""
+        here = sorted((p for p in self._people if p.here), key=lambda p: (not p.was_seen, -p.age, p.track_id))
+        return here[self._config.max_people :]
+
+    @property
+    def _is_full(self) -> bool:
+        return sum(p.here for p in self._people) >= self._config.max_people
 
     def search(self, frame: Frame, defer: bool) -> bool:
         """Search `frame` for new and lost people, after its `step`; they are answered from the next frame on.
@@ -133,6 +143,8 @@ class PersonTracker:
         followed = [p for p in self._people if not p.rests]
         seen = [p for p in followed if p.unseen_s == 0]
         lost = sorted((p for p in followed if p.unseen_s > 0), key=lambda p: p.unseen_s)[:1]
+        if len(self._people) - sum(p.unseen_s > 0 for p in self._people) >= self._config.max_people:
+            lost = []  # nobody is missing
         looks = settled(self._looks(frame, seen), frame)
         beaten = [p for p in seen if all(k.person is not p for k in looks)] if len(seen) > 1 else []
         looks = settled(looks + self._looks(frame, beaten + lost, looks), frame)
@@ -213,14 +225,14 @@ class PersonTracker:
         return looked(lambda i, r: person.opinion.look(self._landmarker, i, r, every, painted), image, roi)
 
     def _look_for_people(self, frame: Frame) -> None:
-        seen = [p for p in self._people if p.seen is not None]
-        if len(seen) >= self._config.max_people:
+        if self._is_full:
             return
-        proposals = [d for d in self._proposals(frame, idle=not seen) if not self._is_known(d)]
+        idle = all(p.seen is None for p in self._people)
+        proposals = [d for d in self._proposals(frame, idle=idle) if not self._is_known(d)]
         checks = self._max_checks
         proposals, checks = self._recover(frame, proposals, checks)
         for proposal in proposals:
-            if checks <= 0 or sum(p.seen is not None for p in self._people) >= self._config.max_people:
+            if checks <= 0 or self._is_full:
                 break
             if self._is_known(proposal):  # by now: whoever was found before is proposed by several windows
                 continue
@@ -255,7 +267,7 @@ class PersonTracker:
         cost = np.array([[p.mismatch(d.roi) for d in proposals] for p in lost])
         taken = set()
         for i, j in zip(*linear_sum_assignment(np.minimum(cost, 1e3)), strict=True):
-            if cost[i, j] > 1.0 or checks <= 0:
+            if cost[i, j] > 1.0 or checks <= 0 or self._is_full:
                 continue
             checks -= 1
             taken.add(j)

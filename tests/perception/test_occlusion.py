@@ -42,6 +42,16 @@ def test_a_body_is_painted_out_and_what_is_beside_stays():
     assert image[200, 300].max() == 0  # the frame itself is left alone
 
 
+@pytest.mark.parametrize(("scale", "inside"), [(1000.0, 9.0), (4000.0, 9.0), (4000.0, 200.0)])
+def test_a_large_body_at_the_edge_is_painted_out(scale, inside):
+    """Its crop hardly touches the image."""
+    image = np.full((1200, 1600, 3), 200, np.uint8)
+    body = standing(1600.0, scale)
+    reach = 0.5 * body.next_roi.size_px
+    out = painted_out(image, [body], Roi(np.array([1600.0 + reach - inside, 240.0]), 2 * reach, 0.0))
+    assert out.shape == image.shape
+
+
 def test_nobody_is_painted_out_where_nobody_is_nor_where_the_own_body_should_be():
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     body = standing(300.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hmr_ros.body.joints import LIMB_JOINTS, SMPL_LIMBS
-from hmr_ros.config import HmrConfig
+from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.evaluate.metrics import procrustes_errors
 from hmr_ros.factory import build_pipeline, offline
 from hmr_ros.geometry.camera import project
@@ -58,6 +58,34 @@ def test_id_survives_an_occlusion(pipeline, rendered):
     assert len({t for _, t, _ in rows}) == 1
     assert not {i for i, _, _ in rows} & set(range(10, 16))
     assert next(h for i, _, h in rows if i >= 16).state is TrackingState.RECOVERED
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_no_more_people_than_wanted_whoever_comes_back(rendered, live):
+    """The left one is hidden, the right one comes, the left one returns."""
+    config = with_values(HmrConfig(refine="none", recover="kinematic"), {"tracker.max_people": 1})
+    pipeline = build_pipeline(config if live else offline(config))
+    images, _, camera = rendered
+    grey, ids = np.full_like(images[0], 110), []
+    for i in range(24):
+        left, right = (images[i] if i < 6 or i >= 14 else grey), (images[i] if i >= 7 else grey)
+        frame = Frame(i, round(i * 1e9 / 15), np.hstack([left, right]), camera)
+        ids.append([h.track_id for h in pipeline.step(frame).humans])
+        pipeline.search(frame)
+    assert max(map(len, ids)) == 1
+    assert ids[5] and ids[12] and ids[12] != ids[5] and ids[-1] == ids[12]  # who is followed stays
+
+
+def test_a_smaller_number_of_people_holds_at_once(rendered):
+    config = HmrConfig(refine="none", recover="kinematic")
+    pipeline = build_pipeline(offline(config))
+    images, _, camera = rendered
+    found = []
+    for i in range(6):
+        if i == 3:
+            pipeline.adjust(with_values(config, {"tracker.max_people": 1}))
+        found.append(len(pipeline.step(Frame(i, round(i * 1e9 / 15), np.hstack([images[i]] * 2), camera)).humans))
+    assert found == [2, 2, 2, 1, 1, 1]
 
 
 def test_live_search_finds_the_person_one_frame_later(rendered):
