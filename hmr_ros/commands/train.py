@@ -14,7 +14,7 @@ from torch import nn
 from hmr_ros.body.coarse import coarse_of, sparse_points
 from hmr_ros.body.fitting import PointFitter
 from hmr_ros.body.loading import load_body
-from hmr_ros.errors import ConfigError
+from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.io.model_store import FULL, asset, model_file
 from hmr_ros.io.results import made_folder
 from hmr_ros.methods.diffhmr.network import DiffHmrSize
@@ -42,11 +42,13 @@ from hmr_ros.train.diffhmr import train_diffhmr
 from hmr_ros.train.hmdiff import train_hmdiff
 from hmr_ros.train.image import train_image
 from hmr_ros.train.limbs import train_limbs
-from hmr_ros.train.loop import Schedule
+from hmr_ros.train.loop import CHECKPOINT, Schedule
 from hmr_ros.train.m2p import Variant, train_m2p
 from hmr_ros.train.mesh2d import train_mesh2d
 from hmr_ros.train.prior import train_prior
 from hmr_ros.types import Floats
+
+_SCHEDULE = "schedule.json"
 
 
 def mesh2d(
@@ -279,4 +281,25 @@ def _prepare(schedule: Schedule, threads: int) -> None:
     if schedule.device.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"--device {schedule.device}: no CUDA device here; use --device cpu")
     made_folder(schedule.out)
-    (schedule.out / "schedule.json").write_text(json.dumps(asdict(schedule), default=str, indent=1), encoding="utf-8")
+    _check_same(schedule)
+    note = json.dumps(asdict(schedule), default=str, indent=1)
+    (schedule.out / _SCHEDULE).write_text(note, encoding="utf-8")
+
+
+def _check_same(schedule: Schedule) -> None:
+    """InputError where the checkpoint in the folder is of a training with other options."""
+    note = schedule.out / _SCHEDULE
+    if not (schedule.out / CHECKPOINT).exists() or not note.exists():
+        return
+    try:
+        before = dict(json.loads(note.read_text(encoding="utf-8"))["options"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # of an earlier version
+    now = json.loads(json.dumps(schedule.options, default=str))
+    changed = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+    if changed:
+        said = ", ".join(f"--{k.replace('_', '-')} {before.get(k)}" for k in changed)
+        raise InputError(
+            f"{schedule.out} holds a training with {said}; give the same to go on, or another --out (--init"
+            " starts from its weights)"
+        )

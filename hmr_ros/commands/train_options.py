@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hmr_ros.train.loop import Schedule
 
 _ON_PAIRS = "train {} on pairs; continues from the checkpoint in --out"
+_NOT_RESULTS = ("out", "threads", "device", "workers")  # options that change where and how fast
 _WEIGHTS = "{} weights (default: the shipped ones)"
 
 
@@ -309,6 +310,8 @@ def _limbs(args: argparse.Namespace) -> int:
 def _schedule(args: argparse.Namespace) -> Schedule:
     from hmr_ros.train.loop import Schedule
 
+    options = {name: value for name, value in vars(args).items() if name not in _NOT_RESULTS and not callable(value)}
     return Schedule(
-        args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device
-    )
+        args.out, args.steps, batch=args.batch, learning_rate=args.learning_rate, seed=args.seed, device=args.device,
+        options=options,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hmr_ros.errors import AssetError
+from hmr_ros.errors import AssetError, InputError
 
 
 def save_weights(path: Path, name: str, network: nn.Module, size: Any, notes: dict[str, Any]) -> None:
@@ -35,11 +35,17 @@ def read_weights(path: Path, name: str) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    """A weight file, in float16."""
+    """A weight file, in float16; InputError where it cannot be written."""
     partial = path.with_suffix(".part")  # a file of that name is a whole one
-    save_file({k: v.half().contiguous() for k, v in tensors.items()}, str(partial), metadata=header)
-    partial.chmod(0o644)  # safetensors makes files that only their owner can read
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.half().contiguous() for k, v in tensors.items()}, str(partial), metadata=header)
+        partial.chmod(0o644)  # safetensors makes files that only their owner can read
+        partial.replace(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"cannot write {path} ({error}); give --out where there is room, and may be written"
+        ) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -22,6 +22,7 @@ from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.io.results import made_folder
 from hmr_ros.types import Floats
 
+CHECKPOINT = "checkpoint.pt"  # in the folder of a training
 _EMA = 0.998
 _WARM_UP = 100
 _CLIP = 1.0
@@ -40,6 +41,7 @@ class Schedule:
     seed: int = 0
     every: int = 250  # steps between validation, curve point and checkpoint
     device: str = "cpu"
+    options: Mapping[str, Any] = field(default_factory=dict)  # that decide the result beside these
 
 
 Losses = dict[str, Tensor]
@@ -66,7 +68,7 @@ def train(
     model.to(schedule.device)
     average = copy.deepcopy(model)
     optimizer = _optimizer(model, schedule, rates)
-    checkpoint = schedule.out / "checkpoint.pt"
+    checkpoint = schedule.out / CHECKPOINT
     start = _resume(checkpoint, model, average, optimizer)
     began = time.perf_counter()
     sums: dict[str, float] = {}

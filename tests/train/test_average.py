@@ -42,3 +42,12 @@ def test_what_does_not_fit_is_refused(tmp_path, capsys):
         assert main(["train", "mean", one, *others, "--out", out]) == 1
         assert said in capsys.readouterr().err
     assert not (tmp_path / "mean.safetensors").exists()
+
+
+def test_it_is_written_where_there_is_no_folder_yet_and_a_file_in_the_way_is_named(tmp_path, capsys):
+    one = saved(tmp_path / "1.safetensors", 1.0)
+    assert main(["train", "mean", one, one, "--out", str(tmp_path / "new/mean.safetensors")]) == 0
+    assert load_mesh2d(tmp_path / "new/mean.safetensors")
+    assert main(["train", "mean", one, one, "--out", f"{one}/mean.safetensors"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("hmr: cannot write")

@@ -45,6 +45,24 @@ def test_a_resumed_training_is_the_unbroken_one(bank, open_body, tmp_path, monke
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), whole.state_dict().values(), strict=True))
 
 
+def test_a_training_goes_on_with_the_same_options_alone(stills, tmp_path, capsys):
+    common = ["train", "mesh2d", "--pairs", str(stills), "--val", str(stills), "--batch", "8", "--steps", "2"]
+    out = ["--out", str(tmp_path / "out")]
+    assert main([*common, *out, "--threads", "1"]) == 0
+    before = load_mesh2d(tmp_path / "out/mesh2d.safetensors").state_dict()
+
+    def is_as_before():
+        now = load_mesh2d(tmp_path / "out/mesh2d.safetensors").state_dict()
+        return all(torch.equal(a, b) for a, b in zip(now.values(), before.values(), strict=True))
+
+    assert main([*common, *out, "--threads", "2"]) == 0  # how fast does not matter
+    assert is_as_before()
+    capsys.readouterr()
+    assert main([*common, *out, "--threads", "1", "--seed", "3"]) == 1
+    assert "holds a training with --seed 0; give the same to go on, or another --out" in capsys.readouterr().err
+    assert is_as_before()
+
+
 def test_it_goes_on_from_weights(stills, tmp_path):
     common = ["train", "mesh2d", "--pairs", str(stills), "--val", str(stills), "--batch", "8", "--threads", "1"]
     assert main([*common, "--steps", "3", "--out", str(tmp_path / "first"), "--no-residual"]) == 0

@@ -75,6 +75,11 @@ def moving_people(pairs: PairSet) -> Moving:
     ends = np.r_[starts[1:], len(pairs)]
     length = int(np.median(ends - starts))
     kept = [s for s, e in zip(starts, ends, strict=True) if e - s == length and (pairs.score[s:e] > _LOST).all()]
+    if length < TARGETS or not kept:
+        raise InputError(
+            f"these pairs hold no piece of {TARGETS} frames or more in which the person was never lost; make some with:"
+            " hmr train pairs --frames 12"
+        )
     rows = np.array(kept)[:, None] + np.arange(length)
     seen, shape = seen_of(taken(pairs, rows.reshape(-1))), rows.shape
     rotations = matrix_from_axis_angle(pairs.pose[rows].reshape(*shape, 24, 3))

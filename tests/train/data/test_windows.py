@@ -48,6 +48,17 @@ def joints_of(pose, rest):
     return (placed - placed[:, :1]).reshape(-1, TARGETS, 24, 3)
 
 
+@pytest.mark.parametrize("change", ["short", "lost"])
+def test_pairs_without_a_whole_piece_of_motion_are_refused(moving, change):
+    pairs = load_pairs(moving)
+    if change == "short":
+        pairs = taken(pairs, np.flatnonzero(np.isin(pairs.time, np.unique(pairs.time)[:1])))
+    else:
+        pairs = replace(pairs, score=np.zeros_like(pairs.score))
+    with pytest.raises(InputError, match="hmr train pairs --frames 12"):
+        moving_people(pairs)
+
+
 @pytest.mark.parametrize("turn", [False, True])
 def test_poses_and_joints_are_one_person(bank, turn):
     batch = bank.batch(np.arange(len(bank)), np.random.default_rng(1), turn=turn)
