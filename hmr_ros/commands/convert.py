@@ -14,7 +14,7 @@ from hmr_ros.exchange.files.glb import write_glb
 from hmr_ros.exchange.files.sampling import at_rate, cut_at_gaps
 from hmr_ros.exchange.files.smpl import HOLOSMPL_FPS, write_amass, write_holosmpl, write_smplx
 from hmr_ros.exchange.files.table import write_csv
-from hmr_ros.exchange.files.tracks import Track, load_tracks
+from hmr_ros.exchange.files.tracks import MOST_FPS, Track, load_tracks
 from hmr_ros.io.results import made_folder
 
 Writer = Callable[[Track, Path], None]
@@ -28,7 +28,6 @@ _FORMATS: dict[str, tuple[Writer, str, float | None]] = {
     "holosmpl": (write_holosmpl, "_holosmpl.npz", HOLOSMPL_FPS),
     "csv": (write_csv, ".csv", None),
 }
-_MOST_FPS = 1000.0
 
 
 def convert(
@@ -42,8 +41,8 @@ def convert(
     """
     if not 0 <= max_gap < np.inf:
         raise ConfigError(f"--max-gap {max_gap} is not a time; give seconds, 0 or more")
-    if fps is not None and not 0 < fps <= _MOST_FPS:
-        raise ConfigError(f"--fps {fps} is not a frame rate; give a number above 0 and up to {_MOST_FPS:.0f}")
+    if fps is not None and not 0 < fps <= MOST_FPS:
+        raise ConfigError(f"--fps {fps} is not a frame rate; give a number above 0 and up to {MOST_FPS:.0f}")
     tracks, unplaced = load_tracks(humans, body)
     there = [t.track_id for t in tracks]
     unknown = [i for i in ids or [] if i not in there]

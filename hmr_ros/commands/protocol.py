@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from hmr_ros.commands.settings_key import settings_key
 from hmr_ros.config import HmrConfig, with_values
 from hmr_ros.errors import ConfigError, InputError
 from hmr_ros.evaluate.protocols.figures import Errors, measure
@@ -128,7 +129,9 @@ class _Answers:
     def of(self, sequence: Sequence) -> Path:
         """The humans.npz of a sequence."""
         path = self._folder / sequence.name / "humans.npz"
+        key = settings_key(self._config, self._fast, sequence.moving)
         if path.is_file():
+            _check_same(path, key)
             _check_whole(path, len(sequence.images))
             return path
         if not sequence.images or not sequence.images[0].is_file():
@@ -145,17 +148,31 @@ class _Answers:
         config = with_values(self._config, {"world.feet": "never"}) if sequence.moving else self._config
         recorder = ResultRecorder(in_world(people, pipeline.body, frames.camera, config))
         recorder.save(path, K=frames.camera.K, body_model=pipeline.body.name)
-        save_text(path.with_name(_SUMMARY), json.dumps({"frames": len(sequence.images)}) + "\n")
+        save_text(path.with_name(_SUMMARY), json.dumps({"frames": len(sequence.images), "key": key}) + "\n")
         return path
+
+
+def _summary(humans: Path) -> dict[str, Any]:
+    """What stands beside humans.npz; empty where nobody says anything."""
+    try:
+        return dict(json.loads(humans.with_name(_SUMMARY).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _check_same(humans: Path, key: str) -> None:
+    """InputError where the summary beside humans.npz is of other settings; that of `hmr run` does not say of which."""
+    if _summary(humans).get("key", key) != key:
+        raise InputError(
+            f"{humans} was made with other settings, or by another version; give another --results, or remove"
+            f" {humans.parent}: it is made anew then"
+        )
 
 
 def _check_whole(humans: Path, frames: int) -> None:
     """InputError where the summary beside humans.npz, ours or that of `hmr run`, counts fewer than `frames`: the others
     would be taken for misses."""
-    try:
-        count = json.loads(humans.with_name(_SUMMARY).read_text(encoding="utf-8"))["frames"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # nobody says
+    count = _summary(humans).get("frames")
     if isinstance(count, int) and count < frames:
         raise InputError(
             f"{humans} is of {count} of {frames} frames; delete it to have all, or give --max-frames {count}"

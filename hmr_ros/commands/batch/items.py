@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from hmr_ros import __version__
+from hmr_ros.commands.settings_key import settings_key
 from hmr_ros.config import HmrConfig
 from hmr_ros.errors import InputError
 
@@ -19,8 +18,7 @@ _LISTS = (".txt", ".list")
 _BAGS = (".bag", ".mcap", ".db3")
 _VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
 _CHUNK = 1 << 20
-_NOT_RESULTS = ("threads", "engine")  # settings that change how fast an answer comes, not the answer
-_NOT_RESULTS_OPTIONS = ("config", "overlap")  # the same among the options, whose settings are hashed by themselves
+_NOT_RESULTS = ("config", "overlap")  # of the options: hashed by itself, changes how fast an answer comes
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,10 @@ def key_of(item: Item, options: Options) -> str:
     InputError where it cannot be read.
     """
     digest = hashlib.sha256()
-    settings = asdict(options.config)
-    for name in _NOT_RESULTS:
-        settings.pop(name, None)
-    rest = {name: value for name, value in asdict(options).items() if name not in _NOT_RESULTS_OPTIONS}
+    rest = {name: value for name, value in asdict(options).items() if name not in _NOT_RESULTS}
     source = Path(item.source)
     try:
-        said = _with_contents([__version__, item.kind, settings, rest])
-        digest.update(json.dumps(said, sort_keys=True, default=str).encode())
+        digest.update(settings_key(options.config, item.kind, rest).encode())
         for path in sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]:
             digest.update(str(path.relative_to(source.parent)).encode(errors="surrogateescape"))
             with path.open("rb") as file:
@@ -92,17 +86,6 @@ def with_whole_paths(options: Options) -> Options:
 
 def _whole(text: str) -> str:
     return str(Path(text).absolute()) if text and Path(text).is_file() else text
-
-
-def _with_contents(value: Any) -> Any:
-    """The same with what is in a file (camera, body, weights) in place of its name."""
-    if isinstance(value, dict):
-        return {name: _with_contents(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_contents(part) for part in value]
-    if isinstance(value, str) and value and Path(value).is_file():
-        return hashlib.sha256(Path(value).read_bytes()).hexdigest()
-    return value
 
 
 def _expanded(text: str, beside: Path) -> Iterator[Path]:

@@ -74,9 +74,10 @@ def measure(sequence: Sequence, table: HumansTable, judge: Judge, ways: bool = F
     errors = Errors()
     for subject, rows in zip(sequence.subjects, match(sequence.subjects, table), strict=True):
         errors.people += len(rows)
-        errors.found += int((rows >= 0).sum())
+        there = rows >= 0
+        errors.found += int(there.sum())
         if subject.joints_2d is not None:
-            off = np.linalg.norm(table.joints_2d[rows] - subject.joints_2d, axis=-1)[rows >= 0]
+            off = np.linalg.norm(table.joints_2d[rows[there]] - subject.joints_2d[there], axis=-1)
             errors.pixels += np.nanmean(off, axis=1).tolist() if len(off) else []
         errors.mpjae += _angles(subject, table, rows)
         points = _positions(errors, subject, table, judge, rows)

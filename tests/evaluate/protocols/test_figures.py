@@ -40,6 +40,14 @@ def test_the_truth_is_perfect_where_it_was_found(pw3d, true_results, tmp_path):
     )
 
 
+def test_where_nobody_was_found_everybody_is_missed(pw3d, true_results, tmp_path):
+    sequence, judge = pw3d
+    table = load_humans(true_results(tmp_path / "humans.npz"))
+    arrays = {k: v[:0] for k, v in vars(table).items() if isinstance(v, np.ndarray) and len(v) == len(table.frame)}
+    figures = measure(sequence, replace(table, **arrays), judge).figures()
+    assert (figures["people_in_truth"], figures["found"], figures["recall"]) == (18, 0, 0.0)
+
+
 def test_misses_count_by_the_f1_score(pw3d, true_results, person, tmp_path):
     sequence, judge = pw3d
     betas = np.array([t.betas for t in person.truths]) + np.eye(10)[0]  # another shape

@@ -40,6 +40,8 @@ def test_3dpw_from_images_and_again_from_results(threedpw_folder, evaluated, tmp
     summary.write_text('{"frames": 7}')  # of a run that was shortened: the rest would look like misses
     assert main(["evaluate", *map(str, arguments)]) == 1 and "7 of 10 frames" in capsys.readouterr().err
     summary.write_text(whole)
+    assert main(["evaluate", *map(str, arguments), "--recover", "kinematic"]) == 1
+    assert "was made with other settings" in capsys.readouterr().err
     shutil.rmtree(threedpw_folder / "imageFiles")  # what is kept is not made again
     assert evaluated(*arguments) == figures
 
