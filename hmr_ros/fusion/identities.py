@@ -80,12 +80,12 @@ class Identities:
     def __init__(self, keep_s: float) -> None:
         """People whom no camera sees are known for `keep_s` seconds more."""
         self._keep_s = keep_s
+        self._next_id = 0
         self.reset()
 
     def reset(self) -> None:
-        """Forget everybody; ids begin anew."""
+        """Forget everybody; ids are not used again."""
         self.people: list[Person] = []
-        self._next_id = 0
         self._alike: dict[tuple[int, int], int] = {}  # ids -> moments in a row
 
     def __call__(self, sightings: Sequence[Sighting], seconds: float) -> tuple[list[Group], list[Person]]:

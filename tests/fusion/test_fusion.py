@@ -55,6 +55,17 @@ def stage(cameras, poses, seen_by, open_body):
     return Stage()
 
 
+def test_ids_are_not_used_again_after_a_reset(stage):
+    def ids(k):
+        return [h.track_id for h in stage.say(k, {c: [stage.human(c, k, (0.2, 0.9, 0.0), 0.3, 0)] for c in (0, 1)})]
+
+    first = [ids(k) for k in range(3)][-1]
+    assert ids(300) not in ([], first)  # after a gap
+    before = ids(301)
+    stage.fusion.reset()
+    assert ids(302) not in ([], first, before)
+
+
 def nearest(human, k):
     """The true one of the two who walk."""
     return int(np.argmin([np.linalg.norm(human.joints[0] - walk(p, k)[0]) for p in (0, 1)]))
@@ -189,4 +200,4 @@ def test_velocity_is_the_walkers(stage):
 def test_stamps_that_jump_back_begin_another_scene(stage):
     stage.say(100, {0: [stage.human(0, 100, (0.0, 0.9, 0.0), 0.0, 0)]})
     (human,) = stage.say(0, {0: [stage.human(0, 0, (0.5, 0.9, 0.0), 0.0, 0)]})
-    assert human.state is NEW and human.track_id == 0
+    assert human.state is NEW and human.track_id == 1

@@ -16,6 +16,7 @@ from hmr_ros.world.feet import Soles
 from hmr_ros.world.floor import floor_under
 from hmr_ros.world.gravity import LEVEL
 
+MOST_FPS = 1000.0  # of a camera
 _FALLBACK_FPS = 30.0  # of a single image
 _REGULAR = 0.25  # of a frame that stamps may be off and still belong to a constant rate
 
@@ -115,5 +116,6 @@ def _times(table: HumansTable) -> tuple[float, Floats]:
     if np.abs(stamp - (frame - frame[0]) * period).max() < _REGULAR * period and fps > 0:
         return fps, table.frame / fps
     steps = np.diff(stamp) / np.diff(frame)
-    usual = float(np.median(steps[steps > 0]))
+    steps = steps[steps > 1 / MOST_FPS]  # images that came in one go were not taken so
+    usual = float(np.median(steps)) if len(steps) else 1 / _FALLBACK_FPS
     return round(float(1 / usual), 3) or _FALLBACK_FPS, (table.stamp_ns - table.stamp_ns.min()) * 1e-9

@@ -75,6 +75,13 @@ def test_a_constant_rate_is_found_in_stamps_of_milliseconds(recording):
     np.testing.assert_allclose(track.times * track.fps, rows, atol=1e-6)
 
 
+def test_images_that_come_in_pairs_make_no_rate_of_megahertz(recording):
+    """Stamps of receipt: two at once, fifteen times a second."""
+    rows = np.arange(300)
+    assert only(recording(rows, stamps=(rows // 2 / 15 + rows % 2 * 2e-6) * 1e9).path).fps < 31
+    assert only(recording(rows[:299], stamps=(rows[:299] // 2 / 15 + rows[:299] % 2 * 2e-6) * 1e9).path).fps < 31
+
+
 def test_a_varying_rate_keeps_its_stamps(recording):
     rows = np.arange(60)
     stamps = np.where(rows < 40, rows / 30, 40 / 30 + (rows - 40) / 5) * 1e9
