@@ -66,7 +66,8 @@ def painted_out(
     height, width = image.shape[:2]
     low = np.clip(np.floor(roi.center_px - _AROUND * roi.size_px), 0, [width, height]).astype(int)
     high = np.clip(np.ceil(roi.center_px + _AROUND * roi.size_px), 0, [width, height]).astype(int)
-    if (high - low).min() < 8:
+    scale = min(1.0, _FILL_PX / roi.size_px)
+    if (high - low).min() < max(8, 1 / scale):  # next to nothing of the crop lies in the image
         return image
     size = int(high[0] - low[0]), int(high[1] - low[1])
     mask = _silhouettes(list(behind), low, size)
@@ -77,9 +78,7 @@ def painted_out(
         return image
     out = image.copy()
     part = out[low[1] : high[1], low[0] : high[0]]
-    scale = min(1.0, _FILL_PX / roi.size_px)
-    at_most = max(1, round(scale * size[0])), max(1, round(scale * size[1]))
-    small = cv2.resize(part, at_most, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     hole = cv2.resize(mask, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_NEAREST)
     hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
     filled = cv2.inpaint(small, hole, _FILL_RADIUS_PX, cv2.INPAINT_TELEA)
