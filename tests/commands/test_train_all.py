@@ -202,7 +202,7 @@ def test_the_example_asks_for_the_shipped_recipe(tmp_path, monkeypatch, motion_f
         (tmp_path / name).write_bytes(motion_file.read_bytes())
     words = {stage.name: " ".join(stage.words) for stage in plan(EXAMPLE)}
     assert "--count=35000 --frames=12 --seed=32" in words["pairs: moving_hard"]
-    assert "--batch=128 --synthetic-motions=10000" in words["prior"] and "--steps=24000" in words["m2p"]
+    assert "--synthetic-motions=4500 --real-share=0.6" in words["prior"] and "--steps=24000" in words["m2p"]
     assert "--mesh2d=training/mesh2d/mesh2d.safetensors --m2p=training/m2p/m2p.safetensors" in words["prior"]
     assert list(words)[-7:] == ["mesh2d", "m2p", "hmdiff", "prior", "limbs", "calibrate", "export"]
     assert "--calibrate" not in words["export"]  # it has no graph
