@@ -44,16 +44,17 @@ def topics_of(node: Any, *types: str) -> list[str]:
 
 
 def camera_of(node: Any, humans_topic: str) -> str | None:
-    """The topic of the images that people on `humans_topic` (resolved) are most likely found in: no depth, nothing of
-    the node that finds them; first those nearest in the tree of names, and with a CameraInfo beside them."""
+    """The topic of the images that people on `humans_topic` (resolved) are most likely found in: nothing of the node
+    that finds them; first those nearest in the tree of names, no depth, and with a CameraInfo beside them."""
     own = humans_topic.rsplit("/", 1)[0] + "/"
     infos = {name.rsplit("/", 1)[0] for name in topics_of(node, INFO)}
     found = {name.removesuffix(_SUFFIX) for name in topics_of(node, RAW, COMPRESSED)}
 
-    def rank(name: str) -> tuple[int, bool, str]:
-        return -len(commonpath([name, humans_topic])), name.rsplit("/", 1)[0] not in infos, name
+    def rank(name: str) -> tuple[int, int, bool, str]:
+        shared, without_info = len(commonpath([name, humans_topic])), name.rsplit("/", 1)[0] not in infos
+        return -shared, name.lower().count("depth"), without_info, name
 
-    fitting = (n for n in found if "depth" not in n.lower() and not (own != "/" and n.startswith(own)))
+    fitting = (n for n in found if own == "/" or not n.startswith(own))
     return min(fitting, key=rank, default=None)
 
 

@@ -85,7 +85,7 @@ def test_the_images_are_those_of_the_camera(ros, human):
     """Not what the node draws, nor depth; the robot's own camera before another's."""
     topics = [
         "/a/hmr/overlay", "/a/camera/aligned_depth_to_color/image_raw", "/a/camera/color/image_raw", "/a/arm/image",
-        "/b/color/image_raw",
+        "/b/color/image_raw", "/c/depthai/stereo/depth", "/c/depthai/rgb/image",
     ]  # fmt: skip
     camera = rclpy.create_node("camera")
     publishers = [camera.create_publisher(Image, topic, 10) for topic in topics]
@@ -97,6 +97,7 @@ def test_the_images_are_those_of_the_camera(ros, human):
         time.sleep(0.05)
     assert camera_of(node, "/a/hmr/humans") == "/a/camera/color/image_raw"
     assert camera_of(node, "/b/hmr/humans") == "/b/color/image_raw"
+    assert camera_of(node, "/c/hmr/humans") == "/c/depthai/rgb/image"
     assert camera_of(node, "/humans") == "/a/camera/color/image_raw"
     for one in (*publishers, *infos):
         one.destroy()
