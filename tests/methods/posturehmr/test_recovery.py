@@ -55,7 +55,7 @@ def test_parameters_joints_and_pixels_agree(seen, open_body):
     for frame, tracks, _, people in rows:
         for track, estimate in zip(tracks, people["posture"], strict=True):
             person = Observation(frame.index, 0, frame.camera, track, None, estimate)
-            (human,) = humans_of([person], [estimate], open_body, [False])
+            (human,) = humans_of([person], [estimate], open_body)
             joints = open_body.joints(human.global_orient, human.body_pose, human.betas, human.transl)
             np.testing.assert_allclose(joints, human.joints, atol=1e-6)
             np.testing.assert_allclose(project(joints, frame.camera.K), human.joints_2d, atol=1e-4)

@@ -105,7 +105,7 @@ def test_the_evidence_has_its_say(person, network, open_body):
 def test_parameters_joints_and_pixels_agree(person, network, open_body):
     people, _ = person
     for p, estimate in zip(people[:6], refined(people[:6], network, open_body), strict=True):
-        (human,) = humans_of([p], [estimate], open_body, [False])
+        (human,) = humans_of([p], [estimate], open_body)
         joints = open_body.joints(human.global_orient, human.body_pose, human.betas, human.transl)
         np.testing.assert_allclose(joints, human.joints, atol=1e-5)
         np.testing.assert_allclose(project(joints, p.camera.K), human.joints_2d, atol=1e-2)
