@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hmr_ros.train.loop import Schedule
 
 _ON_PAIRS = "train {} on pairs; continues from the checkpoint in --out"
-_NOT_RESULTS = ("out", "threads", "device", "workers")  # options that change where and how fast
+_NOT_RESULTS = ("out", "threads", "device", "workers", "steps")  # options that say where, how fast and how long
 _WEIGHTS = "{} weights (default: the shipped ones)"
 
 

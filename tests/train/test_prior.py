@@ -25,7 +25,7 @@ def trained(windows, out, steps, every):
 
 
 def test_it_learns_the_people_that_it_sees(windows, tmp_path, curve):
-    trained(windows, tmp_path, 240, 40)  # the pose begins with the recovered one, and gets worse for the first half
+    trained(windows, tmp_path, 480, 40)  # the pose begins with the recovered one, and gets worse for the first half
     rows = curve(tmp_path)
     for name in ("noise", "pose", "joint", "acceleration", "denoised", "answer", "steadiness"):
         assert rows[-1][name] < 0.97 * rows[0][name], name
