@@ -100,7 +100,7 @@ def test_hypotheses_and_uncertainty_of_a_run(tmp_path, clip):
     # hypothesis k follows its person: from frame to frame it moves less than the hypotheses differ
     joints = several.joints - several.joints[:, :, :1]
     step = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean()
-    assert step < 0.8 * np.linalg.norm(joints - joints.mean(1, keepdims=True), axis=-1).mean()
+    assert step < 0.75 * np.linalg.norm(joints - joints.mean(1, keepdims=True), axis=-1).mean()
     assert main(["evaluate", str(out / "humans.npz"), str(folder / "truth.npz"), "--json", str(out / "e")]) == 0
     result = json.loads((out / "e").read_text())
     assert 0.8 < result["coverage_95"] <= 1 and result["sigma_error_spearman"] > 0.3

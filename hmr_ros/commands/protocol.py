@@ -131,8 +131,7 @@ class _Answers:
         path = self._folder / sequence.name / "humans.npz"
         key = settings_key(self._config, self._fast, sequence.moving)
         if path.is_file():
-            _check_same(path, key)
-            _check_whole(path, len(sequence.images))
+            _check_kept(path, key, len(sequence.images))
             return path
         if not sequence.images or not sequence.images[0].is_file():
             raise InputError(f"{sequence.name}: no image {sequence.images[:1] or ''}; unpack the data set's images")
@@ -160,19 +159,16 @@ def _summary(humans: Path) -> dict[str, Any]:
         return {}
 
 
-def _check_same(humans: Path, key: str) -> None:
-    """InputError where the summary beside humans.npz is of other settings; that of `hmr run` does not say of which."""
-    if _summary(humans).get("key", key) != key:
+def _check_kept(humans: Path, key: str, frames: int) -> None:
+    """InputError where the summary beside humans.npz is of other settings (that of `hmr run` does not say of which), or
+    counts fewer than `frames`: the others would be taken for misses."""
+    summary = _summary(humans)
+    if summary.get("key", key) != key:
         raise InputError(
             f"{humans} was made with other settings, or by another version; give another --results, or remove"
             f" {humans.parent}: it is made anew then"
         )
-
-
-def _check_whole(humans: Path, frames: int) -> None:
-    """InputError where the summary beside humans.npz, ours or that of `hmr run`, counts fewer than `frames`: the others
-    would be taken for misses."""
-    count = _summary(humans).get("frames")
+    count = summary.get("frames")
     if isinstance(count, int) and count < frames:
         raise InputError(
             f"{humans} is of {count} of {frames} frames; delete it to have all, or give --max-frames {count}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from hmr_ros import __version__
 from hmr_ros.config import HmrConfig
+from hmr_ros.runtime.model_card import file_hash
 
 _NOT_RESULTS = ("threads", "engine")  # settings that change how fast an answer comes, not the answer
 
@@ -29,5 +30,5 @@ def _with_contents(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_with_contents(part) for part in value]
     if isinstance(value, str) and value and Path(value).is_file():
-        return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+        return file_hash(Path(value))
     return value

@@ -13,6 +13,7 @@ from typing import Any
 
 from hmr_ros.errors import ConfigError, HmrError, InputError
 from hmr_ros.io.results import made_folder
+from hmr_ros.runtime.model_card import file_hash
 from hmr_ros.yaml_files import load_yaml
 
 Job = Callable[[], int]
@@ -197,7 +198,7 @@ def _digest(path: Path) -> str:
         path = record
     if not path.is_file():
         raise InputError(f"there is no file {path}; give one that exists")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_hash(path)
 
 
 def _read(config: Path) -> dict[str, Any]:

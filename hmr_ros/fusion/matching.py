@@ -38,6 +38,7 @@ class StampMatcher(Generic[T]):
 
     def __init__(self, cameras: Sequence[str], tolerance_s: float, wait_s: float) -> None:
         self._cameras, self._tolerance_ns, self._wait_s = list(cameras), round(tolerance_s * 1e9), wait_s
+        self._jump_ns = self._tolerance_ns + round(wait_s * 1e9) + _JUMP_NS
         self.late = dict.fromkeys(self._cameras, 0)  # messages that came when their moment had been answered
         self.alone = dict.fromkeys(self._cameras, 0)  # messages to whose moment no other camera said anything
         self.reset()
@@ -53,8 +54,7 @@ class StampMatcher(Generic[T]):
     def add(self, camera: str, stamp_ns: int, content: T, now_s: float) -> None:
         """A message; `now_s` is a steady clock's."""
         last = self._last[camera]
-        patience_ns = self._tolerance_ns + round(self._wait_s * 1e9)
-        if last and stamp_ns < last[-1][0] - patience_ns - _JUMP_NS:
+        if last and stamp_ns < last[-1][0] - self._jump_ns:
             self.reset()
             last = self._last[camera]
         self._came_s[camera] = now_s

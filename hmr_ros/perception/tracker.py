@@ -143,7 +143,7 @@ class PersonTracker:
         followed = [p for p in self._people if not p.rests]
         seen = [p for p in followed if p.unseen_s == 0]
         lost = sorted((p for p in followed if p.unseen_s > 0), key=lambda p: p.unseen_s)[:1]
-        if len(self._people) - sum(p.unseen_s > 0 for p in self._people) >= self._config.max_people:
+        if sum(p.unseen_s == 0 for p in self._people) >= self._config.max_people:
             lost = []  # nobody is missing
         looks = settled(self._looks(frame, seen), frame)
         beaten = [p for p in seen if all(k.person is not p for k in looks)] if len(seen) > 1 else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from hmr_ros.errors import InputError
 from hmr_ros.io.results import made_folder, save_text
+from hmr_ros.runtime.model_card import file_hash
 
 SHARD = 500  # people a file: what is lost when the making is stopped
 
@@ -105,4 +105,4 @@ def _noted(value: Any) -> Any:
 
 
 def _file(path: Path) -> dict[str, str]:
-    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"name": path.name, "sha256": file_hash(path)}
